@@ -1,0 +1,165 @@
+"""Configuration: YAML presets and `a.b=value` overrides become frozen pydantic models."""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from duet_rl.errors import InputError
+
+PRESET_SUFFIX = ".yaml"
+
+
+class Config(BaseModel):
+    """Base of every configuration: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+AnyConfig = TypeVar("AnyConfig", bound=Config)
+
+
+def preset_names() -> list[str]:
+    """Return the names of the presets that ship with the package, sorted."""
+    folder = resources.files("duet_rl") / "presets"
+    return sorted(
+        entry.name.removesuffix(PRESET_SUFFIX)
+        for entry in folder.iterdir()
+        if entry.name.endswith(PRESET_SUFFIX)
+    )
+
+
+def load_preset(name_or_path: str | Path) -> dict[str, Any]:
+    """Return what a preset states: a shipped name (`tiny`) or the path of a YAML file.
+
+    Raises:
+        InputError: there is no such preset or file, or it is not a YAML mapping.
+    """
+    path = Path(name_or_path)
+    if path.suffix in {PRESET_SUFFIX, ".yml"}:
+        if not path.is_file():
+            raise InputError(f"{path} does not exist; give a YAML file or one of {preset_names()}")
+        text = path.read_text()
+    elif str(name_or_path) in preset_names():
+        text = (resources.files("duet_rl") / "presets" / f"{name_or_path}.yaml").read_text()
+    else:
+        raise InputError(
+            f"no preset is called {str(name_or_path)!r}; the presets are "
+            f"{', '.join(preset_names())}, or give the path of a .yaml file"
+        )
+    return parse_yaml(text, source=str(name_or_path))
+
+
+def parse_yaml(text: str, source: str) -> dict[str, Any]:
+    """Return the mapping that `text` holds; `source` names it in errors."""
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        where = " ".join(str(error).split())
+        raise InputError(f"{source} is not valid YAML: {where}") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise InputError(f"{source} holds a {type(values).__name__}; a mapping of keys is wanted")
+    return values
+
+
+def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
+    """Return nested values from `a.b=value` words; values are read as YAML.
+
+    Example:
+        >>> parse_overrides(["rl.lr=1e-4", "rl.loss=duolando"])
+        {'rl': {'lr': '1e-4', 'loss': 'duolando'}}
+    """
+    tree: dict[str, Any] = {}
+    for word in overrides:
+        key, equals, value = word.partition("=")
+        if not equals or not all(key.split(".")):
+            raise InputError(f"{word!r} is no override; write key.subkey=value")
+        *parents, leaf = key.split(".")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+            if not isinstance(node, dict):
+                raise InputError(f"{word!r} sets a part of {parent!r}, which has a value already")
+        node[leaf] = _parse_value(word, value)
+    return tree
+
+
+def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with the values of `change` put over it, mapping by mapping."""
+    merged = dict(base)
+    for key, value in change.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def resolve(
+    model: type[AnyConfig], preset: str | Path | None = None, overrides: Sequence[str] = ()
+) -> AnyConfig:
+    """Return the configuration from defaults, then a preset, then overrides.
+
+    Raises:
+        InputError: an unknown preset or key, or a value of the wrong kind; the message names it.
+    """
+    values = load_preset(preset) if preset is not None else {}
+    return validate(model, merge(values, parse_overrides(overrides)), source=str(preset or ""))
+
+
+def validate(model: type[AnyConfig], values: Mapping[str, Any], source: str = "") -> AnyConfig:
+    """Return `values` as a `model`; every fault becomes one `InputError`."""
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        faults = "; ".join(_explain(model, fault) for fault in error.errors())
+        prefix = f"{source}: " if source else ""
+        raise InputError(f"{prefix}{faults}") from error
+
+
+def to_yaml(config: Config) -> str:
+    """Return every setting of `config` as YAML, in the order of its fields."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def _parse_value(word: str, value: str) -> Any:
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise InputError(f"the value of {word!r} is not valid YAML; quote it") from error
+
+
+def _explain(model: type[BaseModel], fault: Any) -> str:
+    """Return one clause that says what is wrong and what would be right."""
+    where = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] != "extra_forbidden":
+        return f"{where}: {fault['msg']}, found {fault['input']!r}"
+    allowed = _allowed_keys(model, fault["loc"][:-1])
+    close = difflib.get_close_matches(str(fault["loc"][-1]), allowed, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"unknown key {where!r}; {hint}allowed here: {', '.join(allowed)}"
+
+
+def _allowed_keys(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    """Return the field names of the sub-model at `location`."""
+    current: Any = model
+    for part in location:
+        field = getattr(current, "model_fields", {}).get(part)
+        if field is None:
+            continue
+        current = _model_in(field.annotation)
+    return sorted(getattr(current, "model_fields", {}))
+
+
+def _model_in(annotation: Any) -> Any:
+    """Return the pydantic model inside an annotation such as `X | None` or `tuple[X, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = (_model_in(part) for part in getattr(annotation, "__args__", ()))
+    return next((found for found in inner if found is not None), None)

@@ -1,0 +1,86 @@
+"""Files that are either whole or not there: atomic writes, hashes, existence checks."""
+
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from duet_rl.errors import InputError
+
+_CHUNK = 1 << 20  # bytes read at a time
+
+
+@contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it takes the place of `path`.
+
+    The caller writes a file or makes a folder there. When the block raises (a full disk, Ctrl-C),
+    the temporary is removed and whatever stood at `path` is still there, untouched. The suffix is
+    kept, so that libraries that look at it still do the right thing.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{path.stem}.{secrets.token_hex(4)}.tmp{path.suffix}"
+    try:
+        yield temporary
+        if path.is_dir() and temporary.is_dir():
+            retired = temporary.with_name(f"{temporary.name}.old")
+            os.replace(path, retired)
+            os.replace(temporary, path)
+            _remove(retired)
+        else:
+            os.replace(temporary, path)
+    finally:
+        _remove(temporary)
+
+
+def sha256_of(path: Path | str) -> str:
+    """Return the hex SHA-256 of a file, or of a folder's relative names and contents, sorted."""
+    path = Path(path)
+    digest = hashlib.sha256()
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    for file in files:
+        if file != path:
+            digest.update(file.relative_to(path).as_posix().encode() + b"\0")
+        with file.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def require_file(path: Path | str, what: str) -> Path:
+    """Return `path` if it is a file that can be read.
+
+    Raises:
+        InputError: nothing is there, or it is a folder.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; {what} must be a file")
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; give the path of {what}")
+    return path
+
+
+def require_folder(path: Path | str, what: str) -> Path:
+    """Return `path` if it is a folder.
+
+    Raises:
+        InputError: nothing is there, or it is a file.
+    """
+    path = Path(path)
+    if path.is_file():
+        raise InputError(f"{path} is a file; {what} must be a folder")
+    if not path.is_dir():
+        raise InputError(f"{path} does not exist; give the folder of {what}")
+    return path
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    elif path.exists():
+        path.unlink()

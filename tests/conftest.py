@@ -1,0 +1,27 @@
+"""Shape checks on every annotated function, one thread, and one Ray cluster for the session."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import torch
+from jaxtyping import install_import_hook
+
+install_import_hook(["duet_rl", "envs"], "tests.typechecking.typechecked")
+
+torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+RAY_CPUS = 4  # more than the machine may have: the tests' actors are mostly idle
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """A local Ray cluster that every test marked `ray` shares."""
+    from duet_rl.resources import start_ray
+
+    import ray
+
+    start_ray(num_cpus=RAY_CPUS)
+    yield
+    ray.shutdown()
