@@ -7,7 +7,9 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
-install_import_hook(["duet_rl", "envs"], "tests.typechecking.typechecked")
+from tests import typechecking
+
+install_import_hook(["duet_rl", "envs"], f"{typechecking.__name__}.typechecked")
 
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -18,9 +20,8 @@ RAY_CPUS = 4  # more than the machine may have: the tests' actors are mostly idl
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
     """A local Ray cluster that every test marked `ray` shares."""
-    from duet_rl.resources import start_ray
-
     import ray
+    from duet_rl.resources import start_ray
 
     start_ray(num_cpus=RAY_CPUS)
     yield

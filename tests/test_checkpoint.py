@@ -1,0 +1,90 @@
+"""Checkpoint folders: whole or not there, and refused when they do not fit."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from duet_rl import checkpoint
+from duet_rl.config import Config
+from duet_rl.errors import InputError
+from duet_rl.files import atomic_path, sha256_of
+
+
+class LayerConfig(Config):
+    width: int = 3
+
+
+def save(folder: Path, module: nn.Module, kind: str = "layer") -> Path:
+    return checkpoint.save(
+        folder, kind=kind, tensors=module.state_dict(), config=LayerConfig(), meta={"steps": 5}
+    )
+
+
+def test_weights_config_and_facts_come_back(tmp_path: Path) -> None:
+    layer = nn.Linear(3, 2)
+    loaded = checkpoint.load(save(tmp_path / "c", layer), "layer")
+    other = nn.Linear(3, 2)
+    checkpoint.load_module(other, loaded.tensors, loaded.path)
+    assert torch.equal(other.weight, layer.weight)
+    assert loaded.config == {"width": 3} and loaded.meta["steps"] == 5
+    assert checkpoint.is_checkpoint(tmp_path / "c", "layer")
+
+
+def test_another_shape_is_refused_and_named(tmp_path: Path) -> None:
+    loaded = checkpoint.load(save(tmp_path / "c", nn.Linear(3, 2)), "layer")
+    with pytest.raises(InputError, match=r"weight \(2, 3\) for \(4, 3\)"):
+        checkpoint.load_module(nn.Linear(3, 4), loaded.tensors, loaded.path)
+
+
+def test_missing_and_unknown_keys_are_refused_and_named(tmp_path: Path) -> None:
+    loaded = checkpoint.load(save(tmp_path / "c", nn.Linear(3, 2, bias=False)), "layer")
+    with pytest.raises(InputError, match="missing: bias"):
+        checkpoint.load_module(nn.Linear(3, 2), loaded.tensors, loaded.path)
+    with pytest.raises(InputError, match="unknown: weight"):
+        checkpoint.load_module(nn.Identity(), loaded.tensors, loaded.path)
+
+
+def test_another_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"'layer'.*'follower'"):
+        checkpoint.load(save(tmp_path / "c", nn.Linear(3, 2)), "follower")
+
+
+def test_truncated_weights_are_refused(tmp_path: Path) -> None:
+    folder = save(tmp_path / "c", nn.Linear(30, 20))
+    weights = folder / checkpoint.WEIGHTS
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(InputError, match="damaged"):
+        checkpoint.load(folder, "layer")
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"kind": "layer"}', '{"kind": "layer", "format": 99}'])
+def test_damaged_or_newer_facts_are_refused(tmp_path: Path, text: str) -> None:
+    folder = save(tmp_path / "c", nn.Linear(3, 2))
+    (folder / checkpoint.META).write_text(text)
+    with pytest.raises(InputError):
+        checkpoint.load(folder, "layer")
+
+
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        checkpoint.load(tmp_path / "nothing", "layer")
+
+
+def test_a_failed_save_leaves_the_old_checkpoint_and_no_litter(tmp_path: Path) -> None:
+    folder = save(tmp_path / "c", nn.Linear(3, 2))
+    before = sha256_of(folder)
+    with pytest.raises(TypeError):
+        checkpoint.save(
+            folder, kind="layer", tensors={}, config=LayerConfig(), meta={"bad": object()}
+        )
+    assert sha256_of(folder) == before
+    assert [p.name for p in tmp_path.iterdir()] == ["c"]
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="disk"), atomic_path(tmp_path / "out.txt") as temporary:
+        temporary.write_text("half")
+        raise OSError("disk full")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,88 @@
+"""Configs: defaults, presets, overrides, and what they refuse."""
+
+from pathlib import Path
+
+import pytest
+
+from duet_rl.config import Config, merge, parse_overrides, preset_names, resolve, to_yaml
+from duet_rl.errors import InputError
+
+
+class Optimiser(Config):
+    lr: float = 1e-3
+    steps: int = 10
+
+
+class Run(Config):
+    optimiser: Optimiser = Optimiser()
+    extra: Optimiser | None = None
+    seed: int = 0
+
+
+def test_scientific_notation_arrives_as_a_number() -> None:
+    assert resolve(Run, None, ["optimiser.lr=1e-4"]).optimiser.lr == 1e-4
+
+
+def test_the_word_none_is_refused_where_a_number_is_wanted() -> None:
+    with pytest.raises(InputError, match=r"optimiser\.steps.*'None'"):
+        resolve(Run, None, ["optimiser.steps=None"])
+
+
+def test_an_unknown_key_is_named_with_the_nearest_and_the_allowed_ones() -> None:
+    with pytest.raises(InputError, match=r"optimiser\.step.*did you mean 'steps'.*lr, steps"):
+        resolve(Run, None, ["optimiser.step=3"])
+
+
+def test_an_unknown_key_inside_an_optional_model_lists_that_models_keys() -> None:
+    with pytest.raises(InputError, match=r"extra\.foo.*lr, steps"):
+        resolve(Run, None, ["extra.foo=3"])
+
+
+def test_overrides_win_over_the_file_and_the_file_over_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("optimiser: {lr: 0.5, steps: 7}\n")
+    run = resolve(Run, file, ["optimiser.steps=9"])
+    assert (run.optimiser.lr, run.optimiser.steps, run.seed) == (0.5, 9, 0)
+
+
+@pytest.mark.parametrize("word", ["seed", "=3", "a..b=1", ".=1"])
+def test_a_word_that_is_no_override_is_refused(word: str) -> None:
+    with pytest.raises(InputError, match="override"):
+        parse_overrides([word])
+
+
+def test_setting_a_part_of_a_value_is_refused() -> None:
+    with pytest.raises(InputError, match="has a value already"):
+        parse_overrides(["seed=1", "seed.deep=2"])
+
+
+@pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2\n"])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    with pytest.raises(InputError, match=r"bad\.yaml"):
+        resolve(Run, file)
+
+
+def test_an_unknown_preset_lists_the_known_ones() -> None:
+    with pytest.raises(InputError, match="tiny"):
+        resolve(Run, "no_such_preset")
+    assert {"tiny", "small", "duolando", "live"} <= set(preset_names())
+
+
+def test_a_config_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Run().seed = 1  # type: ignore[misc]
+
+
+def test_yaml_round_trip_keeps_every_setting(tmp_path: Path) -> None:
+    run = resolve(Run, None, ["optimiser.lr=3e-5", "seed=4"])
+    file = tmp_path / "resolved.yaml"
+    file.write_text(to_yaml(run))
+    assert resolve(Run, file) == run
+
+
+def test_merge_leaves_its_inputs_alone() -> None:
+    base = {"a": {"b": 1}}
+    assert merge(base, {"a": {"c": 2}}) == {"a": {"b": 1, "c": 2}}
+    assert base == {"a": {"b": 1}}
