@@ -1,0 +1,162 @@
+"""What the two policy losses promise, on numbers small enough to check by hand."""
+
+import math
+
+import pytest
+import torch
+
+from duet_rl.rl.losses import (
+    ActorCriticConfig,
+    DuolandoLossConfig,
+    Experience,
+    Verdict,
+    actor_critic,
+    average_returns,
+    duolando,
+    group_advantages,
+    propagate_back,
+)
+
+ROLLOUTS, STEPS, STREAMS, CODES = 6, 5, 3, 4
+DEFAULT, PAPER = ActorCriticConfig(), DuolandoLossConfig()
+
+
+def verdict_of(log_probs: torch.Tensor, values: torch.Tensor | None = None) -> Verdict:
+    zeros = torch.zeros_like(log_probs)
+    return Verdict(log_probs, zeros, zeros, zeros if values is None else values)
+
+
+def sampled(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return free logits `(B, N, S, V)`, tokens drawn from them, and their log-probabilities."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(ROLLOUTS, STEPS, STREAMS, CODES, generator=generator)
+    tokens = torch.randint(CODES, (ROLLOUTS, STEPS, STREAMS), generator=generator)
+    return logits.requires_grad_(), tokens, log_probs_of(logits, tokens).detach()
+
+
+def log_probs_of(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    return logits.log_softmax(dim=-1).gather(-1, tokens[..., None]).squeeze(-1)
+
+
+def test_a_reward_reaches_one_step_back_and_the_input_stays() -> None:
+    rewards = torch.tensor([[1.0, 0.0, 2.0]])[..., None]
+    before = rewards.clone()
+    assert torch.allclose(propagate_back(rewards)[0, :, 0], torch.tensor([1.0, 0.4, 2.0]))
+    assert torch.equal(rewards, before)
+    assert torch.equal(propagate_back(rewards), propagate_back(rewards))
+
+
+def test_duolando_is_lowest_where_each_probability_meets_its_target() -> None:
+    rewards = torch.ones(2, 4, STREAMS)
+    target = torch.sigmoid(3.0 * propagate_back(rewards))
+    met = duolando(verdict_of(target.log()), Experience(rewards, target.log(), 1), PAPER)
+    assert met.total.item() == pytest.approx(-STREAMS * math.log(1.001), rel=1e-3)
+    missed = duolando(verdict_of((target - 0.1).log()), Experience(rewards, target.log(), 1), PAPER)
+    assert missed.total > met.total
+
+
+def test_duolando_lets_a_reward_below_the_centre_lower_the_token() -> None:
+    log_probs = torch.full((1, 1, 1), math.log(0.5), requires_grad=True)
+    experience = Experience(torch.zeros(1, 1, 1), log_probs.detach(), 1)
+    duolando(verdict_of(log_probs), experience, DuolandoLossConfig(centre=0.5)).total.backward()
+    assert log_probs.grad is not None and log_probs.grad.item() > 0
+
+
+def test_average_returns_of_a_constant_reward_approach_that_reward() -> None:
+    returns = average_returns(torch.full((1, 200, 1), 0.7), gamma=0.9)
+    assert returns[0, 0, 0].item() == pytest.approx(0.7, abs=1e-5)
+    assert returns[0, -1, 0].item() == pytest.approx(0.07, abs=1e-5)
+
+
+def test_average_returns_see_the_future_and_look_back_as_far_as_told() -> None:
+    rewards = torch.zeros(1, 5, 1)
+    rewards[0, 2] = 1.0
+    plain = average_returns(rewards, gamma=0.5)[0, :, 0]
+    assert torch.allclose(plain, torch.tensor([0.125, 0.25, 0.5, 0.0, 0.0]))
+    back = average_returns(rewards, gamma=0.5, look_back=1)[0, :, 0]
+    assert torch.allclose(back, torch.tensor([0.125, 0.25, 0.5, 0.5, 0.0]))
+
+
+def test_what_a_whole_group_shares_is_no_advantage() -> None:
+    shared = torch.rand(1, STEPS, STREAMS).expand(3, -1, -1)
+    both = torch.cat([shared, shared + 5.0])
+    assert torch.allclose(group_advantages(both, 3), torch.zeros_like(both), atol=1e-6)
+
+
+def test_group_advantages_leave_each_row_out_of_its_own_baseline() -> None:
+    surprise = torch.tensor([1.0, 2.0, 6.0])[:, None, None]
+    assert torch.allclose(group_advantages(surprise, 3).flatten(), torch.tensor([-3.0, -1.5, 4.5]))
+    assert torch.equal(group_advantages(surprise, 1), surprise)
+
+
+def test_each_stream_learns_from_its_own_reward() -> None:
+    logits, tokens, behaviour = sampled()
+    rewards = torch.zeros(ROLLOUTS, STEPS, STREAMS)
+    rewards[0, :, 1] = 1.0  # the first rollout did well, in stream 1 only
+    verdict = verdict_of(log_probs_of(logits, tokens))
+    actor_critic(verdict, Experience(rewards, behaviour, ROLLOUTS), DEFAULT).total.backward()
+    assert logits.grad is not None
+    chosen = logits.grad.gather(-1, tokens[..., None]).squeeze(-1)  # (B, N, S)
+    assert (chosen[0, :, 1] < 0).all() and (chosen[1:, :, 1] > 0).all()
+    assert chosen[:, :, [0, 2]].abs().max() < 1e-6
+
+
+def test_a_token_that_became_rare_loses_its_weight_and_a_common_one_is_cut() -> None:
+    logits, tokens, behaviour = sampled()
+    rewards = torch.rand(ROLLOUTS, STEPS, STREAMS, generator=torch.Generator().manual_seed(1))
+    config = ActorCriticConfig(max_ratio=2.0)
+
+    def gradient(shift: float) -> torch.Tensor:
+        """Return the gradient when the behaviour policy was `shift` nats less sure."""
+        log_probs = log_probs_of(logits, tokens).detach().requires_grad_()
+        experience = Experience(rewards, behaviour - shift, ROLLOUTS)
+        actor_critic(verdict_of(log_probs), experience, config).total.backward()
+        assert log_probs.grad is not None
+        return log_probs.grad
+
+    fresh = gradient(0.0)
+    assert torch.allclose(gradient(-3.0), fresh * math.exp(-3.0), rtol=1e-4, atol=1e-7)
+    assert torch.allclose(gradient(+3.0), fresh * config.max_ratio, rtol=1e-4, atol=1e-7)
+
+
+def test_the_value_learns_the_return_and_a_known_value_leaves_no_advantage() -> None:
+    rewards = torch.rand(ROLLOUTS, STEPS, STREAMS, generator=torch.Generator().manual_seed(2))
+    config = ActorCriticConfig(normalise=False)
+    returns = average_returns(rewards, config.gamma, config.look_back)
+    log_probs = torch.full_like(rewards, -1.0)
+    known = actor_critic(verdict_of(log_probs, returns), Experience(rewards, log_probs, 3), config)
+    unknown = actor_critic(verdict_of(log_probs), Experience(rewards, log_probs, 3), config)
+    assert known.total.item() == pytest.approx(0.0, abs=1e-6)
+    assert unknown.metrics["loss/value"] > 0
+
+
+@pytest.mark.parametrize("loss", ["actor_critic", "duolando"])
+def test_repeated_steps_raise_the_expected_reward(loss: str) -> None:
+    """Reward 1 for token 0, else 0: from fixed uniform samples, token 0 must win."""
+    generator = torch.Generator().manual_seed(3)
+    tokens = torch.randint(CODES, (64, STEPS, STREAMS), generator=generator)
+    rewards = (tokens == 0).float()
+    behaviour = torch.full_like(rewards, -math.log(CODES))
+    logits = torch.zeros(1, STEPS, STREAMS, CODES, requires_grad=True)
+    optimizer = torch.optim.Adam([logits], lr=0.1)
+    for _ in range(60):
+        verdict = verdict_of(log_probs_of(logits.expand(64, -1, -1, -1), tokens))
+        experience = Experience(rewards, behaviour, 64)
+        if loss == "duolando":
+            report = duolando(verdict, experience, DuolandoLossConfig(centre=0.5))
+        else:
+            report = actor_critic(verdict, experience, DEFAULT)
+        optimizer.zero_grad()
+        report.total.backward()
+        optimizer.step()
+    assert (logits.softmax(dim=-1)[..., 0] > 0.6).all()
+
+
+def test_losses_leave_their_inputs_as_they_were() -> None:
+    logits, tokens, behaviour = sampled()
+    rewards = torch.rand(ROLLOUTS, STEPS, STREAMS)
+    copies = rewards.clone(), behaviour.clone()
+    verdict = verdict_of(log_probs_of(logits, tokens))
+    duolando(verdict, Experience(rewards, behaviour, 2), PAPER)
+    actor_critic(verdict, Experience(rewards, behaviour, 2), DEFAULT)
+    assert torch.equal(rewards, copies[0]) and torch.equal(behaviour, copies[1])
