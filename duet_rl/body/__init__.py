@@ -1,0 +1,1 @@
+"""The body: skeleton, rotations, kinematics, motion, and the files that hold them."""
