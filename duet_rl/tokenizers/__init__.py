@@ -1,0 +1,1 @@
+"""Motion as tokens: quantizers, convolutions, VQ-VAEs, frames of reference and the duet codec."""

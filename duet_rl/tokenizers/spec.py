@@ -1,0 +1,115 @@
+"""What a motion token is: a row of categorical streams, one row for every four frames."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from jaxtyping import Int
+from torch import Tensor
+
+from duet_rl.errors import InputError
+
+FRAMES_PER_TOKEN = 4
+CODE = "code"  # the kind of stream whose classes are the codes of a learned codebook
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One row of tokens.
+
+    Args:
+        name: unique within its spec, e.g. `placement_fine`.
+        classes: how many values a token of this stream can take.
+        part: what the stream moves: a body part or `placement`.
+        kind: what its classes are; `code` for the codes of a learned codebook.
+        level: 0, or the depth of a residual level.
+    """
+
+    name: str
+    classes: int
+    part: str
+    kind: str = CODE
+    level: int = 0
+
+
+@dataclass(frozen=True)
+class TokenSpec:
+    """The streams of a motion token, in the order of the last axis of a token tensor."""
+
+    streams: tuple[Stream, ...]
+
+    def __post_init__(self) -> None:
+        repeated = sorted({name for name in self.names if self.names.count(name) > 1})
+        if repeated or not self.streams:
+            raise InputError(f"a TokenSpec wants streams of distinct names, found {self.names}")
+
+    def __len__(self) -> int:
+        return len(self.streams)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name of each stream."""
+        return tuple(stream.name for stream in self.streams)
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """The number of classes of each stream."""
+        return tuple(stream.classes for stream in self.streams)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What each stream moves."""
+        return tuple(stream.part for stream in self.streams)
+
+    def validate(self, tokens: Int[Tensor, "B N S"]) -> None:
+        """Refuse tokens that this spec cannot mean.
+
+        Raises:
+            InputError: another number of streams, or a token outside the classes of its stream.
+        """
+        if tokens.shape[-1] != len(self):
+            raise InputError(
+                f"the tokens have {tokens.shape[-1]} streams, wanted {len(self)} "
+                f"({', '.join(self.names)}); encode them with the codec that decodes them"
+            )
+        for index, stream in enumerate(self.streams):
+            row = tokens[..., index]
+            if row.numel() and not 0 <= int(row.min()) <= int(row.max()) < stream.classes:
+                raise InputError(
+                    f"stream {stream.name} holds tokens from {int(row.min())} to {int(row.max())}, "
+                    f"wanted 0 to {stream.classes - 1}; use the codec that made them"
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the spec as plain values, for JSON and YAML."""
+        return {"streams": [asdict(stream) for stream in self.streams]}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "TokenSpec":
+        """Return the spec that `to_dict` wrote.
+
+        Raises:
+            InputError: a key is missing or unknown.
+        """
+        allowed = {field.name for field in fields(Stream)}
+        streams = values.get("streams", [])
+        unknown = sorted({key for stream in streams for key in stream} - allowed)
+        if unknown:
+            raise InputError(f"unknown stream keys {unknown}; allowed are {sorted(allowed)}")
+        try:
+            return cls(tuple(Stream(**stream) for stream in streams))
+        except TypeError as error:
+            raise InputError(f"a stream of the token spec is incomplete: {error}") from error
+
+
+def check_frames(frames: int) -> None:
+    """Refuse a clip that does not divide into tokens.
+
+    Raises:
+        InputError: `frames` is no multiple of four, or zero.
+    """
+    if frames == 0 or frames % FRAMES_PER_TOKEN:
+        raise InputError(
+            f"{frames} frames do not divide into tokens of {FRAMES_PER_TOKEN} frames; "
+            "trim or pad the clip"
+        )
