@@ -1,0 +1,1 @@
+"""Audio: music features, beats, and a small synthesizer."""
