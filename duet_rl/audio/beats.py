@@ -6,9 +6,10 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn.functional import conv1d, max_pool1d, pad
+from torch.nn.functional import max_pool1d, pad
 
 from duet_rl.audio.features import BEAT
+from duet_rl.body.heading import low_pass
 from duet_rl.body.skeleton import FEET
 from duet_rl.errors import InputError
 
@@ -57,7 +58,7 @@ def motion_beats(
     """
     if joints.shape[1] < 3:
         return joints.new_zeros(joints.shape[:2], dtype=torch.bool)
-    speed = _smooth(mean_speed(joints, fps), smoothing * fps)  # (B, T)
+    speed = low_pass(mean_speed(joints, fps)[..., None], smoothing * fps)[..., 0]
     inner = speed[:, 1:-1]
     lowest = pad((inner < speed[:, :-2]) & (inner <= speed[:, 2:]), (1, 1))
     reach = max(1, round(_NEIGHBOURHOOD * fps))
@@ -103,7 +104,7 @@ def _landings(feet: Float[Tensor, "T 4 3"], fps: float) -> tuple[Tensor, Tensor]
     """Return when feet land, seconds, and how clearly, in (0, 1]."""
     soles = (feet[:, :2] + feet[:, 2:]) / 2  # (T, 2, 3)
     step = torch.diff(soles, dim=0).norm(dim=-1).T * fps  # (2, T - 1), between frames
-    speed = _smooth(step, _FOOT_SMOOTHING * fps)
+    speed = low_pass(step[..., None], _FOOT_SMOOTHING * fps)[..., 0]
     fastest = _max_before(speed, max(1, round(_STEP_SECONDS * fps)))
     falls = (speed[:, :-1] >= _LANDING_SPEED) & (speed[:, 1:] < _LANDING_SPEED)
     foot, frame = (falls & (fastest[:, :-1] > _STEP_SPEED)).nonzero(as_tuple=True)
@@ -131,15 +132,6 @@ def _slowest_peak(fit: Tensor) -> int:
     inner = (fit[1:-1] >= fit[:-2]) & (fit[1:-1] >= fit[2:])
     peaks = pad(inner, (1, 1), value=True) & (fit >= _ALMOST_AS_GOOD * fit.max())
     return int(peaks.int().argmax())
-
-
-def _smooth(values: Float[Tensor, "B T"], sigma: float) -> Float[Tensor, "B T"]:
-    """Return `values` smoothed over time by a Gaussian, `sigma` in frames, ends held."""
-    radius = max(1, math.ceil(3 * sigma))
-    steps = torch.arange(-radius, radius + 1, dtype=values.dtype, device=values.device)
-    kernel = torch.exp(-0.5 * (steps / max(sigma, 1e-3)).square())
-    padded = pad(values[:, None], (radius, radius), mode="replicate")
-    return conv1d(padded, (kernel / kernel.sum())[None, None])[:, 0]
 
 
 def _max_before(values: Float[Tensor, "B T"], reach: int) -> Float[Tensor, "B T"]:
