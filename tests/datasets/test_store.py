@@ -71,7 +71,7 @@ def test_a_changed_clip_is_refused_when_it_is_loaded(store: DuetStore) -> None:
     payload = bytearray(file.read_bytes())
     payload[len(payload) // 2] ^= 1
     file.write_bytes(payload)
-    with pytest.raises(InputError, match="take3.npz is not what was written"):
+    with pytest.raises(InputError, match="is not what was written"):
         DuetStore.open(store.path).clips()
 
 
@@ -101,13 +101,13 @@ def test_an_unknown_key_in_the_index_is_refused(store: DuetStore) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]"])
 def test_a_damaged_index_is_refused(store: DuetStore, text: str) -> None:
     (store.path / "store.json").write_text(text)
-    with pytest.raises(InputError, match="store.json"):
+    with pytest.raises(InputError, match="store"):
         DuetStore.open(store.path)
 
 
 def test_a_missing_clip_file_is_named(store: DuetStore) -> None:
     (store.path / "clips" / "take2.npz").unlink()
-    with pytest.raises(InputError, match="take2.npz"):
+    with pytest.raises(InputError, match="take2"):
         DuetStore.open(store.path)
 
 

@@ -1,0 +1,213 @@
+"""Captured couples: two motion files a take, with music or without."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from duet_rl.audio.beats import estimate_tempo_from_feet, music_beats
+from duet_rl.audio.features import music_features_of
+from duet_rl.audio.files import write_wav
+from duet_rl.audio.grooves import GROOVES, Style
+from duet_rl.audio.synth import SAMPLE_RATE, render_rhythm
+from duet_rl.body.bvh import read_bvh
+from duet_rl.body.contact import hold_due
+from duet_rl.body.motion import Duet, Motion
+from duet_rl.body.retarget import CMU_LEAD_IN, cmu_to_motion, is_cmu, read_motion
+from duet_rl.config import Config
+from duet_rl.datasets.clip import FPS, DuetClip, align
+from duet_rl.datasets.hands import HOLD_RANGE, close_hands
+from duet_rl.datasets.prepare import PrepareTask, fingerprint
+from duet_rl.errors import InputError
+from duet_rl.files import require_folder
+
+MOTION_SUFFIXES = (".bvh", ".npz")
+MUSIC_SUFFIXES = (".wav", ".ogg", ".mp3", ".flac")
+_SHOWN = 6  # missing partners named in an error before "and n more"
+
+
+class PairsConfig(Config):
+    """How to find and read the takes of couples."""
+
+    leader: str = "*_leader"  # file name without suffix; `*` is the take
+    follower: str = "*_follower"
+    fps: float | None = Field(None, gt=0)  # true frames per second, where the files lie
+    scale: float | None = Field(None, gt=0)  # metres per unit of the files
+    up: str | None = None  # "y" or "z", for npz files
+    music: Path | None = None  # one file for all takes, or a folder with a file a take
+    style: Style = "salsa"  # what they dance; also the style of rendered music
+    close_hands: bool = True  # bring held palms together by a small correction of the arms
+    hold_range: float = Field(HOLD_RANGE, gt=0)  # m; palms that are nearer hold each other
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The files of one take."""
+
+    take: str
+    leader: Path
+    follower: Path
+    music: Path | None
+
+
+def find_pairs(folder: Path | str, config: PairsConfig) -> list[Pair]:
+    """Return the takes in `folder`, by name.
+
+    Raises:
+        InputError: a pattern without one `*`, no takes, or a file without its partner.
+    """
+    folder = require_folder(folder, "captured couples")
+    leaders, followers = (_takes(folder, p) for p in (config.leader, config.follower))
+    lonely = [
+        f"{path.name} (no {pattern.replace('*', take)})"
+        for own, other, pattern in (
+            (leaders, followers, config.follower),
+            (followers, leaders, config.leader),
+        )
+        for take, path in own.items()
+        if take not in other
+    ]
+    if not leaders and not followers:
+        raise InputError(
+            f"{folder} has no files {config.leader} and {config.follower} of type "
+            f"{' or '.join(MOTION_SUFFIXES)}; set leader and follower to the names of the files"
+        )
+    if lonely:
+        shown = ", ".join(lonely[:_SHOWN])
+        more = f" and {len(lonely) - _SHOWN} more" if len(lonely) > _SHOWN else ""
+        raise InputError(
+            f"{len(lonely)} files in {folder} lack their partner: {shown}{more}; "
+            "add the partners or move these files away"
+        )
+    return [
+        Pair(take, leaders[take], followers[take], _music_of(take, leaders[take], config.music))
+        for take in sorted(leaders)
+    ]
+
+
+def pair_tasks(pairs: Sequence[Pair], config: PairsConfig) -> list[PrepareTask]:
+    """Return what prepares each take; a take is a choreography of its own."""
+    tasks = []
+    for pair in pairs:
+        inputs = [pair.leader, pair.follower, *([pair.music] if pair.music else [])]
+        tasks.append(
+            PrepareTask(
+                pair.take,
+                fingerprint(config.model_copy(update={"music": None}), *inputs),
+                partial(read_pair, pair, config),
+            )
+        )
+    return tasks
+
+
+def read_pair(pair: Pair, config: PairsConfig, scratch: Path) -> DuetClip:
+    """Return the clip of one take, 30 fps; music that is rendered for it goes into `scratch`.
+
+    Raises:
+        InputError: a file cannot be read, or the two differ in length or frame rate.
+    """
+    duet = _read_duet(pair, config)
+    if config.close_hands:
+        duet = close_hands(duet, config.hold_range)
+    audio, tempo = pair.music, None
+    if audio is None:
+        audio, tempo = _render_music(pair.take, duet, config.style, scratch)
+    features = torch.from_numpy(music_features_of(audio))
+    if tempo is None:
+        tempo = _tempo_of(features)
+    return align(
+        duet,
+        features,
+        hold_due(duet.leader.joints, duet.follower.joints, FPS, threshold=config.hold_range),
+        name=pair.take,
+        choreography=pair.take,
+        audio=audio,
+        music_source="recorded" if pair.music else "rendered",
+        style=config.style,
+        tempo=tempo,
+        source=f"{pair.leader.name} and {pair.follower.name}",
+    )
+
+
+def _read_duet(pair: Pair, config: PairsConfig) -> Duet:
+    leader, follower = (_read(path, config) for path in (pair.leader, pair.follower))
+    _require_equal(pair, "frames", leader.frames, follower.frames)
+    _require_equal(pair, "frames per second", leader.fps, follower.fps)
+    return Duet(leader, follower).resample(FPS)
+
+
+def _read(path: Path, config: PairsConfig) -> Motion:
+    """Return the motion in a file, without the T-pose that the CMU conversion begins with."""
+    if path.suffix.lower() == ".bvh":
+        bvh = read_bvh(path, config.fps, config.scale or 1.0)
+        if is_cmu(bvh):
+            return cmu_to_motion(bvh).slice(CMU_LEAD_IN)
+    return read_motion(path, fps=config.fps, scale=config.scale, up=config.up)
+
+
+def _require_equal(pair: Pair, what: str, leader: float, follower: float) -> None:
+    if leader != follower:
+        raise InputError(
+            f"{pair.leader} has {leader:g} {what} and {pair.follower} {follower:g}; "
+            "a couple is captured together: give two files of one take"
+        )
+
+
+def _render_music(take: str, duet: Duet, style: Style, scratch: Path) -> tuple[Path, float]:
+    """Write a track at the tempo of the leader's feet; return it and its beats per minute."""
+    tempo = estimate_tempo_from_feet(duet.leader.joints, FPS)
+    seed = int.from_bytes(take.encode(), "little") % 2**31  # every take has its own song
+    samples = render_rhythm(
+        tempo.bpm, GROOVES[style].metre, duet.seconds + 1 / FPS, style, seed, tempo.phase
+    )
+    path = scratch / f"{take}.wav"
+    write_wav(path, samples, SAMPLE_RATE)
+    return path, tempo.bpm
+
+
+def _tempo_of(features: torch.Tensor) -> float:
+    """Return the beats per minute of a recording, from the median distance of its beats."""
+    beats = music_beats(features).nonzero()[:, 0]
+    if len(beats) < 2:
+        return 0.0
+    return float(60 * FPS / np.median(np.diff(beats.numpy())))
+
+
+def _takes(folder: Path, pattern: str) -> dict[str, Path]:
+    """Return take -> file for the files whose stem matches `pattern`."""
+    stem = pattern
+    for suffix in MOTION_SUFFIXES:
+        stem = stem.removesuffix(suffix)
+    if stem.count("*") != 1:
+        raise InputError(f"the pattern {pattern!r} must have one *, which stands for the take")
+    before, after = (re.escape(part) for part in stem.split("*"))
+    found = re.compile(f"{before}(.+){after}")
+    takes: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        match = found.fullmatch(path.stem)
+        if match is None or path.suffix.lower() not in MOTION_SUFFIXES:
+            continue
+        if match[1] in takes:
+            raise InputError(f"{takes[match[1]]} and {path} are the same take; keep one of them")
+        takes[match[1]] = path
+    return takes
+
+
+def _music_of(take: str, leader: Path, music: Path | None) -> Path | None:
+    """Return the recording of a take: the one file, or the file named like the take."""
+    if music is None or music.is_file():
+        return music
+    folder = require_folder(music, "the music")
+    for stem in (take, leader.stem):
+        for suffix in MUSIC_SUFFIXES:
+            if (folder / f"{stem}{suffix}").is_file():
+                return folder / f"{stem}{suffix}"
+    raise InputError(
+        f"{folder} has no music for the take {take!r}: wanted {take}{' or '.join(MUSIC_SUFFIXES)}; "
+        "add it, or leave music out and it is rendered"
+    )
