@@ -4,6 +4,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,7 +46,7 @@ def write_npz(path: Path | str, motion: Motion) -> None:
     put it from there.
     """
     poses = matrix_to_axis_angle(motion.rotations.double()).flatten(1)
-    arrays = {
+    arrays: dict[str, Any] = {
         "poses": _numpy(poses),
         "trans": _numpy(motion.root),
         "betas": np.zeros(_BETAS, np.float32),
