@@ -1,0 +1,187 @@
+"""The reward mix: what rewards are given, which terms it has, and what each of them credits."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from pydantic import Field
+from torch import Tensor
+
+from duet_rl.config import Config
+from duet_rl.errors import InputError
+from duet_rl.rewards.beat import BEAT_CREDITS, BeatConfig, beat_reward
+from duet_rl.rewards.consistency import CONSISTENCY_CREDITS, ConsistencyConfig, consistency_reward
+from duet_rl.rewards.contact import CONTACT_CREDITS, ContactConfig, contact_reward
+from duet_rl.rewards.foot import FOOT_CREDITS, FootConfig, foot_reward
+from duet_rl.rewards.tracking import TRACKING_CREDITS, TrackingConfig, tracking_reward
+
+CREDITS: dict[str, tuple[str, ...]] = {  # term -> parts of the body whose streams it credits
+    "contact": CONTACT_CREDITS,
+    "foot": FOOT_CREDITS,
+    "beat": BEAT_CREDITS,
+    "consistency": CONSISTENCY_CREDITS,
+    "tracking": TRACKING_CREDITS,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class RewardInput:
+    """Everything that a reward may look at: `B` dances of `T` frames, metres, Y-up, one floor.
+
+    Args:
+        follower: joints to score.
+        leader: joints of the partner.
+        beats: music beats.
+        fps: frames per second of all of it.
+        hold: holds that are due (`duet_rl.body.contact.hold_due`), if known.
+        partner: joints of the true follower, if there is one.
+        root_velocity: m/s, what the lower body's tokens say of the root, if they say it.
+    """
+
+    follower: Float[Tensor, "B T 55 3"]
+    leader: Float[Tensor, "B T 55 3"]
+    beats: Bool[Tensor, "B T"]
+    fps: float = 30.0
+    hold: Bool[Tensor, "B T 2 4"] | None = None
+    partner: Float[Tensor, "B T 55 3"] | None = None
+    root_velocity: Float[Tensor, "B T 3"] | None = None
+
+
+class RewardWeights(Config):
+    """Share of each term in the sum; a term of weight 0 is not computed."""
+
+    contact: float = Field(1.0, ge=0)
+    foot: float = Field(0.5, ge=0)
+    beat: float = Field(0.5, ge=0)
+    consistency: float = Field(0.5, ge=0)
+    tracking: float = Field(1.0, ge=0)
+
+
+class RewardMixConfig(Config):
+    """Weights and settings of the reward terms."""
+
+    weights: RewardWeights = RewardWeights()
+    contact: ContactConfig = ContactConfig()
+    foot: FootConfig = FootConfig()
+    beat: BeatConfig = BeatConfig()
+    consistency: ConsistencyConfig = ConsistencyConfig()
+    tracking: TrackingConfig = TrackingConfig()
+
+
+_DEFAULTS = RewardMixConfig()
+
+
+@dataclass(frozen=True, eq=False)
+class RewardTerms:
+    """The terms of a reward, each `(B, T)` in [0, 1], with their weights and credits.
+
+    Args:
+        per_frame: name of the term -> score of every frame.
+        weights: name of the term -> its weight, positive.
+        credits: name of the term -> the parts whose token streams it credits.
+    """
+
+    per_frame: dict[str, Tensor]
+    weights: Mapping[str, float]
+    credits: Mapping[str, tuple[str, ...]]
+
+    def tokens(self, frames_per_token: int) -> dict[str, Tensor]:
+        """Return each term per token, `(B, N)`: the mean over the frames of the token.
+
+        Raises:
+            InputError: the frames do not divide into tokens.
+        """
+        return {name: _per_token(score, frames_per_token) for name, score in self.per_frame.items()}
+
+    def total(self, frames_per_token: int) -> Float[Tensor, "B N"]:
+        """Return the weighted mean of all terms per token, in [0, 1]."""
+        return self._mean(self.tokens(frames_per_token))
+
+    def per_stream(self, parts: Sequence[str], frames_per_token: int) -> Float[Tensor, "B N S"]:
+        """Return, for streams of the given parts, the weighted mean of the terms that credit them.
+
+        A stream that no term credits gets the total.
+
+        Args:
+            parts: part of each stream, such as `TokenSpec.parts`.
+            frames_per_token: frames that one token stands for.
+        """
+        tokens = self.tokens(frames_per_token)
+        by_part = {part: self._mean(self._credited(tokens, part)) for part in dict.fromkeys(parts)}
+        return torch.stack([by_part[part] for part in parts], dim=-1)
+
+    def means(self) -> dict[str, float]:
+        """Return the mean of each term and of the `total`, for logs and tables."""
+        means = {name: score.mean() for name, score in self.per_frame.items()}
+        means["total"] = self._mean(means)
+        return {name: float(mean) for name, mean in means.items()}
+
+    def _credited(self, terms: dict[str, Tensor], part: str) -> dict[str, Tensor]:
+        return {name: terms[name] for name in terms if part in self.credits[name]} or terms
+
+    def _mean(self, terms: dict[str, Tensor]) -> Tensor:
+        weighted = torch.stack([self.weights[name] * score for name, score in terms.items()])
+        return weighted.sum(0) / sum(self.weights[name] for name in terms)
+
+
+class RewardMix:
+    """The weighted terms that a configuration asks for.
+
+    Example:
+        >>> mix = RewardMix(RewardMixConfig(weights=RewardWeights(contact=0, tracking=0)))
+        >>> joints = torch.zeros(2, 8, 55, 3)
+        >>> terms = mix(RewardInput(joints, joints, beats=torch.zeros(2, 8, dtype=torch.bool)))
+        >>> sorted(terms.per_frame), terms.total(frames_per_token=4).shape
+        (['beat', 'consistency', 'foot'], torch.Size([2, 2]))
+    """
+
+    def __init__(self, config: RewardMixConfig = _DEFAULTS) -> None:
+        self.config = config
+
+    def __call__(self, data: RewardInput) -> RewardTerms:
+        """Return the terms of `data`.
+
+        A term is left out where its weight is 0 or its input is missing: contact without holds,
+        tracking without a true partner.
+
+        Raises:
+            InputError: no term is left.
+        """
+        weights = self.config.weights.model_dump()
+        terms = {name: term for name, term in self._terms(data).items() if weights[name] > 0}
+        if not terms:
+            raise InputError(
+                f"no reward is left of the weights {weights}: give one of foot, beat or "
+                "consistency a weight, or clips with holds or a true partner"
+            )
+        per_frame = {name: score() for name, score in terms.items()}
+        return RewardTerms(per_frame, {name: weights[name] for name in terms}, CREDITS)
+
+    def _terms(self, data: RewardInput) -> dict[str, Callable[[], Tensor]]:
+        """Return what would compute each term that `data` has the input for."""
+        config, fps = self.config, data.fps
+        follower = data.follower.contiguous()  # kinematics lays joints out so that norms are slow
+        hold, partner, velocity = data.hold, data.partner, data.root_velocity
+        terms: dict[str, Callable[[], Tensor]] = {
+            "foot": lambda: foot_reward(follower, fps, config.foot),
+            "beat": lambda: beat_reward(follower, data.beats, fps, config.beat),
+            "consistency": lambda: consistency_reward(follower, fps, velocity, config.consistency),
+        }
+        if hold is not None:
+            terms["contact"] = lambda: contact_reward(
+                follower, data.leader, hold, fps, config.contact
+            )
+        if partner is not None:
+            terms["tracking"] = lambda: tracking_reward(follower, partner, config.tracking)
+        return terms
+
+
+def _per_token(score: Tensor, frames_per_token: int) -> Tensor:
+    frames = score.shape[1]
+    if frames % frames_per_token:
+        raise InputError(
+            f"{frames} frames do not divide into tokens of {frames_per_token} frames; "
+            "trim or pad the clip"
+        )
+    return score.unflatten(1, (-1, frames_per_token)).mean(-1)

@@ -1,0 +1,80 @@
+"""Consistency reward: the body is one; the legs carry the root, the halves face the same way."""
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from duet_rl.body.contact import support_speed
+from duet_rl.body.skeleton import JOINT, UP
+from duet_rl.config import Config
+
+CONSISTENCY_CREDITS = ("upper", "lower", "placement")
+
+_HIPS = (JOINT["left_hip"], JOINT["right_hip"])
+_SHOULDERS = (JOINT["left_shoulder"], JOINT["right_shoulder"])
+
+
+class ConsistencyConfig(Config):
+    """How much disagreement between legs, root and halves of the body costs."""
+
+    free_speed: float = Field(0.10, ge=0)  # m/s of the supporting foot that cost nothing
+    support_scale: float = Field(0.40, gt=0)  # m/s beyond it at which the score falls to 1/e
+    free_error: float = Field(0.15, ge=0)  # m/s between predicted and real root that cost nothing
+    velocity_scale: float = Field(0.50, gt=0)  # m/s beyond it at which the score falls to 1/e
+    free_twist: float = Field(0.8, ge=0)  # rad between hips and shoulders that a dancer can do
+    twist_scale: float = Field(0.5, gt=0)  # rad beyond it at which the score falls to 1/e
+
+
+_DEFAULTS = ConsistencyConfig()
+
+
+def consistency_reward(
+    joints: Float[Tensor, "B T 55 3"],
+    fps: float,
+    root_velocity: Float[Tensor, "B T 3"] | None = None,
+    config: ConsistencyConfig = _DEFAULTS,
+) -> Float[Tensor, "B T"]:
+    """Score how well root, legs and upper body belong together, 1 (one body) down to 0.
+
+    The travel of the root (support, and velocity where it is given) counts as much as the twist.
+
+    Args:
+        joints: follower joints, metres, Y-up.
+        fps: frames per second.
+        root_velocity: what the lower body's tokens say of the root, m/s, if they say it.
+    """
+    travel = _score(support_speed(joints, fps), config.free_speed, config.support_scale)
+    if root_velocity is not None:
+        error = (root_velocity - _root_velocity(joints, fps)).norm(dim=-1)
+        travel = (travel + _score(error, config.free_error, config.velocity_scale)) / 2
+    twist = _angle_between(_across(joints, _HIPS), _across(joints, _SHOULDERS))
+    return (travel + _score(twist, config.free_twist, config.twist_scale)) / 2
+
+
+def _score(fault: Tensor, free: float, scale: float) -> Tensor:
+    return torch.exp(-(fault - free).clamp_min(0) / scale)
+
+
+def _root_velocity(joints: Tensor, fps: float) -> Tensor:
+    """Return the step to the next frame in m/s; the last repeats the one before (Duolando 3.6)."""
+    root = joints[:, :, 0]
+    if root.shape[1] == 1:
+        return torch.zeros_like(root)
+    step = torch.diff(root, dim=1) * fps
+    return torch.cat([step, step[:, -1:]], dim=1)
+
+
+def _across(joints: Tensor, pair: tuple[int, int]) -> Tensor:
+    """Return the level vector from the right to the left joint of `pair`, `(B, T, 3)`."""
+    left, right = pair
+    across = joints[:, :, left] - joints[:, :, right]
+    level = across.new_ones(3)
+    level[UP] = 0
+    return across * level
+
+
+def _angle_between(a: Tensor, b: Tensor) -> Tensor:
+    """Return the angle in [0, pi] between level vectors; 0 where one of them is too short."""
+    turn = torch.linalg.cross(a, b)[..., UP]
+    return torch.atan2(turn, (a * b).sum(-1)).abs()
