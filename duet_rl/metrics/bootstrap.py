@@ -1,0 +1,61 @@
+"""A mean over clips and seeds with an interval that says how far to trust it."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from duet_rl.errors import InputError
+
+DRAWS = 2000  # resamples; the ends of a 95 % interval then wobble by a few percent of its width
+LEVEL = 0.95
+
+
+class Interval(NamedTuple):
+    """A mean and the ends of its bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    def overlaps(self, other: "Interval") -> bool:
+        """Return whether the two intervals have a value in common."""
+        return self.low <= other.high and other.low <= self.high
+
+    def __format__(self, spec: str) -> str:
+        spec = spec or ".3f"
+        return f"{self.mean:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
+
+
+def bootstrap_mean(
+    values: Float[Tensor, "clips seeds"], seed: int = 0, draws: int = DRAWS, level: float = LEVEL
+) -> Interval:
+    """Return the mean of `values` with its percentile bootstrap interval.
+
+    Each draw resamples the clips, then the seeds within each clip drawn (Davison and Hinkley,
+    Bootstrap Methods, 1997, 3.8), so both sources of chance widen the interval.
+
+    Args:
+        values: one measurement per clip and sampling seed; one column for what has no seed.
+        seed: of the resampling; the same seed gives the same interval.
+        draws: number of resamples.
+        level: share of the draws inside the interval.
+
+    Raises:
+        InputError: there is no value, or one that is not finite.
+    """
+    if values.numel() == 0 or not torch.isfinite(values).all():
+        raise InputError(
+            f"{values.numel()} values, {int((~torch.isfinite(values)).sum())} of them not finite; "
+            "a mean needs finite values of at least one clip and one seed"
+        )
+    clips, seeds = values.shape
+    generator = torch.Generator().manual_seed(seed)
+    values = values.detach().double().cpu()
+    picked_clips = torch.randint(clips, (draws, clips, 1), generator=generator)
+    picked_seeds = torch.randint(seeds, (draws, clips, seeds), generator=generator)
+    means = values[picked_clips, picked_seeds].mean(dim=(1, 2))
+    tails = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
+    low, high = means.quantile(tails).tolist()
+    return Interval(values.mean().item(), low, high)
