@@ -1,0 +1,77 @@
+"""How a follower unfolds token by token: streamed where the codec is causal, else re-decoded."""
+
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from duet_rl.tokenizers.conv import StreamCache
+from duet_rl.tokenizers.duet import DecodedFollower, DuetCodec, MotionBatch
+from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN, TokenSpec
+from envs.scene import Scene
+
+
+@runtime_checkable
+class Codec(Protocol):
+    """What the dance needs of a tokenizer; `DuetCodec` is one."""
+
+    spec: TokenSpec
+
+    def decode(self, tokens: Tensor, leader: MotionBatch) -> DecodedFollower:
+        """Return the follower that dances `tokens` beside `leader`."""
+
+    def leader_features(self, leader: MotionBatch) -> Tensor:
+        """Return what a follower is told of the leader, `(B, T, C)`."""
+
+
+@runtime_checkable
+class Unfolding(Protocol):
+    """A follower that is decoded while it dances."""
+
+    def newest(self, tokens: Int[Tensor, "B N S"], scene: Scene, start: int) -> DecodedFollower:
+        """Return token steps `start` to the newest of the follower that dances `tokens`.
+
+        It is called once for every token, in order, with all tokens up to then.
+        """
+
+
+class WindowUnfolding:
+    """Decode the last tokens anew at every step; the frames before the newest may still change."""
+
+    def __init__(self, codec: Codec) -> None:
+        self.codec = codec
+
+    def newest(self, tokens: Int[Tensor, "B N S"], scene: Scene, start: int) -> DecodedFollower:
+        stop = tokens.shape[1]
+        return self.codec.decode(tokens[:, start:], scene.steps(start, stop).leader)
+
+
+class StreamUnfolding:
+    """Decode each token once and keep what was shown; equals decoding the whole dance."""
+
+    def __init__(self, codec: DuetCodec) -> None:
+        self.codec = codec
+        self._cache: StreamCache = {}
+        self._shown: DecodedFollower | None = None
+        self._begin = 0  # token step that `_shown` starts with
+
+    def newest(self, tokens: Int[Tensor, "B N S"], scene: Scene, start: int) -> DecodedFollower:
+        stop = tokens.shape[1]
+        leader = scene.steps(stop - 1, stop).leader
+        piece = self.codec.decode(tokens[:, stop - 1 :], leader, cache=self._cache)
+        if self._shown is None:
+            self._shown = piece
+        else:
+            old = (start - self._begin) * FRAMES_PER_TOKEN
+            pairs = zip(self._shown, piece, strict=True)
+            self._shown = DecodedFollower(*(torch.cat([x[:, old:], y], 1) for x, y in pairs))
+        self._begin = start
+        return self._shown
+
+
+def unfold(codec: Codec) -> Unfolding:
+    """Return the way in which `codec` can decode a dance that begins now."""
+    if isinstance(codec, DuetCodec) and codec.config.frame.causal:
+        return StreamUnfolding(codec)
+    return WindowUnfolding(codec)

@@ -1,0 +1,65 @@
+"""A small world for tests: couples that walk, and a codec whose tokens a reader can follow."""
+
+import torch
+from torch import Tensor
+
+from duet_rl.audio.features import BEAT, MUSIC_DIMS
+from duet_rl.body.motion import Duet, Motion
+from duet_rl.body.rotations import yaw_matrix
+from duet_rl.body.skeleton import NUM_JOINTS, UP, default_skeleton
+from duet_rl.datasets.clip import FPS, DuetClip
+from duet_rl.tokenizers.duet import DecodedFollower, MotionBatch
+from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN, Stream, TokenSpec
+
+STEP = 0.15  # m between two classes of the placement stream
+SPEED = 0.5  # m/s of the leader
+FRAMES_A_BEAT = 15
+HIP_HEIGHT = 0.93  # m
+
+
+def walking_couple(name: str, frames: int, seed: int) -> DuetClip:
+    """Return a leader who walks and turns, and a follower who walks 2 classes to the side."""
+    generator = torch.Generator().manual_seed(seed)
+    time = torch.arange(frames) / FPS
+    turn = 0.5 * torch.sin(time + 6.0 * torch.rand((), generator=generator))
+    root = torch.stack([SPEED * torch.sin(time), torch.full_like(time, HIP_HEIGHT), time * 0], -1)
+    rotations = torch.eye(3).expand(frames, NUM_JOINTS, 3, 3).clone()
+    rotations[:, 0] = yaw_matrix(turn)
+    leader = Motion.from_rotations(root, rotations, default_skeleton(), FPS)
+    music = torch.randn(frames, MUSIC_DIMS, generator=generator)
+    music[:, BEAT] = (torch.arange(frames) % FRAMES_A_BEAT == 0).float()
+    hold = torch.zeros(frames, 2, 4, dtype=torch.bool)
+    hold[:, 0, 0] = True
+    return DuetClip(
+        name=name,
+        choreography=name,
+        duet=Duet(leader, leader.moved((2 * STEP, 0.0, 0.0))),
+        music=music,
+        hold=hold,
+        audio=None,
+        music_source="rendered",
+        style="walk",
+        tempo=120.0,
+        source="tests",
+    )
+
+
+class SidestepCodec:
+    """Decode `placement` as steps to the leader's side and `lower` as a lift; looks backwards only.
+
+    Class 2 of `placement` and class 0 of `lower` are the true follower of `walking_couple`.
+    """
+
+    spec = TokenSpec((Stream("placement", 5, "placement"), Stream("lower", 3, "lower")))
+    channels = 4
+
+    def decode(self, tokens: Tensor, leader: MotionBatch) -> DecodedFollower:
+        frames = tokens.repeat_interleave(FRAMES_PER_TOKEN, dim=1).to(leader.joints)
+        shift = torch.zeros(*frames.shape[:2], 3)
+        shift[..., 0], shift[..., UP] = frames[..., 0] * STEP, frames[..., 1] * STEP
+        joints = leader.joints + shift[:, :, None]
+        return DecodedFollower(joints, leader.rotations, torch.zeros_like(shift))
+
+    def leader_features(self, leader: MotionBatch) -> Tensor:
+        root = leader.joints[:, :, 0]
+        return torch.cat([root, leader.rotations[:, :, 0, 0, :1]], dim=-1)

@@ -1,0 +1,62 @@
+"""Stepping with a real, causal codec gives what decoding the whole dance gives."""
+
+import numpy as np
+import pytest
+import torch
+
+from duet_rl.tokenizers.conv import ConvConfig
+from duet_rl.tokenizers.duet import DuetCodec
+from duet_rl.tokenizers.frames import FrameConfig
+from duet_rl.tokenizers.quantizers import VectorQuantizerConfig
+from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
+from duet_rl.tokenizers.tokenizer import DuetCodecConfig, PlacementConfig, PoseConfig
+from duet_rl.tokenizers.vqvae import PartVQVAEConfig
+from envs.dance import DanceBatch, open_dances
+from envs.scene import Pick
+
+BACKWARD = {"weights": {"contact": 1.0, "foot": 1.0, "tracking": 1.0, "beat": 0, "consistency": 0}}
+PICKS = [Pick(0, 2), Pick(2, 1)]
+
+
+def small_codec(causal: bool) -> DuetCodec:
+    """Return an untrained codec whose codes are far enough apart to move the follower."""
+    part = PartVQVAEConfig(
+        conv=ConvConfig(width=8, depth=1),
+        quantizer=VectorQuantizerConfig(codes=8, width=8),
+    )
+    torch.manual_seed(0)
+    config = DuetCodecConfig(
+        frame=FrameConfig(causal=causal),
+        pose=PoseConfig(upper=part, lower=part, hand=part),
+        placement=PlacementConfig(vqvae=part.model_copy(update={"levels": 2})),
+    )
+    codec = DuetCodec(config).eval()
+    for name, buffer in codec.named_buffers():
+        if name.endswith("codebook"):
+            buffer.normal_()
+    return codec
+
+
+def danced(settings, codec: DuetCodec) -> tuple[DanceBatch, torch.Tensor]:
+    """Return dances of a `codec` that have begun, and random tokens for them."""
+    dances = open_dances(
+        **{**settings, "codec": codec, "num_dances": len(PICKS), "rewards": BACKWARD}
+    )
+    dances.restart([], PICKS)
+    return dances, torch.randint(8, (len(PICKS), dances.steps, len(codec.spec)))
+
+
+def test_a_causal_codec_steps_to_what_it_scores(settings) -> None:
+    dances, tokens = danced(settings, small_codec(causal=True))
+    scored = dances.score(tokens)
+    for step, row in enumerate(tokens.unbind(1)):
+        result = dances.step(row.numpy())
+        for name, values in scored.tokens(FRAMES_PER_TOKEN).items():
+            np.testing.assert_allclose(result.terms[name], values[:, step], atol=1e-4)
+
+
+def test_other_codecs_estimate_what_they_score(settings) -> None:
+    dances, tokens = danced(settings, small_codec(causal=False))
+    scored = dances.score(tokens).total(FRAMES_PER_TOKEN)
+    stepped = np.stack([dances.step(row.numpy()).reward for row in tokens.unbind(1)], axis=1)
+    assert stepped.mean() == pytest.approx(scored.mean().item(), abs=0.1)
