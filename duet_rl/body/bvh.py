@@ -230,7 +230,7 @@ def _read_frames(path: Path, text: str, channels: int) -> tuple[np.ndarray, floa
 def _read_channels(path: Path, joints: list[_Node], values: np.ndarray) -> tuple[Tensor, Tensor]:
     """Return root positions `(T, 3)` in file units and local rotations `(T, J, 3, 3)`."""
     root = torch.zeros(len(values), 3, dtype=torch.float64)
-    rotations = []
+    angles, orders = [], []
     first = 0
     for node in joints:
         columns = torch.from_numpy(values[:, first : first + len(node.channels)])
@@ -242,8 +242,10 @@ def _read_channels(path: Path, joints: list[_Node], values: np.ndarray) -> tuple
                 f"{path}: {node.name} has the channels {' '.join(node.channels) or 'none'}; wanted "
                 "X, Y and Z rotation, with or without X, Y and Z position"
             )
-        turning = [k for k in range(len(node.channels)) if k not in places.values()]
-        rotations.append(euler_to_matrix(columns[:, turning].deg2rad(), order))
+        orders.append(order)
+        angles.append(
+            columns[:, [k for k in range(len(node.channels)) if k not in places.values()]]
+        )
         if not places:
             continue
         place = columns[:, [places[f"{axis}position"] for axis in "XYZ"]]
@@ -254,7 +256,12 @@ def _read_channels(path: Path, joints: list[_Node], values: np.ndarray) -> tuple
                 f"{path}: the bone to {node.name} changes its length; wanted rotations only, "
                 "export the take with fixed bones"
             )
-    return root, torch.stack(rotations, dim=1)
+    radians = torch.stack(angles, dim=1).deg2rad()  # (T, J, 3)
+    rotations = torch.empty(*radians.shape, 3, dtype=radians.dtype)
+    for order in set(orders):
+        turned_so = [joint for joint, theirs in enumerate(orders) if theirs == order]
+        rotations[:, turned_so] = euler_to_matrix(radians[:, turned_so], order)
+    return root, rotations
 
 
 def _write_joint(

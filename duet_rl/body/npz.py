@@ -28,6 +28,15 @@ _EYES = ("leye_pose", "reye_pose")
 _HANDS = ("left_hand_pose", "right_hand_pose")
 _TRANSLATIONS = ("trans", "transl", "translation")
 _RATES = ("mocap_frame_rate", "mocap_framerate", "fps")
+_UNREADABLE = (
+    ValueError,
+    OSError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _POSE_WIDTH = 3 * NUM_JOINTS
 _SMPLH_WIDTH = 156  # SMPL-H: 22 body joints and two hands, without jaw and eyes
 _BODY_JOINTS = 22
@@ -107,13 +116,13 @@ def read_npz(
 def _load(path: Path) -> dict[str, np.ndarray]:
     """Return all arrays of the file, and never unpickle one."""
     try:
+        with zipfile.ZipFile(path) as whole:
+            damaged = whole.testzip()  # numpy would parse a damaged header before it checks it
+        if damaged is not None:
+            raise zipfile.BadZipFile(f"{damaged} is damaged")
         with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise InputError(f"{path}: a single array; wanted an npz archive of named arrays")
             return {name: archive[name] for name in archive.files if _wanted(name)}
-    except InputError:
-        raise
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except _UNREADABLE as error:
         raise InputError(
             f"{path}: not a whole npz file of plain arrays ({error}); fetch or export it again"
         ) from error

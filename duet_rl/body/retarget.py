@@ -35,6 +35,8 @@ _STANDING = 0.1  # share of the frames in which the lower foot is taken to stand
 _SOLE_LIMIT = 0.1  # m; the most that a sole or heel may add under the foot of the file
 _HIP_RANGE = (0.3, 3.0)  # m; a person's hips stand within it, whatever the person
 
+_STRAY = 1e-3  # m; a retargeted joint that is farther from the file's own hung elsewhere
+
 _FINGERS = {"Thumb": "thumb", "Index": "index", "Mid": "middle", "Ring": "ring", "Pinky": "pinky"}
 
 
@@ -104,10 +106,15 @@ def cmu_to_motion(bvh: BvhMotion) -> Motion:
     they are kept here, for the caller to cut.
 
     Raises:
-        InputError: other joints than the CMU hierarchy's, or a size that is no person's.
+        InputError: another hierarchy than CMU's, or a size that is no person's.
     """
     if not is_cmu(bvh):
         raise _unknown_joints(bvh)
+    without = [name for name in _CMU_END_SITES.values() if name not in bvh.end_sites]
+    if without:
+        raise InputError(
+            f"{bvh.name}: no end site under {_some(without)}; wanted one under each foot and finger"
+        )
     places, turns = bvh.pose()
     index = {name: bvh.names.index(name) for name in bvh.names}
     source = {ours: index[theirs] for ours, theirs in (CMU_JOINTS | _CMU_END_SITES).items()}
@@ -123,7 +130,15 @@ def cmu_to_motion(bvh: BvhMotion) -> Motion:
     parents = list(PARENTS[1:])
     bones = (straight[parents] @ (rest[1:] - rest[parents])[..., None]).squeeze(-1)
     skeleton = Skeleton(torch.cat([torch.zeros(1, 3), bones]), name=bvh.name)
-    return Motion.from_rotations(bvh.root, local, skeleton, bvh.fps)
+    motion = Motion.from_rotations(bvh.root, local, skeleton, bvh.fps)
+    for ours, theirs in CMU_JOINTS.items():
+        stray = motion.joints[:, JOINT[ours]] - places[:, index[theirs]]
+        if stray.norm(dim=-1).max() > _STRAY:
+            raise InputError(
+                f"{bvh.name}: {theirs} hangs from another parent than in the CMU hierarchy, or "
+                f"{' or '.join(_CMU_PASSED_OVER)} turns; wanted the hierarchy of the CMU release"
+            )
+    return motion
 
 
 def read_motion(
