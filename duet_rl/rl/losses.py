@@ -15,6 +15,18 @@ LossName = Literal["actor_critic", "duolando"]
 NEXT_REWARD_SHARE = 0.2  # of the next step's reward that a step is credited with
 LOG_MARGIN = 1.001  # keeps the logarithm finite where a token's probability misses its target by 1
 
+METRICS = (  # all that the losses log
+    "loss/policy",
+    "loss/value",
+    "kl",
+    "entropy",
+    "ratio",  # mean importance ratio; 1 on-policy
+    "ratio_cut",  # share of tokens whose ratio was cut
+    "advantage",  # standard deviation, before it is normalised
+    "value",
+    "target",  # mean probability that `duolando` pulls to
+)
+
 
 class DuolandoLossConfig(Config):
     """The loss of the paper: each sampled token's probability is pulled to a target."""

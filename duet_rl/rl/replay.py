@@ -1,7 +1,7 @@
 """Packed rollouts and the bounded memory that mixes current, first and past ones."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ class RolloutGroup:
     tokens: Int16[np.ndarray, "R N S"]
     log_probs: Float32[np.ndarray, "R N S"]  # of the behaviour policy
     rewards: Float32[np.ndarray, "R N S"]  # each stream its own, in [0, 1]
+    means: dict[str, float] = field(default_factory=dict)  # of each reward term, for the log
 
     def __len__(self) -> int:
         return self.tokens.shape[0] * self.tokens.shape[1]

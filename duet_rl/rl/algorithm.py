@@ -1,0 +1,242 @@
+"""DuetRL: RLlib's algorithm with the follower's training step."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ray.rllib.algorithms.algorithm import Algorithm
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.core import DEFAULT_MODULE_ID
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+from ray.rllib.utils.annotations import override
+from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, LEARNER_RESULTS, TIMERS
+from torch import Tensor
+
+from duet_rl import checkpoint
+from duet_rl.rl.collector import Collector
+from duet_rl.rl.dances import dances_of, make_dances
+from duet_rl.rl.env_runner import TOKENS_PER_SECOND, FollowerEnvRunner
+from duet_rl.rl.learner import FollowerLearner, RolloutsToBatch
+from duet_rl.rl.losses import METRICS
+from duet_rl.rl.module import FollowerRLModule
+from duet_rl.rl.replay import Replay, RolloutGroup
+from duet_rl.rl.settings import RLConfig
+
+STATE = "rl_state"  # kind of checkpoint that holds an unfinished run
+FOLLOWER_RESULTS = "follower"  # where the results of `train()` hold what is ours
+_REPLAY = "replay."  # prefix in a checkpoint
+_TIMED = ("collect", "learn", "sync")  # parts of a training step
+_LEARNED = {  # name among the results of the learner -> TensorBoard tag
+    "total_loss": "loss/total",
+    "gradients_policy_global_norm": "gradient_norm",
+    **{name: name for name in METRICS},
+}
+
+
+class DuetRLConfig(AlgorithmConfig):
+    """RLlib's configuration of `DuetRL`, made from ours by `of`."""
+
+    env_runner_cls: Any  # RLlib declares it by its default, None
+
+    def __init__(self, algo_class: type[Algorithm] | None = None) -> None:
+        super().__init__(algo_class=algo_class or DuetRL)
+        self.settings = RLConfig()
+        self.follower = ""  # folder of the follower to start from
+        self.gpt: dict[str, Any] = {}  # settings of its MultiStreamGPT
+        self.env_runner_cls = FollowerEnvRunner
+        self.batch_mode = "complete_episodes"
+        self.gym_env_vectorize_mode = "vector_entry_point"
+        self.add_default_connectors_to_learner_pipeline = False
+
+    @classmethod
+    def of(
+        cls,
+        settings: RLConfig,
+        follower: Path | str,
+        gpt: dict[str, Any],
+        env_settings: dict[str, Any],
+        runners: int,
+    ) -> "DuetRLConfig":
+        """Return the configuration of a run.
+
+        Args:
+            settings: ours.
+            follower: folder of the follower to start from.
+            gpt: settings of its `MultiStreamGPT`.
+            env_settings: keyword arguments of the environment.
+            runners: env runner actors; 0 rolls out in the driver.
+        """
+        config = cls()
+        config.settings, config.follower, config.gpt = settings, str(follower), gpt
+        config.environment(settings.env, env_config=env_settings)
+        config.env_runners(
+            num_env_runners=runners,
+            num_envs_per_env_runner=settings.leaders * settings.rollouts,
+            create_local_env_runner=runners == 0,
+        )
+        lookup = partial(_lookup, settings.env, settings.rollouts, env_settings)
+        config.learners(num_learners=0, learner_connector=lookup)
+        config.training(lr=settings.lr, grad_clip=settings.grad_clip)
+        config.fault_tolerance(
+            restart_failed_env_runners=True,
+            max_num_env_runner_restarts=settings.max_restarts,
+            delay_between_env_runner_restarts_s=settings.restart_delay,
+        )
+        config.debugging(seed=settings.seed)
+        config._dont_auto_sync_env_runner_states = True  # there are no connector states
+        return config
+
+    @override(AlgorithmConfig)
+    def get_default_rl_module_spec(self) -> RLModuleSpec:
+        return RLModuleSpec(
+            module_class=FollowerRLModule,
+            model_config={
+                "gpt": self.gpt,
+                "temperature": self.settings.temperature,
+                "look_ahead": self.settings.look_ahead,
+            },
+        )
+
+    @override(AlgorithmConfig)
+    def get_default_learner_class(self) -> type[FollowerLearner]:
+        return FollowerLearner
+
+
+def _lookup(
+    env: str, count: int, env_settings: dict[str, Any], *spaces: Any, **kwargs: Any
+) -> RolloutsToBatch:
+    """Return the connector that looks features up in an environment of its own."""
+    return RolloutsToBatch(dances_of(make_dances(env, count, env_settings)))
+
+
+class DuetRL(Algorithm):
+    """Collect packed rollouts, mix them with remembered ones, learn, send the weights out."""
+
+    # RLlib declares these as possibly None, which they are not once `setup` has run.
+    config: Any
+    metrics: Any
+    learner_group: Any
+    env_runner_group: Any
+
+    @classmethod
+    @override(Algorithm)
+    def get_default_config(cls) -> DuetRLConfig:
+        return DuetRLConfig()
+
+    @override(Algorithm)
+    def setup(self, config: DuetRLConfig) -> None:
+        if config.num_env_runners > 0:
+            rehearse(config)
+        super().setup(config)
+        self.collector = Collector(self)
+        self.replay = Replay(config.settings.replay)
+        self.iterations_done = 0
+        self.updates_done = 0
+        self.token_steps = 0
+
+    @override(Algorithm)
+    def training_step(self) -> None:
+        collecting, learning, syncing = ((TIMERS, name) for name in _TIMED)
+        with self.metrics.log_time(collecting):
+            fresh = self.collector.collect()
+        with self.metrics.log_time(learning):
+            self._learn(fresh)
+        with self.metrics.log_time(syncing):
+            self._send_weights()
+        self.replay.add(fresh)
+        self._log(fresh)
+        self.iterations_done += 1
+
+    def _learn(self, fresh: Sequence[RolloutGroup]) -> None:
+        """Take gradient steps on the fresh groups, each joined by remembered ones."""
+        settings = self.config.settings
+        rng = np.random.default_rng([settings.seed, self.iterations_done])
+        staleness = [self.updates_done - group.version for group in fresh]
+        for _ in range(settings.passes):
+            order = rng.permutation(len(fresh))
+            for start in range(0, len(order), settings.batch_groups):
+                now = [fresh[i] for i in order[start : start + settings.batch_groups]]
+                results = self.learner_group.update(episodes=now + self.replay.remembered(rng))
+                self.metrics.aggregate(results, key=LEARNER_RESULTS)
+                self.updates_done += 1
+        self.metrics.log_value((FOLLOWER_RESULTS, "staleness"), float(np.mean(staleness)), window=1)
+
+    def _log(self, fresh: Sequence[RolloutGroup]) -> None:
+        """Log the rewards of the fresh rollouts, term by term, and how the run stands."""
+        terms = defaultdict(list)
+        for group in fresh:
+            for name, mean in group.means.items():
+                terms[f"reward/{name}"].append(mean)
+        self.token_steps += sum(len(group) for group in fresh)
+        values = {name: float(np.mean(means)) for name, means in terms.items()}
+        values["groups"] = float(len(fresh))
+        values["replay"] = float(len(self.replay))
+        self.metrics.log_dict(values, key=FOLLOWER_RESULTS, window=1)
+
+    def _send_weights(self) -> None:
+        """Send the weights and their version to every runner."""
+        self.env_runner_group.sync_weights(
+            from_worker_or_learner_group=self.learner_group, inference_only=True
+        )
+
+    def follower_tensors(self) -> dict[str, Tensor]:
+        """Return the weights of the follower as it is now."""
+        return self._learner(lambda learner: learner.follower.gpt.state_dict())
+
+    @staticmethod
+    def numbers(results: dict[str, Any]) -> dict[str, float]:
+        """Return what a person looks at in the results of `train()`, by TensorBoard tag."""
+        learned = results.get(LEARNER_RESULTS, {}).get(DEFAULT_MODULE_ID, {})
+        timers, sampled = results.get(TIMERS, {}), results.get(ENV_RUNNER_RESULTS, {})
+        found = dict(results.get(FOLLOWER_RESULTS, {}))
+        found |= {_LEARNED[name]: value for name, value in learned.items() if name in _LEARNED}
+        found |= {f"seconds/{name}": timers[name] for name in _TIMED if name in timers}
+        found |= {name: sampled[name] for name in (TOKENS_PER_SECOND,) if name in sampled}
+        return {name: float(value) for name, value in found.items()}
+
+    @override(Algorithm)
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Write all that a resumed run needs: weights, optimizer, replay, counters; no pickles."""
+        replay = {_REPLAY + name: tensor for name, tensor in self.replay.tensors().items()}
+        learner = self._learner(lambda learner: learner.state_tensors())
+        checkpoint.save(
+            checkpoint_dir,
+            kind=STATE,
+            tensors={**learner, **replay},
+            config=self.config.settings,
+            meta={
+                "iterations": self.iterations_done,
+                "updates": self.updates_done,
+                "token_steps": self.token_steps,
+            },
+        )
+
+    @override(Algorithm)
+    def load_checkpoint(self, checkpoint_dir: str) -> None:
+        """Go on from where `save_checkpoint` left off."""
+        state = checkpoint.load(checkpoint_dir, STATE)
+        self.iterations_done = state.meta["iterations"]
+        self.updates_done = state.meta["updates"]
+        self.token_steps = state.meta["token_steps"]
+        replay = {k: v for k, v in state.tensors.items() if k.startswith(_REPLAY)}
+        self.replay.load_tensors({k.removeprefix(_REPLAY): v for k, v in replay.items()})
+        learner = {k: v for k, v in state.tensors.items() if k not in replay}
+        version = self.updates_done
+        self._learner(lambda one: one.load_state_tensors(learner, version))
+        self._send_weights()
+
+    def _learner(self, function: Any) -> Any:
+        """Return what `function` gives for the (first) learner, after it ran on all of them."""
+        return self.learner_group.foreach_learner(function).result_or_errors[0].get()
+
+
+def rehearse(config: DuetRLConfig) -> None:
+    """Roll out once in this process: what fails here would fail in every actor, less clearly."""
+    small = config.copy(copy_frozen=False)
+    small.env_runners(num_envs_per_env_runner=config.settings.rollouts)
+    runner = FollowerEnvRunner(config=small, worker_index=None)
+    runner.rehearse()
+    runner.stop()

@@ -1,0 +1,88 @@
+"""The follower as an RLlib policy."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.distribution.torch.torch_distribution import TorchMultiCategorical
+from ray.rllib.core.rl_module.apis import InferenceOnlyAPI
+from ray.rllib.core.rl_module.torch import TorchRLModule
+from ray.rllib.utils.annotations import override
+from torch import Tensor, nn
+
+from duet_rl.models.multistream_gpt import GPTOutput, MultiStreamGPT, MultiStreamGPTConfig
+from duet_rl.models.policy import SamplingConfig, policy_logits
+from duet_rl.rl.losses import Verdict
+
+VERDICT = "verdict"
+
+
+class FollowerRLModule(TorchRLModule, InferenceOnlyAPI):
+    """One categorical action per token stream, one value per stream and step.
+
+    The network is a plain `MultiStreamGPT`; this class only translates between its tensors and
+    RLlib's batch columns, so the GPT never learns that RLlib exists. `reference` is the frozen
+    follower that RL started from; env runners do without it.
+    """
+
+    model_config: Any  # RLlib: a dict, once it is here
+
+    @override(TorchRLModule)
+    def setup(self) -> None:
+        config = MultiStreamGPTConfig(**self.model_config["gpt"])
+        self.sampling = SamplingConfig(temperature=self.model_config["temperature"])
+        self.look_ahead: int | None = self.model_config["look_ahead"]
+        self.gpt = MultiStreamGPT(config)
+        self.reference = MultiStreamGPT(config).requires_grad_(False)
+        self.action_dist_cls = TorchMultiCategorical.get_partial_dist_cls(
+            input_lens=list(config.classes)
+        )
+        self.train()
+
+    @override(InferenceOnlyAPI)
+    def get_non_inference_attributes(self) -> list[str]:
+        return ["reference"]
+
+    def train(self, mode: bool = True) -> "FollowerRLModule":
+        """Stay in evaluation mode: tokens are judged by the policy that sampled them.
+
+        Dropout and a corrupted history would make it another one.
+        """
+        return super().train(False)
+
+    def freeze_start(self) -> None:
+        """Make the present weights the ones that KL is measured to."""
+        self.reference.load_state_dict(self.gpt.state_dict())
+
+    def verdict(self, tokens: Int[Tensor, "B N S"], conditions: Mapping[str, Tensor]) -> Verdict:
+        """Return what the policy, sampling as it does in rollouts, says about `tokens`."""
+        output: GPTOutput = self.gpt(tokens, conditions, self.look_ahead)
+        with torch.no_grad():
+            start: GPTOutput = self.reference(tokens, conditions, self.look_ahead)
+        rows = [
+            self._judge(now, before, tokens[..., stream])
+            for stream, (now, before) in enumerate(zip(output.logits, start.logits, strict=True))
+        ]
+        chosen, entropy, kl = (torch.stack(column, dim=-1) for column in zip(*rows, strict=True))
+        return Verdict(chosen, entropy, kl, output.values)
+
+    @override(TorchRLModule)
+    def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        return {VERDICT: self.verdict(batch[Columns.ACTIONS], batch[Columns.OBS])}
+
+    @override(TorchRLModule)
+    def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        output = self.gpt(batch[Columns.ACTIONS], batch[Columns.OBS], self.look_ahead)
+        return {Columns.ACTION_DIST_INPUTS: torch.cat(output.logits, dim=-1)}
+
+    def _judge(
+        self, logits: Tensor, start: Tensor, tokens: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return of one stream: log-probability of each token, entropy, KL to the start."""
+        now = nn.functional.log_softmax(policy_logits(logits, self.sampling), dim=-1)
+        before = nn.functional.log_softmax(policy_logits(start, self.sampling), dim=-1)
+        chosen = now.gather(-1, tokens[..., None]).squeeze(-1)
+        mass = now.exp()
+        return chosen, -(mass * now).sum(-1), (mass * (now - before)).sum(-1)

@@ -1,0 +1,169 @@
+"""Train by RL: from a follower and a store of clips to a better follower, resumable."""
+
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from tqdm import tqdm
+
+from duet_rl import checkpoint
+from duet_rl.config import validate
+from duet_rl.datasets.store import DuetStore
+from duet_rl.files import atomic_path, sha256_of
+from duet_rl.models.multistream_gpt import MultiStreamGPTConfig
+from duet_rl.resources import start_ray
+from duet_rl.rl.log import RunLog
+from duet_rl.rl.settings import RLConfig
+
+logger = logging.getLogger(__name__)
+
+FOLLOWER = "follower"  # kind of the checkpoint that goes in and comes out
+FOLDER = "rl"  # the finished follower, in the run's folder
+WORK = "rl_work"  # its state, TensorBoard events and metrics, beside it
+STATE = "state"
+# Settings that a run may change and still be the same run.
+_FREE = {"iterations", "env_runners", "checkpoint_every", "wait_seconds", "max_restarts"}
+_SHOWN = {"reward/total": "reward", "kl": "kl", "entropy": "entropy"}  # beside the progress bar
+_DEFAULT_RUNNERS = 8  # at most; a learner in the driver keeps up with no more
+
+
+def run_rl(
+    config: RLConfig, follower: Path | str, data: Path | str, out: Path | str, progress: bool = True
+) -> Path:
+    """Refine a follower by its rewards and return the folder of the better one, `out/rl`.
+
+    The same call again resumes an interrupted run, or finds that all is done; with more
+    `iterations` it goes on from the end.
+
+    Args:
+        config: settings; the environment gets its rewards from here.
+        follower: folder of the follower to start from, with its codec.
+        data: folder of the clip store whose `train` split is danced to.
+        out: folder of the run.
+        progress: whether to show a bar.
+
+    Raises:
+        InputError: a folder is not what it should be, or settings do not fit each other.
+        RolloutError: the env runners fail.
+    """
+    follower, out = Path(follower), Path(out)
+    start = checkpoint.load(follower, FOLLOWER)
+    gpt = validate(MultiStreamGPTConfig, start.config, source=str(follower))
+    origin = _origin(config, follower, DuetStore.open(data))
+    if _is_done(out / FOLDER, origin, config.iterations):
+        logger.info("%s is done already", out / FOLDER)
+        return out / FOLDER
+    work = _prepare_work(out / WORK, origin)
+    env_settings = {
+        "data": str(data),
+        "codec": str(follower),
+        "split": "train",
+        "rewards": config.rewards.model_dump(),
+        "dance": {"seconds": config.seconds, "group_size": config.rollouts},
+    }
+    with _algorithm(config, follower, gpt.model_dump(), env_settings) as algorithm:
+        if checkpoint.is_checkpoint(work / STATE):
+            algorithm.load_checkpoint(str(work / STATE))
+            logger.info("resuming after %d iterations", algorithm.iterations_done)
+        _train(algorithm, config, work, progress)
+        tensors = algorithm.follower_tensors()
+        facts = {"iterations": algorithm.iterations_done, "token_steps": algorithm.token_steps}
+    return _write_follower(out / FOLDER, start, tensors, gpt, {**origin, **facts})
+
+
+def _train(algorithm: Any, config: RLConfig, work: Path, progress: bool) -> None:
+    """Train up to `config.iterations`, saving and logging on the way."""
+    done = algorithm.iterations_done
+    bar = tqdm(total=config.iterations, initial=done, desc="rl", disable=not progress)
+    with RunLog(work, done) as log, bar:
+        while algorithm.iterations_done < config.iterations:
+            numbers = algorithm.numbers(algorithm.train())
+            done = algorithm.iterations_done
+            log.write(done, numbers)
+            bar.set_postfix({_SHOWN[k]: f"{numbers[k]:.3f}" for k in _SHOWN if k in numbers})
+            bar.update()
+            if done % config.checkpoint_every == 0 or done == config.iterations:
+                algorithm.save_checkpoint(str(work / STATE))
+
+
+@contextmanager
+def _algorithm(
+    config: RLConfig, follower: Path, gpt: dict[str, Any], env_settings: dict[str, Any]
+) -> Iterator[Any]:
+    """Yield a `DuetRL` on a cluster that is there or started for it; stop both in the end."""
+    logging.getLogger("ray.rllib").setLevel(logging.ERROR)  # its warnings are about its own past
+    started = start_ray()
+    import ray
+
+    from duet_rl.rl.algorithm import DuetRLConfig
+
+    try:
+        runners = config.env_runners
+        if runners is None:
+            runners = min(_DEFAULT_RUNNERS, max(1, int(ray.cluster_resources().get("CPU", 1))))
+        algorithm = DuetRLConfig.of(config, follower, gpt, env_settings, runners).build_algo()
+        try:
+            yield algorithm
+        finally:
+            algorithm.stop()
+    finally:
+        if started:
+            ray.shutdown()
+
+
+def _origin(config: RLConfig, follower: Path, store: DuetStore) -> dict[str, Any]:
+    """Return what makes this run this run: its settings, its follower, its data."""
+    settings = json.dumps(config.model_dump(mode="json", exclude=_FREE), sort_keys=True)
+    return {
+        "data_hash": store.hash,
+        "started_from": sha256_of(follower),
+        "settings": hashlib.sha256(settings.encode()).hexdigest(),
+    }
+
+
+def _is_done(folder: Path, origin: dict[str, Any], iterations: int) -> bool:
+    if not checkpoint.is_checkpoint(folder, FOLLOWER):
+        return False
+    meta = checkpoint.read_meta(folder)
+    same = all(meta.get(key) == value for key, value in origin.items())
+    return same and meta["iterations"] >= iterations
+
+
+def _prepare_work(work: Path, origin: dict[str, Any]) -> Path:
+    """Return the working folder, emptied where it belongs to another run."""
+    mark = work / "origin.json"
+    if mark.is_file() and json.loads(mark.read_text()) == origin:
+        return work
+    if work.exists():
+        logger.warning("%s is of another follower, data or settings; starting anew", work)
+        shutil.rmtree(work)
+    work.mkdir(parents=True)
+    with atomic_path(mark) as temporary:
+        temporary.write_text(json.dumps(origin, indent=2) + "\n")
+    return work
+
+
+def _write_follower(
+    folder: Path,
+    start: checkpoint.Checkpoint,
+    tensors: dict[str, Tensor],
+    gpt: MultiStreamGPTConfig,
+    meta: dict[str, Any],
+) -> Path:
+    """Write the refined follower as a copy of the one it started from, but for the weights."""
+    with atomic_path(folder) as temporary:
+        shutil.copytree(start.path, temporary)
+        checkpoint.write_files(
+            temporary,
+            kind=FOLLOWER,
+            tensors=tensors,
+            config=gpt,
+            meta={**start.meta, **meta, "stage": FOLDER},
+        )
+    return folder

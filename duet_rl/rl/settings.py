@@ -1,0 +1,45 @@
+"""The settings of RL: what is rolled out, how it is learned from, and on what."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from duet_rl.config import Config
+from duet_rl.rewards.base import RewardMixConfig
+from duet_rl.rl.losses import ActorCriticConfig, DuolandoLossConfig
+from duet_rl.rl.replay import ReplayConfig
+
+
+class RLConfig(Config):
+    """Refine a follower by its rewards; the defaults suit a small follower and two cores."""
+
+    env: str = "envs:DuetDance-v0"  # gymnasium id; anything with the interface of rl.dances
+    rewards: RewardMixConfig = RewardMixConfig()
+    iterations: int = Field(100, ge=1)
+    seed: int = Field(0, ge=0)
+
+    # Rollouts
+    env_runners: int | None = Field(None, ge=0)  # actors; None: what the cluster has room for
+    leaders: int = Field(4, ge=1)  # windows that a runner follows at once
+    rollouts: int = Field(8, ge=1)  # of each window: the group that is compared
+    seconds: float = Field(8.5, gt=0)  # a rollout, 64 tokens
+    temperature: float = Field(1.0, gt=0)  # of sampling; tokens are judged at the same
+    look_ahead: int | None = Field(None, ge=0)  # tokens; None: the farthest of the follower
+
+    # Learning
+    loss: Literal["actor_critic", "duolando"] = "actor_critic"
+    actor_critic: ActorCriticConfig = ActorCriticConfig()
+    duolando: DuolandoLossConfig = DuolandoLossConfig()
+    replay: ReplayConfig = ReplayConfig()
+    lr: float = Field(1e-4, gt=0)
+    value_lr: float = Field(1e-3, gt=0)  # of the value head, which starts from nothing
+    grad_clip: float = Field(1.0, gt=0)  # largest norm of all gradients together
+    new_groups: int = Field(4, ge=1)  # fresh groups that an iteration waits for
+    batch_groups: int = Field(4, ge=1)  # fresh groups in one gradient step
+    passes: int = Field(1, ge=1)  # over the fresh groups of an iteration
+
+    # Running
+    checkpoint_every: int = Field(20, ge=1)  # iterations between saved states
+    wait_seconds: float = Field(120.0, gt=0)  # without any rollout, until it is an error
+    max_restarts: int = Field(5, ge=0)  # of lost runners, all together, until it is an error
+    restart_delay: float = Field(2.0, ge=1, le=5)  # s before a lost runner comes back
