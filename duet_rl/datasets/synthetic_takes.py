@@ -1,0 +1,50 @@
+"""Synthetic dances as takes to prepare: motion, rendered sound, features heard from the sound."""
+
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from duet_rl.audio.features import music_features_of
+from duet_rl.audio.files import write_wav
+from duet_rl.datasets.clip import DuetClip, align
+from duet_rl.datasets.prepare import PrepareTask, fingerprint
+from duet_rl.datasets.synthetic import SyntheticConfig, synthesize
+
+GENERATION = 1  # raised when the same settings make another dance, so that stores are made anew
+
+
+def synthetic_tasks(config: SyntheticConfig) -> list[PrepareTask]:
+    """Return what makes each dance that `config` asks for; each is a choreography of its own."""
+    # Another number of dances, or a longer list of them, leaves the single dance as it is.
+    one = config.model_copy(update={"choreographies": 1})
+    return [
+        PrepareTask(
+            f"{config.styles[index % len(config.styles)]}_{index:03d}",
+            fingerprint(one, f"{GENERATION}:{index}"),
+            partial(make_clip, index, config),
+        )
+        for index in range(config.choreographies)
+    ]
+
+
+def make_clip(index: int, config: SyntheticConfig, scratch: Path) -> DuetClip:
+    """Return one dance as a clip; its sound goes into `scratch`.
+
+    The music features, beats included, are heard from the sound, as for any other song.
+    """
+    dance = synthesize(index, config)
+    audio = scratch / f"{dance.name}.wav"
+    write_wav(audio, dance.samples, dance.sample_rate)
+    return align(
+        dance.duet,
+        torch.from_numpy(music_features_of(audio)),
+        dance.hold,
+        name=dance.name,
+        choreography=dance.name,
+        audio=audio,
+        music_source="recorded",
+        style=dance.style,
+        tempo=dance.tempo,
+        source="synthetic",
+    )
