@@ -8,8 +8,13 @@ from duet_rl.body.motion import Duet, Motion
 from duet_rl.body.rotations import yaw_matrix
 from duet_rl.body.skeleton import NUM_JOINTS, UP, default_skeleton
 from duet_rl.datasets.clip import FPS, DuetClip
-from duet_rl.tokenizers.duet import DecodedFollower, MotionBatch
+from duet_rl.tokenizers.conv import ConvConfig
+from duet_rl.tokenizers.duet import DecodedFollower, DuetCodec, MotionBatch
+from duet_rl.tokenizers.frames import FrameConfig
+from duet_rl.tokenizers.quantizers import VectorQuantizerConfig
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN, Stream, TokenSpec
+from duet_rl.tokenizers.tokenizer import DuetCodecConfig, PlacementConfig, PoseConfig
+from duet_rl.tokenizers.vqvae import PartVQVAEConfig
 
 STEP = 0.15  # m between two classes of the placement stream
 SPEED = 0.5  # m/s of the leader
@@ -63,3 +68,22 @@ class SidestepCodec:
     def leader_features(self, leader: MotionBatch) -> Tensor:
         root = leader.joints[:, :, 0]
         return torch.cat([root, leader.rotations[:, :, 0, 0, :1]], dim=-1)
+
+
+def small_codec(causal: bool) -> DuetCodec:
+    """Return an untrained codec whose codes are far enough apart to move the follower."""
+    part = PartVQVAEConfig(
+        conv=ConvConfig(width=8, depth=1),
+        quantizer=VectorQuantizerConfig(codes=8, width=8),
+    )
+    torch.manual_seed(0)
+    config = DuetCodecConfig(
+        frame=FrameConfig(causal=causal),
+        pose=PoseConfig(upper=part, lower=part, hand=part),
+        placement=PlacementConfig(vqvae=part.model_copy(update={"levels": 2})),
+    )
+    codec = DuetCodec(config).eval()
+    for name, buffer in codec.named_buffers():
+        if name.endswith("codebook"):
+            buffer.normal_()
+    return codec

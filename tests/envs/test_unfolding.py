@@ -4,37 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from duet_rl.tokenizers.conv import ConvConfig
 from duet_rl.tokenizers.duet import DuetCodec
-from duet_rl.tokenizers.frames import FrameConfig
-from duet_rl.tokenizers.quantizers import VectorQuantizerConfig
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
-from duet_rl.tokenizers.tokenizer import DuetCodecConfig, PlacementConfig, PoseConfig
-from duet_rl.tokenizers.vqvae import PartVQVAEConfig
 from envs.dance import DanceBatch, open_dances
 from envs.scene import Pick
+from tests.envs.dancers import small_codec
 
 BACKWARD = {"weights": {"contact": 1.0, "foot": 1.0, "tracking": 1.0, "beat": 0, "consistency": 0}}
 PICKS = [Pick(0, 2), Pick(2, 1)]
-
-
-def small_codec(causal: bool) -> DuetCodec:
-    """Return an untrained codec whose codes are far enough apart to move the follower."""
-    part = PartVQVAEConfig(
-        conv=ConvConfig(width=8, depth=1),
-        quantizer=VectorQuantizerConfig(codes=8, width=8),
-    )
-    torch.manual_seed(0)
-    config = DuetCodecConfig(
-        frame=FrameConfig(causal=causal),
-        pose=PoseConfig(upper=part, lower=part, hand=part),
-        placement=PlacementConfig(vqvae=part.model_copy(update={"levels": 2})),
-    )
-    codec = DuetCodec(config).eval()
-    for name, buffer in codec.named_buffers():
-        if name.endswith("codebook"):
-            buffer.normal_()
-    return codec
 
 
 def danced(settings, codec: DuetCodec) -> tuple[DanceBatch, torch.Tensor]:

@@ -1,0 +1,156 @@
+"""RL on a Ray cluster: runners as actors, their loss, resuming, and the whole run."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from duet_rl import checkpoint
+from duet_rl.datasets.store import DuetStore
+from duet_rl.errors import InputError
+from duet_rl.models.multistream_gpt import MultiStreamGPT
+from duet_rl.rl.algorithm import DuetRL
+from duet_rl.rl.collector import RolloutError
+from duet_rl.rl.log import read_metrics
+from duet_rl.rl.run import WORK, run_rl
+from tests.envs.dancers import small_codec, walking_couple
+from tests.rl.world import GPT, SETTINGS, algorithm_config, write_follower
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
+
+TERMS = {"contact", "foot", "beat", "consistency", "tracking", "total"}
+
+
+@pytest.fixture(scope="module")
+def follower(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a follower that knows nothing yet."""
+    return write_follower(tmp_path_factory.mktemp("rl_ray") / "follower")
+
+
+@pytest.fixture(scope="module")
+def algorithm(follower: Path, ray_cluster: None) -> Iterator[DuetRL]:
+    """RL with two runners, which the tests below use one after the other."""
+    settings = SETTINGS.model_copy(update={"restart_delay": 1.0})
+    algorithm = algorithm_config(follower, settings, runners=2).build_algo()
+    yield algorithm
+    algorithm.stop()
+
+
+def test_two_runners_feed_one_learner(algorithm: DuetRL) -> None:
+    before = algorithm.follower_tensors()
+    before = {name: tensor.clone() for name, tensor in before.items()}
+    numbers = [algorithm.numbers(algorithm.train()) for _ in range(4)]
+    assert {f"reward/{term}" for term in TERMS} <= numbers[-1].keys()
+    assert {"loss/policy", "loss/value", "kl", "entropy", "ratio", "staleness"} <= numbers[
+        -1
+    ].keys()
+    assert numbers[0]["staleness"] == 0
+    assert max(number["staleness"] for number in numbers) > 0
+    assert 0 < len(algorithm.replay) and algorithm.iterations_done == 4
+    after = algorithm.follower_tensors()
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_killed_runner_comes_back_and_training_goes_on(algorithm: DuetRL) -> None:
+    runners = algorithm.env_runner_group
+    victim = runners.foreach_env_runner(lambda _: os.getpid(), local_env_runner=False)[0]
+    os.kill(victim, signal.SIGKILL)
+    done = algorithm.iterations_done
+    for _ in range(200):
+        algorithm.train()
+        back = runners.num_healthy_remote_env_runners() == 2
+        if back and runners.num_remote_worker_restarts() == 1:
+            break
+    assert runners.num_healthy_remote_env_runners() == 2
+    assert runners.num_remote_worker_restarts() == 1
+    assert algorithm.iterations_done > done
+    versions = runners.foreach_env_runner(
+        lambda runner: runner.sample()[0].version, local_env_runner=False
+    )
+    assert min(versions) > 0, "the runner that came back has the present weights"
+
+
+def test_an_error_in_a_runner_ends_training_with_its_traceback(algorithm: DuetRL) -> None:
+    def spoil(runner) -> None:
+        runner.dances.rewards = None
+
+    algorithm.env_runner_group.foreach_env_runner(spoil, local_env_runner=False)
+    with pytest.raises(RolloutError, match=r"env runner [12] failed") as error:
+        for _ in range(10):
+            algorithm.train()
+    assert "TypeError" in str(error.value)
+
+
+def test_a_wrong_setting_fails_in_the_driver_before_any_actor_starts(follower: Path) -> None:
+    config = algorithm_config(follower, SETTINGS, runners=2)
+    config.env_config["dance"]["seconds"] = 60.0
+    with pytest.raises(InputError, match="set a shorter `seconds`"):
+        config.build_algo()
+
+
+def test_a_resumed_run_is_the_unbroken_run(follower: Path, tmp_path: Path) -> None:
+    unbroken = algorithm_config(follower, SETTINGS).build_algo()
+    for _ in range(4):
+        unbroken.train()
+    first = algorithm_config(follower, SETTINGS).build_algo()
+    for _ in range(2):
+        first.train()
+    first.save_checkpoint(str(tmp_path / "state"))
+    first.stop()
+    second = algorithm_config(follower, SETTINGS).build_algo()
+    second.load_checkpoint(str(tmp_path / "state"))
+    for _ in range(2):
+        second.train()
+    assert second.iterations_done == unbroken.iterations_done == 4
+    assert second.token_steps == unbroken.token_steps
+    for left, right in (
+        (unbroken.follower_tensors(), second.follower_tensors()),
+        (unbroken.replay.tensors(), second.replay.tensors()),
+    ):
+        assert left.keys() == right.keys()
+        assert all(torch.equal(left[name], right[name]) for name in left)
+    unbroken.stop()
+    second.stop()
+    assert not [p for p in (tmp_path / "state").rglob("*") if p.suffix in {".pkl", ".pickle"}]
+
+
+def test_a_run_ends_in_a_follower_resumes_and_knows_when_it_is_done(tmp_path: Path) -> None:
+    data = DuetStore.create(
+        tmp_path / "data", [walking_couple(n, 72, i) for i, n in enumerate("abcdef")]
+    )
+    codec = small_codec(causal=False)
+    conditions = [
+        condition.model_copy(update={"channels": codec.leader_channels})
+        if condition.name == "leader"
+        else condition
+        for condition in GPT.conditions
+    ]
+    gpt = GPT.model_copy(update={"classes": codec.spec.classes, "conditions": tuple(conditions)})
+    start = checkpoint.save(
+        tmp_path / "follower",
+        kind="follower",
+        tensors=MultiStreamGPT(gpt).state_dict(),
+        config=gpt,
+        meta={"data_hash": data.hash},
+    )
+    codec.save(start, {})
+    short = SETTINGS.model_copy(update={"env_runners": 0, "iterations": 2})
+
+    folder = run_rl(short, start, data.path, tmp_path, progress=False)
+    once = checkpoint.load(folder, "follower")
+    assert once.tensors.keys() == checkpoint.load(start, "follower").tensors.keys()
+    assert once.meta["data_hash"] == data.hash and once.meta["iterations"] == 2
+    assert {p.name for p in folder.iterdir()} == {p.name for p in start.iterdir()}
+
+    longer = short.model_copy(update={"iterations": 3})
+    assert run_rl(longer, start, data.path, tmp_path, progress=False) == folder
+    twice = checkpoint.load(folder, "follower")
+    assert twice.meta["iterations"] == 3
+    assert [row["iteration"] for row in read_metrics(tmp_path / WORK)] == [1, 2, 3]
+
+    stamp = (folder / "weights.safetensors").stat().st_mtime_ns
+    run_rl(longer, start, data.path, tmp_path, progress=False)
+    assert (folder / "weights.safetensors").stat().st_mtime_ns == stamp
