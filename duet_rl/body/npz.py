@@ -42,6 +42,11 @@ _SMPLH_WIDTH = 156  # SMPL-H: 22 body joints and two hands, without jaw and eyes
 _BODY_JOINTS = 22
 _BETAS = 16
 _UP_AXES = ("y", "z")
+# The models turn a body about its pelvis and keep that apart from the origin: at zero translation
+# the mean body has it about here, metres, in the axes of the file. A body's own shape moves it by a
+# centimetre or two, which only the licensed models can tell.
+_SMPLX_PELVIS = (0.0, -0.35, 0.01)
+_SMPLH_PELVIS = (0.0, -0.22, 0.03)
 # World of AMASS (z up, so that y points away) to ours (y up): turn by -90 degrees about x.
 _Z_UP_TO_Y_UP = ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, -1.0, 0.0))
 
@@ -51,13 +56,12 @@ def write_npz(path: Path | str, motion: Motion) -> None:
 
     `poses` (T, 165) axis-angles in radians, `trans` (T, 3) metres, `betas`, `gender`,
     `mocap_frame_rate`; `joints` (T, 55, 3) and `offsets` (55, 3) in metres; `up_axis` "y".
-    `trans` is the pelvis itself: without the licensed model nobody can tell how far SMPL-X would
-    put it from there.
+    `trans` is the pelvis less where SMPL-X has it in its mean body, so that the model puts it back.
     """
     poses = matrix_to_axis_angle(motion.rotations.double()).flatten(1)
     arrays: dict[str, Any] = {
         "poses": _numpy(poses),
-        "trans": _numpy(motion.root),
+        "trans": _numpy(motion.root.double() - torch.tensor(_SMPLX_PELVIS, dtype=torch.float64)),
         "betas": np.zeros(_BETAS, np.float32),
         "gender": np.array("neutral"),
         "mocap_frame_rate": np.array(motion.fps),
@@ -103,7 +107,8 @@ def read_npz(
             frame = int(np.argwhere(~np.isfinite(array))[0, 0])
             raise InputError(f"{path}: NaN or infinity in the {name} of frame {frame}; repair it")
     rotations = axis_angle_to_matrix(torch.from_numpy(poses).view(frames, NUM_JOINTS, 3))
-    root = torch.from_numpy(trans) * scale
+    pelvis = _SMPLH_PELVIS if _is_smplh(arrays) else _SMPLX_PELVIS
+    root = torch.from_numpy(trans) * scale + torch.tensor(pelvis, dtype=torch.float64)
     if (up or str(arrays.get("up_axis", "z"))) == "z":
         turn = torch.tensor(_Z_UP_TO_Y_UP, dtype=rotations.dtype)
         root = root @ turn.T
@@ -138,7 +143,7 @@ def _poses(path: Path, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return `(T, 165)` axis-angles; parts that the file leaves out are at rest."""
     if "poses" in arrays:
         poses = _numbers(path, "poses", arrays["poses"])
-        if poses.ndim == 2 and poses.shape[1] == _SMPLH_WIDTH:
+        if _is_smplh(arrays):
             face = np.zeros((len(poses), _POSE_WIDTH - _SMPLH_WIDTH))
             poses = np.concatenate([poses[:, : 3 * _BODY_JOINTS], face, poses[:, 66:]], axis=1)
         return poses
@@ -156,6 +161,10 @@ def _poses(path: Path, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
             )
         columns.append(part)
     return np.concatenate(columns, axis=1)
+
+
+def _is_smplh(arrays: Mapping[str, np.ndarray]) -> bool:
+    return "poses" in arrays and arrays["poses"].shape[1:] == (_SMPLH_WIDTH,)
 
 
 def _join(

@@ -11,11 +11,14 @@ from duet_rl.body.skeleton import UP, default_skeleton
 from duet_rl.errors import InputError
 from tests.body.couples import dancer
 
+PELVIS = np.array([0.0, -0.35, 0.01])  # of the mean SMPL-X body at zero translation
+
 
 def arrays_of(motion: Motion) -> dict[str, np.ndarray]:
     """What an AMASS file of this motion would hold, were its y axis up."""
     poses = matrix_to_axis_angle(motion.rotations).flatten(1).numpy()
-    return {"poses": poses, "trans": motion.root.numpy(), "mocap_frame_rate": np.array(30.0)}
+    trans = motion.root.numpy() - PELVIS
+    return {"poses": poses, "trans": trans, "mocap_frame_rate": np.array(30.0)}
 
 
 def test_a_motion_comes_back_from_npz(tmp_path):
@@ -42,14 +45,16 @@ def test_a_file_of_others_has_z_up_unless_told_otherwise(tmp_path):
     told = read_npz(tmp_path / "y_up.npz", up="y")
     torch.testing.assert_close(told.joints, motion.joints, atol=1e-5, rtol=0)
     lying = read_npz(tmp_path / "y_up.npz")
-    torch.testing.assert_close(lying.joints[..., UP], motion.joints[..., 2], atol=1e-5, rtol=0)
+    lying = lying.joints - lying.root[:, None]
+    upright = motion.joints - motion.root[:, None]
+    torch.testing.assert_close(lying[..., UP], upright[..., 2], atol=1e-5, rtol=0)
 
 
 def test_an_amass_dancer_stands_upright(tmp_path):
     """In AMASS a standing person turns +Y of the body to +Z of the world."""
     poses = np.zeros((5, 165))
     poses[:, 0] = np.pi / 2
-    trans = np.tile([1.0, 2.0, 0.9], (5, 1))
+    trans = np.tile([1.0, 2.0, 0.9], (5, 1)) - PELVIS
     np.savez(tmp_path / "amass.npz", poses=poses, trans=trans, mocap_framerate=120.0)
     motion = read_npz(tmp_path / "amass.npz")
     assert motion.fps == 120
@@ -93,6 +98,7 @@ def test_smplh_poses_have_no_face(tmp_path):
     again = read_npz(tmp_path / "smplh.npz", up="y")
     face = [22, 23, 24]
     assert torch.equal(again.rotations[:, face], torch.eye(3).expand(40, 3, 3, 3))
+    torch.testing.assert_close(again.root[:, UP], motion.root[:, UP] - 0.22 + 0.35)
     body = [joint for joint in range(55) if joint not in face]
     torch.testing.assert_close(
         again.rotations[:, body], motion.rotations[:, body], atol=1e-5, rtol=0
