@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn.functional import max_pool1d, pad
 
 from duet_rl.body.capsules import CAPSULE, surface_distance
+from duet_rl.body.heading import low_pass
 from duet_rl.body.skeleton import FEET, JOINT, UP, WRISTS
 
 PALM_KNUCKLES = (JOINT["left_middle1"], JOINT["right_middle1"])
@@ -14,6 +15,10 @@ BODY_TARGETS = {"shoulder": "shoulders", "waist": "trunk"}  # target -> capsule 
 
 TOES_ON_FLOOR = 0.05  # m; lower toes are on the floor (they rest at 0.02)
 ANKLE_ON_FLOOR = 0.11  # m; under a lower ankle the heel is on the floor (it rests at 0.08)
+LANDING_SPEED = 0.3  # m/s; a foot that falls below this speed has landed
+STEP_SPEED = 0.6  # m/s; a foot that was never faster than this on its way made no step
+STEP_SECONDS = 0.4  # s before a landing in which the foot was on its way
+SOLE_SMOOTHING = 0.05  # s; sigma of the Gaussian over a foot's speed
 
 
 def palms(joints: Float[Tensor, "*batch 55 3"]) -> Float[Tensor, "*batch 2 3"]:
@@ -115,6 +120,43 @@ def support_speed(joints: Float[Tensor, "*batch T 55 3"], fps: float) -> Float[T
     """Return the level speed of the foot that moves least, m/s: what carries the body is still."""
     speed = foot_speed(joints, fps)
     return torch.minimum(speed[..., :2], speed[..., 2:]).amin(-1)
+
+
+def sole_speed(
+    joints: Float[Tensor, "*batch T 55 3"], fps: float, smoothing: float = SOLE_SMOOTHING
+) -> Float[Tensor, "*batch T-1 2"]:
+    """Return the smoothed speed of the left and right foot between each frame and the next, m/s.
+
+    Args:
+        joints: metres.
+        fps: frames per second.
+        smoothing: sigma of the Gaussian that smooths the speed, seconds.
+    """
+    feet = joints[..., FEET, :]
+    soles = (feet[..., :2, :] + feet[..., 2:, :]) / 2
+    return low_pass(torch.diff(soles, dim=-3).norm(dim=-1) * fps, smoothing * fps)
+
+
+def foot_landings(
+    joints: Float[Tensor, "*batch T 55 3"],
+    fps: float,
+    landing_speed: float = LANDING_SPEED,
+    step_speed: float = STEP_SPEED,
+) -> Bool[Tensor, "*batch T 2"]:
+    """Return whether the left and the right foot end a step on each frame.
+
+    A trembling foot makes no step: it must have been fast, and come to rest.
+
+    Args:
+        joints: metres.
+        fps: frames per second.
+        landing_speed: m/s; a foot that falls below this speed has landed ...
+        step_speed: ... if it was faster than this, m/s, within `STEP_SECONDS` before.
+    """
+    speed = sole_speed(joints, fps)
+    fast = _dilate(speed > step_speed, round(STEP_SECONDS * fps), 0)
+    falls = (speed[..., :-1, :] >= landing_speed) & (speed[..., 1:, :] < landing_speed)
+    return pad(falls & fast[..., :-1, :], (0, 0, 1, 1))
 
 
 def _drop_short_runs(held: Tensor, shortest: int) -> Tensor:

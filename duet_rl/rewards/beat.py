@@ -1,4 +1,4 @@
-"""Beat reward: the body comes to rest on the beats of the music, and only there."""
+"""Beat reward: steps land on the beats of the music, and only there."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -7,20 +7,21 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from duet_rl.audio.beat_matching import nearest_beat
-from duet_rl.audio.beats import mean_speed, motion_beats
+from duet_rl.body.contact import LANDING_SPEED, STEP_SPEED, foot_landings
 from duet_rl.config import Config
 
-BEAT_CREDITS = ("upper", "lower", "placement")
+BEAT_CREDITS = ("lower", "placement")
 
-_BODY = slice(0, 22)  # fingers and face keep no beat
 _TINY = 1e-6  # keeps 0 / 0 at 0
 
 
 class BeatConfig(Config):
-    """How exact a beat must be met, and what counts as dancing."""
+    """What a step is, and how exactly it must meet a beat."""
 
-    sigma: float = Field(0.08, gt=0)  # s between beat and motion beat at which 0.61 is left
-    lively: float = Field(0.15, gt=0)  # m/s of mean joint speed below which a body hardly dances
+    landing_speed: float = Field(LANDING_SPEED, gt=0)  # m/s; a slower foot has landed ...
+    step_speed: float = Field(STEP_SPEED, gt=0)  # m/s; ... if it was faster than this before
+    free_delay: float = Field(0.04, ge=0)  # s beside the beat that cost nothing
+    sigma: float = Field(0.05, gt=0)  # s beyond it at which 0.61 is left
 
 
 _DEFAULTS = BeatConfig()
@@ -32,12 +33,15 @@ def beat_reward(
     fps: float,
     config: BeatConfig = _DEFAULTS,
 ) -> Float[Tensor, "B T"]:
-    """Score how well motion beats meet music beats, 1 (all meet) down to 0 (none).
+    """Score how well steps meet music beats, 1 (all meet) down to 0 (none).
 
     The frames nearest to one music beat share one score: the harmonic mean of recall (the best
-    motion beat among them) and precision (the mean of all motion beats among them), so that jitter
-    costs precision and standing still costs recall. A step may be held over one beat: a beat with
-    no motion beat of its own takes the score of the better neighbour.
+    landing among them) and precision (the mean of all landings among them), so that extra steps
+    cost precision and standing still costs recall. Trembling feet never land. A step may be held
+    over one beat: a beat without a landing takes the score of the better neighbour.
+
+    The landing of a foot is the motion beat that tells most: minima of the whole body's speed
+    (Duolando 7.5) lie anywhere between beats as soon as arms and turns join in.
 
     Args:
         joints: follower joints, metres.
@@ -47,22 +51,19 @@ def beat_reward(
     Returns:
         `(B, T)`; 1 all through a dance whose music has no beat.
     """
-    body = joints[:, :, _BODY]
     music = nearest_beat(beats, fps)
-    # A motion beat before the first or after the last music beat may belong to one that is cut off.
-    counted = motion_beats(body, fps) & (music.distance <= _half_period(beats, fps))
-    met = counted * torch.exp(-0.5 * (music.distance / config.sigma).square())
-    count = _sum_per_beat(counted.to(met.dtype), music.rank)
-    precision = _sum_per_beat(met, music.rank) / count.clamp_min(1)
-    recall = torch.zeros_like(met).scatter_reduce(1, music.rank, met, "amax")
+    landings = foot_landings(joints, fps, config.landing_speed, config.step_speed).sum(-1)
+    # A step before the first or after the last music beat may belong to a beat that is cut off.
+    count = landings * (music.distance <= _half_period(beats, fps))
+    late = (music.distance - config.free_delay).clamp_min(0)
+    met = count * torch.exp(-0.5 * (late / config.sigma).square())
+    steps = _sum_per_beat(count.to(met.dtype), music.rank)
+    precision = _sum_per_beat(met, music.rank) / steps.clamp_min(1)
+    best = torch.where(count > 0, met / count.clamp_min(1), 0.0)
+    recall = torch.zeros_like(met).scatter_reduce(1, music.rank, best, "amax")
     score = 2 * precision * recall / (precision + recall).clamp_min(_TINY)
     neighbours = torch.maximum(pad(score, (1, 0))[:, :-1], pad(score, (0, 1))[:, 1:])
-    score = torch.where(count > 0, score, neighbours)
-    speed = mean_speed(body, fps)
-    speed = _sum_per_beat(speed, music.rank) / _sum_per_beat(
-        torch.ones_like(speed), music.rank
-    ).clamp_min(1)
-    score = score * (speed / config.lively).clamp_max(1)
+    score = torch.where(steps > 0, score, neighbours)
     return torch.where(beats.any(1, keepdim=True), score.gather(1, music.rank), 1.0)
 
 

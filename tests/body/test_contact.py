@@ -7,6 +7,7 @@ import torch
 
 from duet_rl.body.capsules import CAPSULE, capsule_penetration, segment_distance, surface_distance
 from duet_rl.body.contact import (
+    foot_landings,
     foot_slide,
     hold_distances,
     hold_due,
@@ -15,7 +16,17 @@ from duet_rl.body.contact import (
     support_speed,
 )
 from duet_rl.body.skeleton import JOINT
-from tests.couple import FPS, joints_of, moved, slide, swaying_couple, turned
+from tests.couple import (
+    BEAT_SECONDS,
+    FPS,
+    joints_of,
+    moved,
+    shake,
+    slide,
+    standing_couple,
+    stepping_couple,
+    turned,
+)
 
 ALL_JOINED = torch.tensor([[0, 1, 0, 0], [1, 0, 0, 0]], dtype=torch.bool)
 
@@ -52,7 +63,7 @@ def test_parallel_and_pointlike_segments_have_a_distance():
 
 
 def test_bodies_apart_do_not_penetrate_and_nearer_bodies_do_more():
-    follower, leader = joints_of(swaying_couple(1.0))
+    follower, leader = joints_of(stepping_couple(1.0))
     depths = [
         capsule_penetration(moved(follower, z=-nearer), leader).mean()
         for nearer in (0.0, 0.4, 0.5, 0.6)
@@ -62,7 +73,7 @@ def test_bodies_apart_do_not_penetrate_and_nearer_bodies_do_more():
 
 
 def test_penetration_does_not_depend_on_who_is_asked_or_where_they_stand():
-    follower, leader = joints_of(swaying_couple(1.0))
+    follower, leader = joints_of(stepping_couple(1.0))
     follower = moved(follower, z=-0.55)
     depth = capsule_penetration(follower, leader)
     torch.testing.assert_close(capsule_penetration(leader, follower), depth, atol=1e-3, rtol=0)
@@ -71,7 +82,7 @@ def test_penetration_does_not_depend_on_who_is_asked_or_where_they_stand():
 
 
 def test_a_body_within_itself_is_as_deep_as_its_thickest_capsule():
-    _, leader = joints_of(swaying_couple(1.0))
+    _, leader = joints_of(stepping_couple(1.0))
     thickest = 2 * max(capsule.radius for capsule in CAPSULE.values())
     torch.testing.assert_close(
         capsule_penetration(leader, leader), torch.full((1, FPS), thickest), atol=1e-3, rtol=0
@@ -94,14 +105,14 @@ def test_palms_lie_between_wrist_and_knuckles():
 
 
 def test_joined_hands_are_at_no_distance_and_due():
-    follower, leader = joints_of(swaying_couple())
+    follower, leader = joints_of(stepping_couple())
     distance = hold_distances(follower, leader)
     assert distance[0, :, ALL_JOINED].max() < 0.02
     assert torch.equal(hold_due(leader, follower, FPS), ALL_JOINED.expand(1, 120, 2, 4))
 
 
 def test_a_hand_on_the_shoulder_or_the_waist_is_a_hold():
-    follower, leader = joints_of(swaying_couple(1.0))
+    follower, leader = joints_of(stepping_couple(1.0))
     for target, joint in (("shoulder", "left_shoulder"), ("waist", "spine1")):
         aside = torch.tensor([0.0, 0.0, 0.1])
         reach = leader[:, :, JOINT[joint]] + aside - palms(follower)[:, :, 1]
@@ -111,7 +122,7 @@ def test_a_hand_on_the_shoulder_or_the_waist_is_a_hold():
 
 
 def test_a_flicker_neither_opens_nor_closes_a_hold():
-    follower, leader = joints_of(swaying_couple())
+    follower, leader = joints_of(stepping_couple())
     away = moved(follower, z=2.0)
     brief = torch.zeros(120, dtype=torch.bool)
     brief[40:45] = True
@@ -122,7 +133,7 @@ def test_a_flicker_neither_opens_nor_closes_a_hold():
 
 
 def test_a_long_hold_begins_and_ends_where_it_does():
-    follower, leader = joints_of(swaying_couple())
+    follower, leader = joints_of(stepping_couple())
     away = moved(follower, z=2.0)
     wanted = torch.zeros(120, dtype=torch.bool)
     wanted[30:75] = True
@@ -131,13 +142,13 @@ def test_a_long_hold_begins_and_ends_where_it_does():
 
 
 def test_standing_feet_are_planted_and_lifted_feet_are_not():
-    follower, _ = joints_of(swaying_couple(1.0))
+    follower, _ = joints_of(standing_couple(1.0))
     assert planted_feet(follower).all()
     assert not planted_feet(moved(follower, y=0.2)).any()
 
 
 def test_a_foot_that_turns_on_its_ball_does_not_slide():
-    follower, _ = joints_of(swaying_couple(1.0))
+    follower, _ = joints_of(standing_couple(1.0))
     pivoting = follower.clone()
     ankle, toes = JOINT["left_ankle"], JOINT["left_foot"]
     angle = torch.arange(FPS) / FPS
@@ -148,7 +159,27 @@ def test_a_foot_that_turns_on_its_ball_does_not_slide():
 
 @pytest.mark.parametrize("fps", [15, 30, 60])
 def test_sliding_has_the_same_speed_at_every_frame_rate(fps: int):
-    follower, _ = joints_of(swaying_couple(1.0, fps))
+    follower, _ = joints_of(standing_couple(1.0, fps))
     dragged = slide(follower, 1.5, fps)
     torch.testing.assert_close(foot_slide(dragged, fps)[:, 1:], torch.full((1, fps - 1, 2), 1.5))
     torch.testing.assert_close(support_speed(dragged, fps)[:, 1:], torch.full((1, fps - 1), 1.5))
+
+
+@pytest.mark.parametrize("fps", [24, 30, 60])
+def test_a_foot_lands_where_its_step_ends(fps: int):
+    follower, _ = joints_of(stepping_couple(4.0, fps))
+    frames = foot_landings(follower, fps)[0].any(-1).nonzero()[:, 0]
+    beats = torch.arange(1, 8) * BEAT_SECONDS
+    torch.testing.assert_close(frames / fps, beats, atol=0.05, rtol=0)
+
+
+def test_the_feet_land_in_turn():
+    follower, _ = joints_of(stepping_couple())
+    left, right = foot_landings(follower, FPS)[0].sum(0).tolist()
+    assert (left, right) == (3, 4)
+
+
+def test_trembling_and_standing_feet_never_land():
+    follower, _ = joints_of(standing_couple(4.0))
+    assert not foot_landings(follower, FPS).any()
+    assert not foot_landings(shake(follower, 0.02), FPS).any()

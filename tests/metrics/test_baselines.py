@@ -12,12 +12,12 @@ from duet_rl.body.skeleton import JOINT
 from duet_rl.errors import InputError
 from duet_rl.metrics.baselines import mirror_leader, typical_distance
 from duet_rl.metrics.retrieval import RetrievalFollower
-from tests.couple import DISTANCE, swaying_couple
+from tests.couple import DISTANCE, stepping_couple
 
 
 def travelling_couple(seconds: float, speed: float, turn: float) -> Duet:
     """Return a couple that walks forward at `speed` m/s after turning to the yaw `turn`."""
-    couple = swaying_couple(seconds)
+    couple = stepping_couple(seconds)
     drift = torch.arange(couple.frames) * speed / couple.fps
 
     def walk(motion: Motion) -> Motion:
@@ -32,7 +32,7 @@ def assert_same_motion(motion: Motion, wanted: Motion, atol: float) -> None:
 
 
 def test_the_typical_distance_is_that_of_the_couples():
-    assert typical_distance([swaying_couple(2.0)]) == pytest.approx(DISTANCE)
+    assert typical_distance([stepping_couple(2.0)]) == pytest.approx(DISTANCE)
 
 
 def test_the_mirror_image_faces_the_leader_at_the_distance():
@@ -45,7 +45,7 @@ def test_the_mirror_image_faces_the_leader_at_the_distance():
 
 
 def test_the_mirror_image_raises_the_hand_that_is_across():
-    couple = swaying_couple(2.0)
+    couple = stepping_couple(2.0)
     leader = couple.leader
     raised = leader.rotations.clone()
     angle = torch.tensor(-1.0)
@@ -89,20 +89,20 @@ def test_memory_picks_the_dance_that_is_most_alike():
 
 @pytest.mark.parametrize("frames", [30, 31, 45, 101])
 def test_memory_follows_a_leader_of_any_length(frames: int):
-    memory = RetrievalFollower([swaying_couple(6.0)])
-    asked = swaying_couple(5.0).slice(7, 7 + frames)
+    memory = RetrievalFollower([stepping_couple(6.0)])
+    asked = stepping_couple(5.0).slice(7, 7 + frames)
     follower = memory.follow(asked.leader)
     assert follower.frames == frames
     torch.testing.assert_close(follower.root, asked.follower.root, atol=0.1, rtol=0)
 
 
 def test_memory_refuses_what_it_cannot_use():
-    memory = RetrievalFollower([swaying_couple(4.0)])
+    memory = RetrievalFollower([stepping_couple(4.0)])
     with pytest.raises(InputError, match="12 frames"):
-        memory.follow(swaying_couple(4.0).leader.slice(0, 12))
+        memory.follow(stepping_couple(4.0).leader.slice(0, 12))
     with pytest.raises(InputError, match="60 fps"):
-        memory.follow(swaying_couple(4.0, fps=60).leader)
+        memory.follow(stepping_couple(4.0, fps=60).leader)
     with pytest.raises(InputError, match="longest duet"):
-        RetrievalFollower([swaying_couple(1.0)])
+        RetrievalFollower([stepping_couple(1.0)])
     with pytest.raises(InputError, match="library of 0 duets"):
         RetrievalFollower([])

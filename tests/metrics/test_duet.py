@@ -7,33 +7,27 @@ import torch
 
 from duet_rl.audio.beat_matching import beat_f1, nearest_beat
 from duet_rl.metrics.duet import MEASURES, diversity, hold_f1, jerk, measure_duet
-from tests.couple import FPS, beats, joints_of, moved, shake, slide, swaying_couple, turned
+from tests.couple import FPS, beats, joints_of, moved, shake, slide, stepping_couple, turned
 
 JOINED = torch.tensor([[0, 1, 0, 0], [1, 0, 0, 0]], dtype=torch.bool).expand(1, 120, 2, 4)
 
 
 def measured(change=lambda joints: joints) -> dict[str, float]:
-    follower, leader = joints_of(swaying_couple())
+    follower, leader = joints_of(stepping_couple())
     values = measure_duet(change(follower), leader, beats(), FPS, JOINED, follower)
     return {name: value.item() for name, value in values.items()}
 
 
 def test_a_couple_that_does_all_right_measures_so():
-    assert measured() == pytest.approx(
-        {
-            **dict.fromkeys(("foot_slide", "penetration", "penetration_share"), 0.0),
-            **dict.fromkeys(("root_error", "facing_error"), 0.0),
-            **dict.fromkeys(("hold_share", "hold_f1"), 1.0),
-            "beat_f1": measured()["beat_f1"],
-            "jerk": measured()["jerk"],
-        },
-        abs=1e-3,
-    )
-    assert measured()["beat_f1"] > 0.9
+    values = measured()
+    for name in ("penetration", "penetration_share", "root_error", "facing_error"):
+        assert values[name] == 0
+    assert values["hold_share"] == values["hold_f1"] == 1
+    assert values["foot_slide"] < 0.02 and values["beat_f1"] > 0.9
 
 
 def test_what_goes_wrong_is_measured_in_its_unit():
-    assert measured(lambda joints: slide(joints, 0.8))["foot_slide"] == pytest.approx(0.8)
+    assert measured(lambda joints: slide(joints, 0.8))["foot_slide"] == pytest.approx(0.8, rel=0.01)
     assert measured(lambda joints: moved(joints, x=0.3))["root_error"] == pytest.approx(0.3)
     about = measured(lambda joints: turned(joints, -math.pi / 3))
     assert about["facing_error"] == pytest.approx(60, abs=0.1)
@@ -48,7 +42,7 @@ def test_every_measure_is_described():
 
 
 def test_measures_without_their_input_are_left_out():
-    follower, leader = joints_of(swaying_couple())
+    follower, leader = joints_of(stepping_couple())
     silence = torch.zeros(1, 120, dtype=torch.bool)
     values = measure_duet(follower, leader, silence, FPS)
     assert not {"beat_f1", "hold_f1", "root_error", "facing_error"} & set(values)
@@ -75,7 +69,7 @@ def test_hold_f1_counts_missed_and_false_holds_alike():
 
 
 def test_diversity_is_the_mean_distance_of_all_pairs():
-    follower, _ = joints_of(swaying_couple(1.0))
+    follower, _ = joints_of(stepping_couple(1.0))
     dances = torch.cat([moved(follower, x=x) for x in (0.0, 0.3, 0.6)])
     assert diversity(dances).item() == pytest.approx(0.4, abs=1e-4)
     assert diversity(dances[:1]).item() == 0

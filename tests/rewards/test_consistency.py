@@ -6,11 +6,11 @@ import torch
 
 from duet_rl.body.skeleton import LEFT_HAND, RIGHT_HAND, UPPER
 from duet_rl.rewards.consistency import consistency_reward
-from tests.couple import FPS, joints_of, slide, swaying_couple, turned
+from tests.couple import FPS, joints_of, slide, stepping_couple, turned
 
 
 def dancing() -> torch.Tensor:
-    return joints_of(swaying_couple())[0]
+    return joints_of(stepping_couple())[0]
 
 
 def twisted(joints: torch.Tensor, angle: float) -> torch.Tensor:

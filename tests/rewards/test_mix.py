@@ -15,14 +15,14 @@ from duet_rl.rewards.base import (
     RewardTerms,
     RewardWeights,
 )
-from tests.couple import FPS, beats, joints_of, moved, shake, slide, swaying_couple, turned
+from tests.couple import FPS, beats, joints_of, moved, shake, slide, stepping_couple, turned
 
 JOINED = torch.tensor([[0, 1, 0, 0], [1, 0, 0, 0]], dtype=torch.bool).expand(1, 120, 2, 4)
 PARTS = ("upper", "lower", "left_hand", "right_hand", "placement")
 
 
 def couple() -> RewardInput:
-    follower, leader = joints_of(swaying_couple())
+    follower, leader = joints_of(stepping_couple())
     return RewardInput(follower, leader, beats(), FPS, JOINED, follower)
 
 
@@ -80,7 +80,7 @@ def test_rewards_do_not_depend_on_the_place_in_the_room():
 def test_rewards_do_not_depend_on_the_frame_rate():
     means = []
     for fps in (FPS, 2 * FPS):
-        follower, leader = joints_of(swaying_couple(4.0, fps))
+        follower, leader = joints_of(stepping_couple(4.0, fps))
         rough = slide(moved(follower, z=0.1), 0.4, fps)
         hold = JOINED[:, :1].expand(1, 4 * fps, 2, 4)
         data = RewardInput(rough, leader, beats(4.0, fps), fps, hold, follower)

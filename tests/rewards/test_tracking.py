@@ -5,11 +5,11 @@ from itertools import pairwise
 import torch
 
 from duet_rl.rewards.tracking import tracking_reward
-from tests.couple import joints_of, moved, swaying_couple, turned
+from tests.couple import joints_of, moved, stepping_couple, turned
 
 
 def dancing() -> torch.Tensor:
-    return joints_of(swaying_couple())[0]
+    return joints_of(stepping_couple())[0]
 
 
 def test_the_true_partner_scores_one():
