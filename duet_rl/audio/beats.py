@@ -13,7 +13,7 @@ from duet_rl.body.heading import low_pass
 from duet_rl.body.skeleton import FEET
 from duet_rl.errors import InputError
 
-SMOOTHING = 0.08  # s; sigma of the Gaussian over a body's speed
+SMOOTHING = 0.05  # s; sigma of the Gaussian over a body's speed
 DEPTH = 0.05  # a motion beat is slower than the faster moments around it by this share at least
 SLOWEST, FASTEST = 70.0, 210.0  # beats a minute between which dances lie
 
