@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from duet_rl.config import Config
 
-# What each causal layer still has to see of the past, while a clip arrives piece by piece.
-StreamCache: TypeAlias = dict[nn.Module, Tensor]
+# What each causal layer (or filter, by name) keeps of the past while a clip arrives in pieces.
+StreamCache: TypeAlias = dict[object, Tensor]
 
 HALVINGS = 2  # stride-2 stages: 2 ** HALVINGS frames a token
 _STRIDE_KERNEL = 4  # frames that a stride-2 layer looks at

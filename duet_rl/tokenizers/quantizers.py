@@ -20,7 +20,7 @@ class VectorQuantizerConfig(Config):
     """A codebook and how it learns."""
 
     codes: int = Field(128, gt=1)
-    width: int = Field(64, gt=0)  # length of a code
+    code_width: int = Field(64, gt=0)  # length of a code
     decay: float = Field(0.97, ge=0, lt=1)  # of the moving averages, per training step
     restart_share: float = Field(0.1, ge=0)  # of the mean use; a code used less is moved
     seed: int = 0  # of the rows that restarted codes are moved to
@@ -61,8 +61,8 @@ class VectorQuantizer(nn.Module):
     def __init__(self, config: VectorQuantizerConfig) -> None:
         super().__init__()
         self.config = config
-        self.register_buffer("codebook", torch.zeros(config.codes, config.width))
-        self.register_buffer("ema_sum", torch.zeros(config.codes, config.width))
+        self.register_buffer("codebook", torch.zeros(config.codes, config.code_width))
+        self.register_buffer("ema_sum", torch.zeros(config.codes, config.code_width))
         self.register_buffer("ema_count", torch.zeros(config.codes))
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
@@ -143,6 +143,11 @@ class ResidualQuantizer(nn.Module):
     def __init__(self, config: VectorQuantizerConfig, levels: int = 1) -> None:
         super().__init__()
         self.levels = nn.ModuleList(VectorQuantizer(config) for _ in range(levels))
+
+    @property
+    def initialised(self) -> bool:
+        """Whether a first batch has filled the codebooks."""
+        return all(level.initialised for level in self._quantizers())
 
     def encode(self, latents: Float[Tensor, "B N D"]) -> Int[Tensor, "B N L"]:
         """Return one token for each level."""

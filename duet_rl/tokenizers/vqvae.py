@@ -8,7 +8,6 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
-from duet_rl.config import Config
 from duet_rl.tokenizers.conv import ConvConfig, Decoder, Encoder, StreamCache
 from duet_rl.tokenizers.quantizers import (
     CodebookStatistics,
@@ -19,11 +18,9 @@ from duet_rl.tokenizers.quantizers import (
 from duet_rl.tokenizers.spec import check_frames
 
 
-class PartVQVAEConfig(Config):
-    """Size and training of the VQ-VAE of one part."""
+class PartVQVAEConfig(ConvConfig, VectorQuantizerConfig):
+    """Size and training of the VQ-VAE of one part: its networks, its codebooks, and these."""
 
-    conv: ConvConfig = ConvConfig()
-    quantizer: VectorQuantizerConfig = VectorQuantizerConfig()
     levels: int = Field(1, ge=1)  # residual codebooks
     commit: float = Field(0.1, ge=0)  # weight of the commitment loss
     one_decoder: bool = True  # all heads on one decoder; False: a decoder for each head
@@ -64,20 +61,25 @@ class PartVQVAE(nn.Module):
         super().__init__()
         self.config = config
         self.heads = dict(heads)
-        code = config.quantizer.width
-        self.encoder = Encoder(config.conv, inputs, code, causal=causal)
-        self.quantizer = ResidualQuantizer(config.quantizer, config.levels)
+        code = config.code_width
+        self.encoder = Encoder(config, inputs, code, causal=causal)
+        self.quantizer = ResidualQuantizer(config, config.levels)
         groups = [list(heads)] if config.one_decoder else [[name] for name in heads]
         self.decoders = nn.ModuleDict(
             {
                 "_".join(group): Decoder(
-                    config.conv, code, sum(heads[name] for name in group), causal=causal
+                    config, code, sum(heads[name] for name in group), causal=causal
                 )
                 for group in groups
             }
         )
         self.input_mean = _Mean(inputs)
         self.head_means = nn.ModuleDict({name: _Mean(size) for name, size in heads.items()})
+
+    @property
+    def initialised(self) -> bool:
+        """Whether a first training batch has set the means and the codebooks."""
+        return self.quantizer.initialised
 
     def encode(
         self, motion: Float[Tensor, "B T C"], cache: StreamCache | None = None

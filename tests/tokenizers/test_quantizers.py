@@ -12,7 +12,7 @@ from duet_rl.tokenizers.quantizers import (
     usage,
 )
 
-CONFIG = VectorQuantizerConfig(codes=8, width=3, decay=0.8)
+CONFIG = VectorQuantizerConfig(codes=8, code_width=3, decay=0.8)
 
 
 def clusters(seed: int, centres: int = 8, rows: int = 128) -> torch.Tensor:
@@ -71,7 +71,7 @@ def test_code_that_nothing_is_near_to_is_restarted():
 
 
 def test_batch_smaller_than_the_codebook_gives_distinct_codes():
-    quantizer = VectorQuantizer(VectorQuantizerConfig(codes=32, width=3))
+    quantizer = VectorQuantizer(VectorQuantizerConfig(codes=32, code_width=3))
     quantizer.initialise(clusters(0, rows=8))
     assert len(quantizer.codebook.unique(dim=0)) == 32
 

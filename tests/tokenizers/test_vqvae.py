@@ -4,14 +4,11 @@ import pytest
 import torch
 
 from duet_rl.errors import InputError
-from duet_rl.tokenizers.conv import ConvConfig
 from duet_rl.tokenizers.losses import MotionLossConfig, motion_loss
-from duet_rl.tokenizers.quantizers import VectorQuantizerConfig, reduce_statistics
+from duet_rl.tokenizers.quantizers import reduce_statistics
 from duet_rl.tokenizers.vqvae import PartVQVAE, PartVQVAEConfig
 
-CONFIG = PartVQVAEConfig(
-    conv=ConvConfig(width=16, depth=1), quantizer=VectorQuantizerConfig(codes=16, width=8), levels=2
-)
+CONFIG = PartVQVAEConfig(width=16, depth=1, codes=16, code_width=8, levels=2)
 HEADS = {"positions": 2, "velocity": 1}
 
 
@@ -35,7 +32,9 @@ def trained(causal: bool, steps: int, one_decoder: bool = True) -> PartVQVAE:
         motion = waves(16, 32, seed=step)
         wanted = targets(motion)
         out = vqvae(motion, wanted)
-        loss = sum(motion_loss(out.heads[name], wanted[name], MotionLossConfig()) for name in HEADS)
+        loss = sum(
+            motion_loss(out.heads[name] - wanted[name], MotionLossConfig()) for name in HEADS
+        )
         optimiser.zero_grad()
         (loss + 0.1 * out.commit_loss).backward()
         optimiser.step()

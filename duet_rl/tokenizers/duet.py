@@ -1,0 +1,179 @@
+"""The duet codec: a follower as rows of tokens beside a leader, and back into the world."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from duet_rl.body.heading import unwrap
+from duet_rl.body.kinematics import forward_kinematics
+from duet_rl.body.rotations import rotate_yaw
+from duet_rl.errors import InputError
+from duet_rl.files import require_folder
+from duet_rl.tokenizers.conv import StreamCache
+from duet_rl.tokenizers.frames import MotionBatch, smoothed
+from duet_rl.tokenizers.leader import LEADER_CHANNELS, leader_features
+from duet_rl.tokenizers.placement import PlacementTokenizer
+from duet_rl.tokenizers.pose import PoseTokenizer
+from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN, TokenSpec
+from duet_rl.tokenizers.tokenizer import DuetCodecConfig
+
+
+class DecodedFollower(NamedTuple):
+    """A follower in the world; its joints follow from its rotations."""
+
+    joints: Float[Tensor, "B T 55 3"]  # m
+    rotations: Float[Tensor, "B T 55 3 3"]  # local
+    root_velocity: Float[Tensor, "B T 3"]  # m/s, world axes: how the legs say that the root moves
+
+
+class DuetCodec(nn.Module):
+    """Follower motion to tokens and back, given the leader.
+
+    The pose streams say what the body does in its own frame of reference, the placement streams
+    where it is beside the leader. With a causal config, a `cache` (an empty dict at the start of
+    a clip, one for each direction) lets all of it run in pieces of whole tokens, and gives what
+    the whole clip would have given.
+    """
+
+    def __init__(self, config: DuetCodecConfig) -> None:
+        super().__init__()
+        self.pose = PoseTokenizer(config)
+        self.placement = PlacementTokenizer(config)
+        self.config = config
+        self.spec = TokenSpec(self.pose.streams + self.placement.streams)
+
+    @property
+    def leader_channels(self) -> int:
+        """Channels of `leader_features`."""
+        return LEADER_CHANNELS
+
+    @torch.no_grad()
+    def encode(
+        self, leader: MotionBatch, follower: MotionBatch, cache: StreamCache | None = None
+    ) -> Int[Tensor, "B N S"]:
+        """Return the follower's tokens, one row for every four frames.
+
+        Raises:
+            InputError: the two differ in length, or frames that make no whole token.
+        """
+        if leader.joints.shape != follower.joints.shape:
+            raise InputError(
+                f"leader frames {tuple(leader.joints.shape[:2])} and follower frames "
+                f"{tuple(follower.joints.shape[:2])} (clips, frames) differ; cut them alike"
+            )
+        pose = self.pose.encode(follower, "follower pose", cache)
+        return torch.cat([pose, self.placement.encode(leader, follower, cache)], dim=-1)
+
+    @torch.no_grad()
+    def decode(
+        self,
+        tokens: Int[Tensor, "B N S"],
+        leader: MotionBatch,
+        offsets: Float[Tensor, "*skeletons 55 3"] | None = None,
+        cache: StreamCache | None = None,
+    ) -> DecodedFollower:
+        """Return the follower that dances `tokens` beside the leader.
+
+        Args:
+            tokens: one row for every four frames.
+            leader: the frames of the tokens.
+            offsets: the follower's bones, `(55, 3)` or one set a clip, metres; by default those
+                of the followers that the codec was trained on.
+            cache: continues the clip it was used for before (causal codecs only).
+
+        Raises:
+            InputError: the leader's frames are not those of the tokens.
+        """
+        frames = tokens.shape[1] * FRAMES_PER_TOKEN
+        if leader.joints.shape[1] != frames:
+            raise InputError(
+                f"{tokens.shape[1]} token steps stand for {frames} frames, the leader has "
+                f"{leader.joints.shape[1]}; cut the leader to the tokens"
+            )
+        streams = [len(self.pose.streams), len(self.placement.streams)]
+        pose_tokens, placement_tokens = tokens.split(streams, dim=-1)
+        pose = self.pose.decode(pose_tokens, cache)
+        placed = self.placement.decode(placement_tokens, leader, cache)
+        heading = self._heading(placed.heading, cache)
+        velocity = rotate_yaw(pose.root_velocity, heading)
+        root = self._root(placed.path, velocity, cache)
+        rotations = self.pose.frame.local_rotations(pose.rotations, heading)
+        if offsets is None:
+            offsets = self.placement.offsets
+        if offsets.ndim > 2:
+            offsets = offsets[:, None]  # one skeleton for all frames of a clip
+        posed = forward_kinematics(rotations, root, offsets)
+        return DecodedFollower(posed.joints, rotations, velocity)
+
+    @torch.no_grad()
+    def leader_features(
+        self, leader: MotionBatch, cache: StreamCache | None = None
+    ) -> Float[Tensor, "B T C"]:
+        """Return the leader as continuous features, see `tokenizers.leader`."""
+        return leader_features(leader, self.config.frame, cache)
+
+    def save(self, folder: Path | str, meta: Mapping[str, Any]) -> Path:
+        """Write both tokenizers as sub-folders `pose` and `translation`; return the folder."""
+        folder = Path(folder)
+        for tokenizer in (self.pose, self.placement):
+            tokenizer.save(folder / tokenizer.kind, meta)
+        return folder
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "DuetCodec":
+        """Return the codec saved in `folder`, in evaluation mode.
+
+        Raises:
+            InputError: a part is missing, does not fit its config, or the two were trained in
+                different frames of reference.
+        """
+        folder = require_folder(folder, "a codec")
+        pose = PoseTokenizer.load(folder / PoseTokenizer.kind)
+        placement = PlacementTokenizer.load(folder / PlacementTokenizer.kind)
+        if pose.config.frame != placement.config.frame:
+            raise InputError(
+                f"{folder} mixes two frames of reference: pose {pose.config.frame}, translation "
+                f"{placement.config.frame}; train both with one config"
+            )
+        codec = cls(placement.config.model_copy(update={"pose": pose.config.pose}))
+        codec.pose, codec.placement = pose, placement
+        return codec.eval()
+
+    def _heading(
+        self, heading: Float[Tensor, "B T"], cache: StreamCache | None
+    ) -> Float[Tensor, "B T"]:
+        """Return the decoded heading, low-passed."""
+        heading = unwrap(heading, None if cache is None else cache.get("decoded heading"))
+        if cache is not None:
+            cache["decoded heading"] = heading[:, -1]
+        sigma = self.config.decoding.heading_sigma
+        return self._smoothed(heading[..., None], sigma, cache, "heading")[..., 0]
+
+    def _root(
+        self,
+        path: Float[Tensor, "B T 3"],
+        velocity: Float[Tensor, "B T 3"],
+        cache: StreamCache | None,
+    ) -> Float[Tensor, "B T 3"]:
+        """Return the root: slow from the placement, fast from the legs (complementary filter)."""
+        decoding = self.config.decoding
+        path = self._smoothed(path, decoding.path_sigma, cache, "path")
+        if not decoding.legs:
+            return path
+        travel = velocity.cumsum(1) / self.config.frame.fps
+        if cache is not None:
+            travel = travel + cache.get("travel", torch.zeros_like(travel[:, 0]))[:, None]
+            cache["travel"] = travel[:, -1]
+        # The placement was low-passed before it was encoded, and again just now.
+        slow = self._smoothed(travel, self.placement.frame.path_sigma, cache, "travel 1")
+        slow = self._smoothed(slow, decoding.path_sigma, cache, "travel 2")
+        return path + travel - slow
+
+    def _smoothed(
+        self, values: Float[Tensor, "B T C"], sigma: float, cache: StreamCache | None, key: str
+    ) -> Float[Tensor, "B T C"]:
+        return smoothed(values, sigma, self.config.frame.causal, cache, ("decoded", key))

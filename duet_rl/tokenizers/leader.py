@@ -1,0 +1,69 @@
+"""The leader as continuous features: what a follower sees of its partner, frame by frame."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from duet_rl.body.contact import foot_speed, palms, planted_feet
+from duet_rl.body.rotations import rotate_yaw
+from duet_rl.body.skeleton import FEET, UP
+from duet_rl.tokenizers.conv import StreamCache
+from duet_rl.tokenizers.frames import FrameConfig, HeadingFrame, MotionBatch, velocities
+
+_BODY = slice(1, 22)  # all joints of the body but the pelvis
+_PALMS = 2
+LEADER_CHANNELS = (
+    3 * (_BODY.stop - _BODY.start)  # joints from the root, m
+    + 3 * _PALMS  # palms from the root, m
+    + 1  # height of the root, m
+    + 3  # velocity of the root, m/s
+    + 1  # yaw rate, rad/s
+    + len(FEET)  # level speed of ankles and toes, m/s
+    + 2  # whether the left and the right foot stand
+)
+
+
+def leader_features(
+    leader: MotionBatch, config: FrameConfig, cache: StreamCache | None = None
+) -> Float[Tensor, "B T C"]:
+    """Return `LEADER_CHANNELS` channels a frame, in the leader's own low-passed heading frame.
+
+    Turning or moving the leader over the floor changes nothing. They are in metres and seconds,
+    not normalised.
+
+    Args:
+        leader: `(B, T)` frames.
+        config: how the heading is low-passed, and whether it may look ahead.
+        cache: continues the clip it was used for before, in pieces of two frames or more.
+    """
+    frame = HeadingFrame(config)
+    heading = frame.heading(leader.joints, "leader features", cache)
+    joints = _after_last(leader.joints, cache, "leader features joints")
+    turning = _after_last(heading[..., None], cache, "leader features heading")
+    new = slice(-heading.shape[1], None)
+    moved = velocities(joints[:, :, 0], config.fps)[:, new]
+    turned = velocities(turning, config.fps)[:, new]
+    speed = foot_speed(joints, config.fps)[:, new]
+    joints = joints[:, new]
+    root = joints[:, :, :1]
+    points = torch.cat([joints[:, :, _BODY], palms(joints)], dim=2) - root
+    return torch.cat(
+        [
+            rotate_yaw(points, -heading[..., None]).flatten(2),
+            root[..., 0, UP, None],
+            rotate_yaw(moved, -heading),
+            turned,
+            speed,
+            planted_feet(joints).to(joints),
+        ],
+        dim=-1,
+    )
+
+
+def _after_last(values: Tensor, cache: StreamCache | None, key: str) -> Tensor:
+    """Return `values` behind the last frame that came before them, where there is one."""
+    if cache is None:
+        return values
+    last = cache.get(key)
+    cache[key] = values[:, -1:]
+    return values if last is None else torch.cat([last, values], dim=1)

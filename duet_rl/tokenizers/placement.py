@@ -1,0 +1,105 @@
+"""The placement tokenizer: where the follower is, seen from the leader."""
+
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from duet_rl.body.skeleton import default_skeleton
+from duet_rl.tokenizers.conv import StreamCache
+from duet_rl.tokenizers.frames import Frame, MotionBatch, Placed, frame_of, skeleton_offsets
+from duet_rl.tokenizers.losses import motion_loss
+from duet_rl.tokenizers.quantizers import all_mean
+from duet_rl.tokenizers.spec import Stream
+from duet_rl.tokenizers.tokenizer import (
+    DuetCodecConfig,
+    Tokenizer,
+    codebook_metrics,
+    streams_of,
+)
+from duet_rl.tokenizers.vqvae import PartVQVAE
+
+_NAME = "placement"
+
+
+class PlacementTokenizer(Tokenizer):
+    """The follower's place and heading relative to the leader, coarse and then fine.
+
+    It also keeps the bones of the followers that it was trained on (`offsets`, metres, the mean
+    of the first training batch), so that a decoded follower has a body to dance with.
+    """
+
+    offsets: Tensor
+
+    kind: ClassVar[str] = "translation"
+
+    def __init__(self, config: DuetCodecConfig) -> None:
+        super().__init__(config)
+        self.frame: Frame = frame_of(config.frame)
+        channels = self.frame.placement_channels
+        self.vqvae = PartVQVAE(
+            config.placement.vqvae,
+            inputs=channels,
+            heads={_NAME: channels},
+            causal=config.frame.causal,
+        )
+        self.register_buffer("offsets", default_skeleton().offsets)
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """The streams of a placement token, coarse first."""
+        return streams_of({_NAME: self.config.placement.vqvae})
+
+    def encode(
+        self, leader: MotionBatch, follower: MotionBatch, cache: StreamCache | None = None
+    ) -> Int[Tensor, "B N S"]:
+        """Return the tokens of where the follower is; a `cache` continues its clip."""
+        return self.vqvae.encode(self.frame.placement(leader, follower, cache), cache)
+
+    def decode(
+        self,
+        tokens: Int[Tensor, "B N S"],
+        leader: MotionBatch,
+        cache: StreamCache | None = None,
+    ) -> Placed:
+        """Return where the tokens put the follower of `leader`."""
+        return self.frame.place(self.vqvae.decode(tokens, cache)[_NAME], leader, cache)
+
+    def loss(self, leader: MotionBatch, follower: MotionBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return what to minimise and what to log; in training, also move the codebooks.
+
+        Args:
+            leader: windows of the leader.
+            follower: the same windows of the follower.
+
+        Returns:
+            The loss, and detached scalars by name.
+        """
+        target = self._target(leader, follower)
+        if self.training and not self.vqvae.initialised:
+            self.offsets.copy_(all_mean(skeleton_offsets(follower).mean(0)))
+        out = self.vqvae(target, {_NAME: target})
+        with torch.autocast(target.device.type, enabled=False):
+            config = self.config.placement
+            reconstruction = motion_loss(out.heads[_NAME].float() - target, config.motion)
+            commit = config.vqvae.commit * out.commit_loss.float()
+            total = reconstruction + commit
+        if self.training:
+            self._learn_codebooks({_NAME: self.vqvae}, {_NAME: out})
+        metrics = {
+            "loss/placement": reconstruction.detach(),
+            "loss/placement_commit": commit.detach(),
+            "loss/translation": total.detach(),
+        }
+        return total, metrics | codebook_metrics({_NAME: self.vqvae}, {_NAME: out})
+
+    def forward(
+        self, leader: MotionBatch, follower: MotionBatch
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return `loss(leader, follower)`: what a data-parallel wrapper calls."""
+        return self.loss(leader, follower)
+
+    @torch.no_grad()
+    def _target(self, leader: MotionBatch, follower: MotionBatch) -> Float[Tensor, "B C T"]:
+        return self.frame.placement(leader, follower).mT.contiguous()

@@ -1,0 +1,142 @@
+"""Settings of the tokenizers, and what the two trainable ones share: folders and codebooks."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from duet_rl import checkpoint
+from duet_rl.config import Config, validate
+from duet_rl.tokenizers.frames import FrameConfig
+from duet_rl.tokenizers.losses import KinematicLossConfig, MotionLossConfig
+from duet_rl.tokenizers.quantizers import (
+    perplexity,
+    reduce_statistics,
+    usage,
+)
+from duet_rl.tokenizers.spec import Stream
+from duet_rl.tokenizers.vqvae import PartVQVAE, PartVQVAEConfig, VQVAEOutput
+
+AnyTokenizer = TypeVar("AnyTokenizer", bound="Tokenizer")
+
+
+class HandVQVAEConfig(PartVQVAEConfig):
+    """The VQ-VAE of a hand; most hands move little."""
+
+    width: int = Field(32, gt=0)  # channels of the hidden layers
+    codes: int = Field(32, gt=1)
+    code_width: int = Field(32, gt=0)  # length of a code
+
+
+class PlacementVQVAEConfig(PartVQVAEConfig):
+    """The VQ-VAE of the placement, the bottleneck of a follower: coarse, then fine."""
+
+    levels: int = Field(2, ge=1)  # residual codebooks
+
+
+class PoseConfig(Config):
+    """The pose tokenizer: one VQ-VAE a part, and the weights of its losses."""
+
+    upper: PartVQVAEConfig = PartVQVAEConfig()
+    lower: PartVQVAEConfig = PartVQVAEConfig()
+    hand: HandVQVAEConfig = HandVQVAEConfig()  # each hand has its own
+    motion: MotionLossConfig = MotionLossConfig()
+    kinematics: KinematicLossConfig = KinematicLossConfig()  # heading frame only
+    positions: float = Field(1.0, ge=0)  # weight of the positions head
+    rotations: float = Field(1.0, ge=0)  # weight of the rotations head
+    velocity: float = Field(1.0, ge=0)  # weight of the root velocity head
+
+
+class PlacementConfig(Config):
+    """The placement tokenizer."""
+
+    vqvae: PlacementVQVAEConfig = PlacementVQVAEConfig()
+    motion: MotionLossConfig = MotionLossConfig()
+
+
+class DecodingConfig(Config):
+    """How the decoded follower is put into the world."""
+
+    path_sigma: float = Field(2.0, ge=0)  # frames; low-pass of the decoded root path
+    heading_sigma: float = Field(2.0, ge=0)  # frames; low-pass of the decoded heading
+    legs: bool = True  # the legs' root velocity gives what the low-passed path lacks
+
+
+class DuetCodecConfig(Config):
+    """Everything about motion tokens."""
+
+    frame: FrameConfig = FrameConfig()
+    pose: PoseConfig = PoseConfig()
+    placement: PlacementConfig = PlacementConfig()
+    decoding: DecodingConfig = DecodingConfig()
+
+
+class Tokenizer(nn.Module):
+    """Base of the pose and the placement tokenizer: codebooks that learn, and a folder."""
+
+    kind: ClassVar[str]
+
+    def __init__(self, config: DuetCodecConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    def save(self, folder: Path | str, meta: Mapping[str, Any]) -> Path:
+        """Write a checkpoint folder of this tokenizer's kind and return its path."""
+        return checkpoint.save(
+            folder, kind=self.kind, tensors=self.state_dict(), config=self.config, meta=meta
+        )
+
+    @classmethod
+    def load(cls: type[AnyTokenizer], folder: Path | str) -> AnyTokenizer:
+        """Return the tokenizer saved in `folder`, in evaluation mode.
+
+        Raises:
+            InputError: no checkpoint of this kind, or weights that do not fit its config.
+        """
+        stored = checkpoint.load(folder, cls.kind)
+        config = validate(DuetCodecConfig, stored.config, source=str(stored.path))
+        tokenizer = cls(config)
+        checkpoint.load_module(tokenizer, stored.tensors, stored.path)
+        return tokenizer.eval()
+
+    def _learn_codebooks(
+        self, vqvaes: Mapping[str, PartVQVAE], outputs: Mapping[str, VQVAEOutput]
+    ) -> None:
+        """Move all codebooks by the joined batch of all workers, told in one message."""
+        joined = reduce_statistics([batch for out in outputs.values() for batch in out.statistics])
+        for name, out in outputs.items():
+            own, joined = joined[: len(out.statistics)], joined[len(out.statistics) :]
+            vqvaes[name].quantizer.update(own)
+
+
+@torch.no_grad()
+def codebook_metrics(
+    vqvaes: Mapping[str, PartVQVAE], outputs: Mapping[str, VQVAEOutput]
+) -> dict[str, Tensor]:
+    """Return perplexity and usage of each codebook in one batch, by stream name."""
+    metrics = {}
+    for name, out in outputs.items():
+        codes = vqvaes[name].config.codes
+        for level in range(out.tokens.shape[-1]):
+            counts = torch.bincount(out.tokens[..., level].flatten(), minlength=codes).float()
+            stream = stream_name(name, level)
+            metrics[f"tokens/perplexity_{stream}"] = perplexity(counts)
+            metrics[f"tokens/usage_{stream}"] = usage(counts)
+    return metrics
+
+
+def stream_name(part: str, level: int) -> str:
+    """Return the name of a part's stream: `placement`, `placement_fine`, `placement_fine2`."""
+    return part if level == 0 else f"{part}_fine" + (str(level) if level > 1 else "")
+
+
+def streams_of(sizes: Mapping[str, PartVQVAEConfig]) -> tuple[Stream, ...]:
+    """Return one stream for each level of each part."""
+    return tuple(
+        Stream(stream_name(part, level), size.codes, part, level=level)
+        for part, size in sizes.items()
+        for level in range(size.levels)
+    )
