@@ -15,6 +15,7 @@ BODY_TARGETS = {"shoulder": "shoulders", "waist": "trunk"}  # target -> capsule 
 
 TOES_ON_FLOOR = 0.05  # m; lower toes are on the floor (they rest at 0.02)
 ANKLE_ON_FLOOR = 0.11  # m; under a lower ankle the heel is on the floor (it rests at 0.08)
+NO_JUMP = 0.10  # m above these heights up to which the lower foot still carries the body
 LANDING_SPEED = 0.3  # m/s; a foot that falls below this speed has landed
 STEP_SPEED = 0.6  # m/s; a foot that was never faster than this on its way made no step
 STEP_SECONDS = 0.4  # s before a landing in which the foot was on its way
@@ -95,9 +96,20 @@ def planted_feet(
     toes_on_floor: float = TOES_ON_FLOOR,
     ankle_on_floor: float = ANKLE_ON_FLOOR,
 ) -> Bool[Tensor, "*batch T 2"]:
-    """Return whether the left and the right foot stand on the floor, by toes or by heel."""
-    height = joints[..., FEET, UP]
-    return (height[..., :2] < ankle_on_floor) | (height[..., 2:] < toes_on_floor)
+    """Return whether the left and the right foot carry the body, by toes or by heel.
+
+    Feet on the floor do. So does the lower foot of a dancer who is less than `NO_JUMP` too high:
+    nobody escapes the floor by floating a little above it.
+    """
+    above = _above_floor(joints, toes_on_floor, ankle_on_floor)
+    lower = above <= above.amin(-1, keepdim=True)
+    return (above < 0) | (lower & (above < NO_JUMP))
+
+
+def floor_error(joints: Float[Tensor, "*batch T 55 3"]) -> Float[Tensor, "*batch T"]:
+    """Return how far the lower foot floats above the floor or a joint sinks below it, metres."""
+    floating = _above_floor(joints, TOES_ON_FLOOR, ANKLE_ON_FLOOR).amin(-1).clamp_min(0)
+    return floating + (-joints[..., FEET, UP].amin(-1)).clamp_min(0)
 
 
 def foot_slide(
@@ -157,6 +169,12 @@ def foot_landings(
     fast = _dilate(speed > step_speed, round(STEP_SECONDS * fps), 0)
     falls = (speed[..., :-1, :] >= landing_speed) & (speed[..., 1:, :] < landing_speed)
     return pad(falls & fast[..., :-1, :], (0, 0, 1, 1))
+
+
+def _above_floor(joints: Tensor, toes_on_floor: float, ankle_on_floor: float) -> Tensor:
+    """Return how much higher each foot is than one on the floor, metres, `(*batch, T, 2)`."""
+    height = joints[..., FEET, UP]
+    return torch.minimum(height[..., :2] - ankle_on_floor, height[..., 2:] - toes_on_floor)
 
 
 def _drop_short_runs(held: Tensor, shortest: int) -> Tensor:

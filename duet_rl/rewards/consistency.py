@@ -1,11 +1,11 @@
-"""Consistency reward: the body is one; the legs carry the root, the halves face the same way."""
+"""Consistency reward: one body on its feet; legs carry the root, the halves face one way."""
 
 import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from duet_rl.body.contact import support_speed
+from duet_rl.body.contact import floor_error, support_speed
 from duet_rl.body.skeleton import JOINT, UP
 from duet_rl.config import Config
 
@@ -20,6 +20,8 @@ class ConsistencyConfig(Config):
 
     free_speed: float = Field(0.10, ge=0)  # m/s of the supporting foot that cost nothing
     support_scale: float = Field(0.40, gt=0)  # m/s beyond it at which the score falls to 1/e
+    free_height: float = Field(0.03, ge=0)  # m of floating or sinking that cost nothing
+    height_scale: float = Field(0.05, gt=0)  # m beyond it at which the score falls to 1/e
     free_error: float = Field(0.15, ge=0)  # m/s between predicted and real root that cost nothing
     velocity_scale: float = Field(0.50, gt=0)  # m/s beyond it at which the score falls to 1/e
     free_twist: float = Field(0.8, ge=0)  # rad between hips and shoulders that a dancer can do
@@ -37,7 +39,8 @@ def consistency_reward(
 ) -> Float[Tensor, "B T"]:
     """Score how well root, legs and upper body belong together, 1 (one body) down to 0.
 
-    The travel of the root (support, and velocity where it is given) counts as much as the twist.
+    Half of the score is for the travel of the root: a foot stands still below it, on the floor,
+    and it goes where the lower body says, if that says anything. The other half is for the twist.
 
     Args:
         joints: follower joints, metres, Y-up.
@@ -49,6 +52,7 @@ def consistency_reward(
         error = (root_velocity - _root_velocity(joints, fps)).norm(dim=-1)
         travel = (travel + _score(error, config.free_error, config.velocity_scale)) / 2
     twist = _angle_between(_across(joints, _HIPS), _across(joints, _SHOULDERS))
+    travel = travel * _score(floor_error(joints), config.free_height, config.height_scale)
     return (travel + _score(twist, config.free_twist, config.twist_scale)) / 2
 
 

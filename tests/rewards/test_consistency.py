@@ -6,7 +6,7 @@ import torch
 
 from duet_rl.body.skeleton import LEFT_HAND, RIGHT_HAND, UPPER
 from duet_rl.rewards.consistency import consistency_reward
-from tests.couple import FPS, joints_of, slide, stepping_couple, turned
+from tests.couple import FPS, joints_of, moved, slide, stepping_couple, turned
 
 
 def dancing() -> torch.Tensor:
@@ -29,6 +29,15 @@ def test_a_body_on_still_feet_that_faces_one_way_scores_one():
 def test_a_root_that_glides_away_on_its_legs_scores_lower():
     scores = [consistency_reward(slide(dancing(), v), FPS).mean() for v in (0.0, 0.5, 1.0, 2.0)]
     assert all(fast < slow for slow, fast in pairwise(scores))
+
+
+def test_floating_above_the_floor_or_sinking_into_it_scores_lower():
+    for direction in (1, -1):
+        scores = [
+            consistency_reward(moved(dancing(), y=direction * metres), FPS).mean()
+            for metres in (0.0, 0.1, 0.2, 0.5)
+        ]
+        assert all(farther < nearer for nearer, farther in pairwise(scores))
 
 
 def test_a_more_twisted_body_scores_lower():

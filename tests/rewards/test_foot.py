@@ -35,6 +35,11 @@ def test_flying_is_not_sliding(standing):
     assert torch.equal(foot_reward(slide(jumping, 2.0), FPS), torch.ones(1, FPS))
 
 
+def test_floating_a_little_does_not_hide_sliding(standing):
+    floating = moved(standing, y=0.1)
+    assert foot_reward(slide(floating, 1.0), FPS)[:, 1:].max() < 0.2
+
+
 def test_score_does_not_depend_on_frame_rate(standing):
     sliding = slide(standing, 1.0)
     half_rate = sliding[:, ::2]
