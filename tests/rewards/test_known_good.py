@@ -1,0 +1,42 @@
+"""The true follower of a synthetic duet is a known good answer; these rewards must say so."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from duet_rl.datasets.synthetic import SyntheticConfig, synthesize
+from duet_rl.metrics.baselines import mirror_leader, typical_distance
+from duet_rl.rewards.base import RewardInput, RewardMix
+
+CONFIG = SyntheticConfig(choreographies=3, seconds=8.0)  # a waltz, a tango, a salsa
+
+
+@pytest.fixture(scope="module", params=range(3), ids=CONFIG.styles)
+def scored(request: pytest.FixtureRequest) -> dict[str, dict[str, float]]:
+    """Name of a follower -> mean of each reward term."""
+    made = synthesize(request.param, CONFIG)
+    follower, leader = made.duet.follower.joints[None], made.duet.leader.joints[None]
+    beats = torch.zeros(1, made.duet.frames, dtype=torch.bool)
+    frames = (made.beats * made.duet.fps).round().long()
+    beats[:, frames[frames < made.duet.frames]] = True
+    followers: dict[str, Tensor] = {
+        "true": follower,
+        "mirror": mirror_leader(made.duet.leader, typical_distance([made.duet])).joints[None],
+        "late": follower.roll(round(made.duet.fps), 1),
+        "frozen": follower[:, :1].expand_as(follower),
+    }
+    return {
+        name: RewardMix()(
+            RewardInput(joints, leader, beats, made.duet.fps, made.hold[None], follower)
+        ).means()
+        for name, joints in followers.items()
+    }
+
+
+def test_the_true_follower_scores_near_the_top_in_every_term(scored):
+    assert min(scored["true"].values()) > 0.85 and scored["true"]["total"] > 0.95
+
+
+@pytest.mark.parametrize("other", ["mirror", "late", "frozen"])
+def test_other_followers_score_clearly_lower(scored, other):
+    assert scored[other]["total"] < scored["true"]["total"] - 0.1
