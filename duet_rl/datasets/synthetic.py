@@ -13,6 +13,7 @@ from torch import Tensor
 from duet_rl.audio.grooves import GROOVES, Style
 from duet_rl.audio.synth import SAMPLE_RATE, render_rhythm
 from duet_rl.body.contact import HOLD_TARGETS
+from duet_rl.body.kinematics import forward_kinematics, global_to_local
 from duet_rl.body.motion import Duet
 from duet_rl.body.skeleton import Skeleton, default_skeleton
 from duet_rl.config import Config
@@ -38,14 +39,17 @@ _STEP_SPREAD = 0.12  # a share; how much choreographies differ in their steps
 _ROOM = 0.6  # m; a dance begins so far from the middle of the room at most
 
 _POSTURES: dict[Style, tuple[Posture, Posture]] = {  # leader, follower
-    "waltz": (Posture(gaze=0.45, lean=0.01), Posture(gaze=0.5, lean=-0.09, chin=-0.06)),
+    "waltz": (
+        Posture(gaze=0.45, lean=0.02, opening=0.14),
+        Posture(gaze=0.5, lean=-0.05, chin=-0.06, opening=-0.14),
+    ),
     "tango": (
-        Posture(flex=0.014, gaze=0.4, lean=0.05, hip_roll=0.015),
-        Posture(flex=0.014, gaze=0.45, lean=-0.05, hip_roll=0.015),
+        Posture(flex=0.014, hip_roll=0.015, gaze=0.4, lean=0.05, opening=0.16),
+        Posture(flex=0.014, hip_roll=0.015, gaze=0.45, lean=-0.02, opening=-0.16),
     ),
     "salsa": (
-        Posture(flex=0.012, hip_roll=0.07, hip_shift=0.012, lean=0.05, chin=0.06),
-        Posture(flex=0.010, hip_roll=0.12, hip_shift=0.02, lean=0.02),
+        Posture(flex=0.012, hip_roll=0.07, hip_shift=0.012, lean=0.05, chin=0.06, opening=0.08),
+        Posture(flex=0.010, hip_roll=0.12, hip_shift=0.02, lean=0.03, opening=-0.08),
     ),
 }
 
@@ -136,7 +140,10 @@ def _allowed(style: Style, config: SyntheticConfig) -> tuple[Figure, ...]:
         and (config.hold == "any" or (figure.hold == "closed") == (config.hold == "closed"))
     )
     if not left:
-        raise InputError(f"no figure of the {style} has the hold {config.hold!r}; use 'any'")
+        raise InputError(
+            f"no figure of the {style} has the hold {config.hold!r}; leave {style!r} out of the "
+            "styles, or set the hold to 'any'"
+        )
     return left
 
 
@@ -160,7 +167,9 @@ def _dance(
         noise = draw_noise(seconds, config.noise, rng)
         feet = walk(placement, beat, skeleton)
         root, rotations = stand(placement, feet, beat, rise, posture, noise, skeleton)
-        bodies.append(Body(root, rotations, skeleton, noise, _swing(placement, beat)))
+        offsets = skeleton.offsets.double()
+        joints = forward_kinematics(global_to_local(rotations), root, offsets).joints
+        bodies.append(Body(root, rotations, joints, skeleton, noise, _swing(placement, beat)))
     keys = torch.tensor([[float(hold == name) for name in HOLDS] for hold, _ in steps])
     weights = through_beats(keys.double(), beat)
     return join_couple(bodies[0], bodies[1], weights, FPS), weights

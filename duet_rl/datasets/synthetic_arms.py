@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from duet_rl.body.kinematics import forward_kinematics, global_to_local, two_bone_ik
+from duet_rl.body.kinematics import global_to_local, two_bone_ik
 from duet_rl.body.motion import Duet, Motion
 from duet_rl.body.rotations import axis_angle_to_matrix
 from duet_rl.body.skeleton import JOINT, LEFT_HAND, RIGHT_HAND, UP, Skeleton
@@ -31,6 +31,7 @@ class Body:
 
     root: Float[Tensor, "T 3"]
     rotations: Float[Tensor, "T 55 3 3"]  # global; arms and hands follow the chest
+    joints: Float[Tensor, "T 55 3"]  # m
     skeleton: Skeleton
     noise: Noise
     swing: Float[Tensor, "T"]  # -1 to 1: weight on the right or on the left foot
@@ -100,20 +101,17 @@ def _sides() -> tuple[Side, Side]:
 
 def _arm(body: Body, side: Side) -> _Arm:
     offsets = body.skeleton.offsets.double()
-    joints = forward_kinematics(global_to_local(body.rotations), body.root, offsets).joints
     upper, lower = (float(offsets[JOINT[f"{side}_{name}"]].norm()) for name in ("elbow", "wrist"))
     palm = offsets[JOINT[f"{side}_middle1"]] / 2
-    return _Arm(side, joints[:, JOINT[f"{side}_shoulder"]], upper, lower, palm)
+    return _Arm(side, body.joints[:, JOINT[f"{side}_shoulder"]], upper, lower, palm)
 
 
 def _frames(leader: Body, follower: Body) -> dict[tuple[Role, Frame], _Axes]:
     """Return the axes in which each role reads its hand poses."""
-    chests = []
-    for body in (leader, follower):
-        offsets = body.skeleton.offsets.double()
-        pose = forward_kinematics(global_to_local(body.rotations), body.root, offsets)
-        chests.append(_Axes(pose.joints[:, JOINT["spine3"]], body.rotations[:, JOINT["spine3"]]))
-    of_leader, of_follower = chests
+    chest = JOINT["spine3"]
+    of_leader, of_follower = (
+        _Axes(body.joints[:, chest], body.rotations[:, chest]) for body in (leader, follower)
+    )
     forward = normalize((of_follower.origin - of_leader.origin) * _LEVEL, dim=-1)
     up = torch.zeros_like(forward)
     up[:, UP] = 1

@@ -41,6 +41,7 @@ class Posture:
     hip_roll: float = 0.03  # the hip over the standing foot is so much higher
     hip_shift: float = 0.0  # m; and pushed so far out
     lean: float = 0.03  # chest forward
+    opening: float = 0.0  # chest towards the joined hands, which are to the leader's left
     gaze: float = 0.0  # head to the left
     chin: float = 0.0  # head down
 
@@ -110,7 +111,7 @@ def stand(
     rotations = hips[:, None].repeat(1, NUM_JOINTS, 1, 1)
     for index, side in enumerate(_SIDES):
         _set_leg(rotations, root, hips, index, side, footwork, noise, offsets)
-    chest = _chest(yaw - _CHEST_TWIST * hips_yaw + accent, roll, posture, noise)
+    chest = _chest(yaw + posture.opening - _CHEST_TWIST * hips_yaw + accent, roll, posture, noise)
     _set_chain(rotations, hips, chest, _SPINE)
     rotations[:, [*range(12, 25), *range(25, NUM_JOINTS)]] = chest[:, None]
     gaze = torch.stack([yaw + posture.gaze, 0 * yaw + posture.chin, 0 * yaw], dim=-1)

@@ -216,7 +216,7 @@ def choreograph(
     dance: list[Figure] = []
     count = 0
     while count < beats:
-        options = [f for f in figures if [f, f] != dance[-2:]]
+        options = [f for f in figures if [f, f] != dance[-2:]] or figures
         dance.append(options[rng.integers(len(options))])
         count += len(dance[-1].beats)
     return [(figure, beat) for figure in dance for beat in figure.beats]

@@ -14,18 +14,18 @@ from duet_rl.datasets.synthetic_curves import ease
 from duet_rl.datasets.synthetic_figures import OTHER_FOOT, Beat, Hold
 
 HOLD_DISTANCE: dict[Hold, float] = {  # m between the places of the two dancers
-    "closed": 0.50,
+    "closed": 0.52,
     "two_hands": 0.66,
     "one_hand": 0.66,
     "raised": 0.55,
     "free": 0.85,
 }
-CLOSED_OFFSET = 0.05  # m; in closed hold the follower stands so far to the leader's right
+CLOSED_OFFSET = 0.06  # m; in closed hold the follower stands so far to the leader's right
 
 _STANCE = 0.085  # m; half the distance between the feet
 _COLLECTED = 1.7  # half distances between the feet when one taps beside the other
 _TURN_OUT = 0.10  # rad; toes point outwards
-_FOOT_NOISE, _FOOT_TURN_NOISE = 0.012, 0.06  # m and rad; sigma
+_FOOT_NOISE, _FOOT_TURN_NOISE = 0.008, 0.06  # m and rad; sigma
 _LEAVE = 0.18  # beats after which the free foot leaves the floor
 _SWING = (0.13, 0.88)  # the part of a swing in which the foot travels
 _LIFTING = 0.30  # the part of a swing in which it rises, and in which it sinks
