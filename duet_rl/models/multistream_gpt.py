@@ -1,0 +1,223 @@
+"""The follower: a GPT over several token streams, conditioned on music and leader."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from duet_rl.config import Config
+from duet_rl.errors import InputError
+from duet_rl.models.attention import Rotation, make_band, rotation_of
+from duet_rl.models.conditions import ConditionConfig, Conditions, LookAhead
+from duet_rl.models.heads import StreamHeads, ValueHead
+from duet_rl.models.streams import INIT_STD, StreamEmbedding, check_tokens, corrupt, uniform
+from duet_rl.models.transformer import Transformer, initialise
+
+
+class MultiStreamGPTConfig(Config):
+    """Size and habits of a `MultiStreamGPT`; streams and conditions come with the data."""
+
+    classes: tuple[int, ...] = ()  # of each stream; from the TokenSpec
+    conditions: tuple[ConditionConfig, ...] = ()  # from the data
+    width: int = Field(default=128, gt=0)  # channels
+    layers: int = Field(default=4, gt=0)
+    heads: int = Field(default=4, gt=0)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    layout: Literal["fused", "interleaved"] = "fused"  # one position a step | a stream a step
+    positions: Literal["rotary", "learned"] = "rotary"  # relative, any length | up to max_tokens
+    max_tokens: int = Field(default=512, gt=0)  # longest clip of learned positions, steps
+    # Steps that attention reaches back, the present one included. Shorter than the training
+    # window, so that training too sees states that the start of the clip has left.
+    context: int = Field(default=32, gt=0)
+    history_corruption: float = Field(default=0.5, ge=0, le=1)  # of past tokens, in training
+    heads_see: Literal["none", "earlier"] = "none"  # tokens of the same step, of earlier streams
+    look_aheads: tuple[int, ...] = (0, 2, 4, 8, 16, 29)  # tokens; one is drawn in training
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "MultiStreamGPTConfig":
+        if self.width % (2 * self.heads):
+            raise ValueError(
+                f"width {self.width} does not divide into {self.heads} heads of an even number "
+                f"of channels; make it a multiple of {2 * self.heads}"
+            )
+        if not self.look_aheads or min(self.look_aheads) < 0:
+            raise ValueError(f"look_aheads is {self.look_aheads}; give one or more, 0 or above")
+        if any(classes < 1 for classes in self.classes):
+            raise ValueError(f"classes is {self.classes}; every stream needs one or more")
+        return self
+
+
+class GPTOutput(NamedTuple):
+    """What the model says about every step, before the token of that step is known."""
+
+    logits: tuple[Tensor, ...]  # of each stream, (B, N, V)
+    values: Float[Tensor, "B N S"]  # expected return of each stream
+    hidden: Float[Tensor, "B N D"]  # state before the step's first token
+
+
+class MultiStreamGPT(nn.Module):
+    """Predict the follower's tokens of each step from its past, the music and the leader.
+
+    Step i is predicted from tokens before i and from conditions up to i + look-ahead. In
+    training mode the past is corrupted and the look-ahead drawn at random; `eval()` does
+    neither, with or without gradients.
+
+    Example:
+        >>> music = ConditionConfig(name="music", channels=54, look_ahead=8)
+        >>> config = MultiStreamGPTConfig(classes=(512, 256), conditions=(music,))
+        >>> gpt = MultiStreamGPT(config).eval()
+        >>> tokens = torch.zeros(2, 16, 2, dtype=torch.long)
+        >>> output = gpt(tokens, {"music": torch.zeros(2, 64, 54)})
+        >>> [tuple(logits.shape) for logits in output.logits]
+        [(2, 16, 512), (2, 16, 256)]
+    """
+
+    def __init__(self, config: MultiStreamGPTConfig) -> None:
+        super().__init__()
+        if not config.classes:
+            raise InputError("the model has no token streams; set classes from the TokenSpec")
+        self.config = config
+        self.streams = len(config.classes)
+        width = config.width
+        self.conditions = Conditions(config.conditions, width, config.heads, config.dropout)
+        self.history = StreamEmbedding(config.classes, width)
+        self.start = nn.Parameter(torch.zeros(width))  # stands where a clip has no past yet
+        if config.positions == "learned":
+            self.step_positions = nn.Embedding(config.max_tokens, width)
+            nn.init.normal_(self.step_positions.weight, std=INIT_STD)
+        self.dropout = nn.Dropout(config.dropout)
+        self.trunk = Transformer(width, config.layers, config.heads, config.dropout)
+        self.heads = StreamHeads(config.classes, width, config.heads_see == "earlier")
+        self.value = ValueHead(self.streams, width)
+        initialise(self, config.layers)
+
+    @property
+    def positions_per_step(self) -> int:
+        """How many positions of the trunk one step of the dance takes."""
+        return self.streams if self.config.layout == "interleaved" else 1
+
+    @property
+    def window(self) -> int:
+        """How many positions of the trunk attention sees, the present one included."""
+        return self.config.context * self.positions_per_step
+
+    @property
+    def streams_independent(self) -> bool:
+        """Whether the streams of a step can be sampled all at once."""
+        return self.positions_per_step == 1 and not self.heads.see_earlier
+
+    def set_normalisation(
+        self, name: str, mean: Float[Tensor, "C"], std: Float[Tensor, "C"]
+    ) -> None:
+        """Store mean and standard deviation of the features of condition `name`."""
+        self.conditions[name].set_normalisation(mean, std)
+
+    def forward(
+        self,
+        tokens: Int[Tensor, "B N S"],
+        conditions: Mapping[str, Tensor],
+        look_ahead: LookAhead = None,
+        generator: torch.Generator | None = None,
+    ) -> GPTOutput:
+        """Return logits and values of every step; step i never sees `tokens[:, i:]`.
+
+        Args:
+            tokens: the follower's tokens, `(B, N, S)`.
+            conditions: by name, `(B, T, C)` features with T at least N x frames per token (what
+                lies beyond serves the look-ahead) or `(B, N, S)` tokens.
+            look_ahead: tokens of future that conditions may use, for all or by name; None is
+                their maximum, in training a random one for each sample and condition.
+            generator: draws corruption and look-ahead in training.
+
+        Raises:
+            InputError: tokens or conditions of the wrong shape, class or name.
+        """
+        self.check(tokens, conditions)
+        batch, steps, _ = tokens.shape
+        resolved = self.conditions.resolve(look_ahead)
+        each, past, offset = None, tokens, 0
+        if self.training:
+            if look_ahead is None:
+                each = self.conditions.draw(self.config.look_aheads, batch, generator)
+            past = corrupt(tokens, self.config.classes, self.config.history_corruption, generator)
+            offset = self._draw_offset(steps, generator)
+        told = self.conditions(conditions, steps, resolved, each)
+        x = self._inputs(past, told, offset)
+        band = make_band(x.shape[1], self.window - 1, 0, x.device)
+        rotation = self.rotation(torch.arange(x.shape[1], device=x.device))
+        hidden = self.trunk(self.dropout(x), rotation, band)
+        hidden = hidden.unflatten(1, (steps, self.positions_per_step))
+        return GPTOutput(self.heads(hidden, tokens), self.value(hidden), hidden[:, :, 0])
+
+    def check(self, tokens: Tensor, conditions: Mapping[str, Tensor]) -> None:
+        """Make sure that tokens and conditions fit this model and each other, or say why not."""
+        check_tokens(tokens, self.config.classes, "the follower's tokens")
+        batch, steps, _ = tokens.shape
+        if steps == 0:
+            raise InputError("the follower's tokens have no steps; give at least one")
+        self.check_steps(steps)
+        self.conditions.check(conditions, batch, steps)
+
+    def check_steps(self, steps: int) -> None:
+        """Make sure that the positions of a clip of `steps` steps are known."""
+        if self.config.positions == "learned" and steps > self.config.max_tokens:
+            raise InputError(
+                f"{steps} steps are wanted, and the learned positions end at "
+                f"{self.config.max_tokens}; raise max_tokens or use positions: rotary"
+            )
+
+    def rotation(self, positions: Int[Tensor, "P"]) -> Rotation | None:
+        """Return the rotary angles at `positions` of the trunk, None if positions are learned."""
+        if self.config.positions == "learned":
+            return None
+        return rotation_of(positions, self.config.width // self.config.heads)
+
+    def input_of_step(
+        self,
+        told: Float[Tensor, "B D"],
+        step: int,
+        previous: Int[Tensor, "B S"] | None,
+        stream: int = 0,
+        taken: Sequence[Int[Tensor, "B"]] = (),
+    ) -> Float[Tensor, "B D"]:
+        """Return the trunk's input at one position, when a clip is decoded step by step.
+
+        Args:
+            told: the encoded conditions of this step.
+            step: counts from the start of the clip.
+            previous: tokens of the step before; None at step 0.
+            stream: which position of the step, in the interleaved layout.
+            taken: tokens of the earlier streams of this step.
+        """
+        if self.config.positions == "learned":
+            told = told + self.step_positions.weight[step]
+        if stream > 0:
+            return self.history.one(stream - 1, taken[stream - 1]) + told
+        if previous is None:
+            return self.start + told
+        if self.config.layout == "fused":
+            return self.history(previous[:, None])[:, 0] + told
+        return self.history.one(self.streams - 1, previous[:, -1]) + told
+
+    def _inputs(self, past: Tensor, told: Tensor, offset: int) -> Tensor:
+        """Return the trunk's input: the token before each position, and what is told at it."""
+        batch, steps, _ = past.shape
+        if self.config.positions == "learned":
+            told = told + self.step_positions.weight[offset : offset + steps]
+        if self.config.layout == "fused":
+            before = self.history(past)
+        else:
+            before = self.history.each(past).flatten(1, 2)
+            told = told.repeat_interleave(self.streams, dim=1)
+        start = self.start.expand(batch, 1, -1)
+        return torch.cat([start, before[:, :-1]], dim=1) + told
+
+    def _draw_offset(self, steps: int, generator: torch.Generator | None) -> int:
+        """Return where a training window lies among the learned positions: all get trained."""
+        if self.config.positions != "learned":
+            return 0
+        room = self.config.max_tokens - steps + 1
+        return int(uniform((), generator, torch.device("cpu")) * room)
