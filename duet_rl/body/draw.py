@@ -33,7 +33,7 @@ _FLOOR_FADE = 7.0  # m from the middle at which the floor melts into the horizon
 _SUN = np.array([0.35, 1.0, 0.28]) / np.linalg.norm([0.35, 1.0, 0.28])  # towards the light
 _FILL = np.array([-0.6, 0.25, 0.5]) / np.linalg.norm([-0.6, 0.25, 0.5])
 _AMBIENT, _DIFFUSE, _FILLING = 0.50, 0.52, 0.14
-_GLOSS, _GLOSS_POWER = 34.0, 24  # levels of the highlight, and how small it is
+_GLOSS, _GLOSS_SQUARINGS = 32.0, 4  # levels of the highlight, and how small it is
 _RIM_DARKNESS = 0.20  # how much darker a limb is where it curves away from the camera
 _SHADOW_DARKNESS = 0.30  # share of light taken where the shadow is full
 _SHADOW_BLUR = 0.035  # m
@@ -184,7 +184,10 @@ def _shade(
     )
     light = _AMBIENT + _DIFFUSE * sun.clip(0, None) + _FILLING * fill.clip(0, None)
     light *= 1 - _RIM_DARKNESS * (1 - normal_z)
-    gloss = np.float32(_GLOSS) * half.clip(0, None) ** _GLOSS_POWER
+    gloss = half.clip(0, None)
+    for _ in range(_GLOSS_SQUARINGS):
+        gloss *= gloss
+    gloss *= np.float32(_GLOSS)
     return (light[..., None] * colour + gloss[..., None]).clip(0, 255)
 
 
@@ -215,22 +218,19 @@ def _empty_scene(camera: Camera, width: int, height: int) -> np.ndarray:
     ground = np.array([camera.eye[0], 0.0, camera.eye[2]])
     floor = _floor(camera.moved(-ground).rounded(), width, height)
     picture = floor.picture.copy()
-    if not len(floor.rows):
-        return picture
     lines = np.maximum(
         _line(floor.x + np.float32(ground[0]), floor.x_width),
         _line(floor.z + np.float32(ground[2]), floor.z_width),
     )
-    picture[floor.rows] -= (lines * floor.darkness)[..., None]
+    picture[height - len(lines) :] -= (lines * floor.darkness)[..., None]
     return picture
 
 
 @dataclass(frozen=True, eq=False)
 class _Floor:
-    """What a camera sees of the floor, whatever the grid's phase; `R` rows meet the floor."""
+    """What a camera sees of the floor, whatever the grid's phase: the lowest `R` rows meet it."""
 
     picture: np.ndarray  # (height, width, 3), without lines
-    rows: np.ndarray  # (R,) of the picture
     x: np.ndarray  # (R, width) where on the floor, metres
     z: np.ndarray
     x_width: np.ndarray  # (R, width) how wide a line is at least, metres: a pixel on the floor
@@ -248,8 +248,8 @@ def _floor(camera: Camera, width: int, height: int) -> _Floor:
     sky = _SKY_TOP + (_HORIZON - _SKY_TOP) * fraction
     picture = np.broadcast_to(sky, (height, width, 3)).copy()
     slope = up[UP] * y + away[UP]  # a ray of this row rises by so much per metre of depth
-    rows = np.flatnonzero(slope < -_LEVEL) if camera.eye[UP] > 0 else np.zeros(0, np.int64)
-    slope, y = slope[rows, None], y[rows, None]
+    seen = int((slope < -_LEVEL).sum()) if camera.eye[UP] > 0 else 0
+    slope, y = slope[height - seen :, None], y[height - seen :, None]
     depth = np.float32(-camera.eye[UP]) / slope  # at which the floor is met, metres
     floor_x, floor_z = (
         np.float32(camera.eye[axis]) + depth * (away[axis] + right[axis] * x + up[axis] * y)
@@ -263,9 +263,10 @@ def _floor(camera: Camera, width: int, height: int) -> _Floor:
     )
     off = np.hypot(floor_x - camera.target[0], floor_z - camera.target[2])
     share = np.exp(-((off / np.float32(_FLOOR_FADE)) ** 2))
-    picture[rows] += (_FLOOR - picture[rows]) * share[..., None]
+    ground = picture[height - seen :]
+    ground += (_FLOOR - ground) * share[..., None]
     darkness = share * np.float32(_LINE_DARKNESS)
-    return _Floor(picture, rows, floor_x, floor_z, x_width, z_width, darkness)
+    return _Floor(picture, floor_x, floor_z, x_width, z_width, darkness)
 
 
 def _line(place: np.ndarray, width: np.ndarray) -> np.ndarray:
@@ -294,9 +295,12 @@ def _cast_shadow(picture: np.ndarray, points: list[np.ndarray], camera: Camera) 
             _draw_stroke(pen, spots[a], spots[b], limb.start_radius * scale[a])
     blur = _SHADOW_BLUR * focal / np.linalg.norm(np.subtract(camera.eye, camera.target))
     mask = mask.filter(ImageFilter.GaussianBlur(float(blur)))
-    mask = mask.resize((picture.shape[1], picture.shape[0]), Image.Resampling.BILINEAR)
+    if (box := mask.getbbox()) is None:
+        return
+    left, top, right, bottom = (_SHADOW_SHRINK * edge for edge in box)
+    mask = mask.resize((right - left, bottom - top), Image.Resampling.BILINEAR, box=box)
     dark = np.asarray(mask, dtype=np.float32) * np.float32(-_SHADOW_DARKNESS / 255) + 1
-    picture *= dark[..., None]
+    picture[top:bottom, left:right] *= dark[..., None]
 
 
 def _draw_stroke(

@@ -12,7 +12,6 @@ Tint = Literal["cloth", "skin"]
 
 # A point is a weighted sum of joints, so that it moves with them in every program that draws it.
 # Weights add up to one; what is not listed here is a joint of that name.
-_EYES = (("left_eye", 0.5), ("right_eye", 0.5))
 _SIDE_POINTS: dict[str, dict[str, float]] = {
     "left_pelvis": {"left_hip": 0.85, "right_hip": 0.15},
     "left_waist": {"spine1": 0.74, "left_hip": 0.31, "right_hip": -0.05},
@@ -20,10 +19,10 @@ _SIDE_POINTS: dict[str, dict[str, float]] = {
     "left_toes": {"left_foot": 1.3, "left_ankle": -0.3},
     "left_heel": {"left_ankle": 1.27, "left_knee": -0.12, "left_foot": -0.15},
 }
-_MIDDLE_POINTS: dict[str, dict[str, float]] = {
-    "skull": {"head": 1.65, "neck": -0.75, **{eye: 0.1 * share for eye, share in _EYES}},
-    "chin": {"head": 0.3, "neck": 0.2, **{eye: 0.5 * share for eye, share in _EYES}},
-    "nose": {"head": -1.55, "neck": 0.75, **{eye: 1.8 * share for eye, share in _EYES}},
+_MIDDLE_POINTS: dict[str, dict[str, float]] = {  # head, eyes and jaw turn as one
+    "skull": {"head": 2.36, "jaw": -2.40, "left_eye": 0.52, "right_eye": 0.52},
+    "chin": {"head": -0.44, "jaw": 1.14, "left_eye": 0.15, "right_eye": 0.15},
+    "nose": {"head": -2.29, "jaw": 2.40, "left_eye": 0.445, "right_eye": 0.445},
 }
 
 
