@@ -1,0 +1,320 @@
+// The 3D scene: dancers made of round limbs, a floor, light and shadow. Needs THREE; knows no sound.
+
+const LOOK = {
+  light: {
+    cloth: { leader: "#3f74e0", follower: "#f0694c" },
+    skin: { leader: "#a3bcf3", follower: "#f9bcae" },
+    ground: "#dfe3eb",
+    line: "#b9c1cf",
+    shadow: 0.3,
+    sky: 1.45,
+    sun: 2.0,
+  },
+  dark: {
+    cloth: { leader: "#5b8cff", follower: "#ff7d5c" },
+    skin: { leader: "#b4caff", follower: "#ffc8b8" },
+    ground: "#20242e",
+    line: "#3b4252",
+    shadow: 0.55,
+    sky: 0.95,
+    sun: 1.9,
+  },
+};
+const TOUCH_COLOUR = "#ffc64a";
+const FLOOR_RADIUS = 9; // m
+const FIELD_OF_VIEW = 32; // degrees
+const AZIMUTH = 0.49; // rad, where the camera stands at first
+const ELEVATION = 0.23; // rad
+const MARGIN = 0.88; // share of the picture that the dancers may fill
+// From fine to fast: most pixels drawn for each one of the page, and whether there are shadows.
+const QUALITIES = [
+  { pixels: 2, shadows: true },
+  { pixels: 1, shadows: true },
+  { pixels: 0.7, shadows: false },
+];
+const LIFT = 0.045; // share of the picture's height that the scene is moved up, off the controls
+const FOLLOW_SECONDS = 1.0; // how lazily the camera goes after the couple
+
+/** One dancer: limbs as meshes, and marks under planted feet and around touching hands. */
+class Dancer {
+  constructor(figure, role) {
+    this.figure = figure;
+    this.role = role;
+    this.group = new THREE.Group();
+    this.points = figure.points.map(() => new THREE.Vector3());
+    this.cloth = new THREE.MeshStandardMaterial({ roughness: 0.55 });
+    this.skin = new THREE.MeshStandardMaterial({ roughness: 0.5 });
+    this.limbs = [];
+    this.feet = [0, 1].map(() => this.addMark(new THREE.CircleGeometry(0.13, 40).rotateX(-Math.PI / 2)));
+    this.palms = [0, 1].map(() => this.addMark(new THREE.SphereGeometry(0.075, 24, 16)));
+    this.palms.forEach((mark) => mark.material.color.set(TOUCH_COLOUR));
+  }
+
+  addMark(geometry) {
+    const material = new THREE.MeshBasicMaterial({ transparent: true, depthWrite: false, opacity: 0 });
+    const mark = new THREE.Mesh(geometry, material);
+    this.group.add(mark);
+    return mark;
+  }
+
+  /** Build the limbs as long as they are in these joints; bones keep their length. */
+  shape(joints) {
+    this.limbs.forEach((limb) => {
+      this.group.remove(limb);
+      limb.geometry.dispose();
+    });
+    this.place(joints);
+    this.limbs = this.figure.limbs.map(([start, end, startRadius, endRadius, tint]) => {
+      const length = this.points[start].distanceTo(this.points[end]);
+      const limb = new THREE.Mesh(roundCone(startRadius, endRadius, length), tint === "skin" ? this.skin : this.cloth);
+      limb.castShadow = limb.receiveShadow = true;
+      limb.userData = { start, end, length: Math.max(length, 1e-6) };
+      this.group.add(limb);
+      return limb;
+    });
+  }
+
+  place(joints) {
+    this.figure.points.forEach((weights, index) => weighted(joints, weights, this.points[index]));
+  }
+
+  /** Take the pose of one frame. `marks` holds feet and palms, 0 to 1 each. */
+  pose(joints, marks, showMarks) {
+    this.place(joints);
+    for (const limb of this.limbs) {
+      const { start, end, length } = limb.userData;
+      limb.position.copy(this.points[start]);
+      AXIS.subVectors(this.points[end], this.points[start]);
+      const now = AXIS.length();
+      if (now > 1e-6) limb.quaternion.setFromUnitVectors(UP, AXIS.divideScalar(now));
+      limb.scale.y = now > 1e-6 ? now / length : 1;
+    }
+    this.feet.forEach((mark, side) => {
+      weighted(joints, this.figure.feet[side], mark.position);
+      mark.position.y = this.role === "leader" ? 0.004 : 0.005;
+      mark.material.opacity = showMarks ? 0.3 * marks.feet[side] : 0;
+    });
+    this.palms.forEach((mark, side) => {
+      weighted(joints, this.figure.palms[side], mark.position);
+      mark.material.opacity = showMarks ? 0.42 * marks.palms[side] : 0;
+    });
+  }
+
+  paint(look) {
+    this.cloth.color.set(look.cloth[this.role]);
+    this.skin.color.set(look.skin[this.role]);
+    this.feet.forEach((mark) => mark.material.color.set(look.cloth[this.role]));
+  }
+}
+
+/** The scene that holds two dancers, and the camera that a person turns around them. */
+class Stage {
+  constructor(canvas, figure) {
+    this.renderer = new THREE.WebGLRenderer({ canvas, antialias: true, alpha: true });
+    this.quality = 0;
+    this.renderer.shadowMap.enabled = true;
+    this.renderer.shadowMap.type = THREE.VSMShadowMap;
+    this.scene = new THREE.Scene();
+    this.camera = new THREE.PerspectiveCamera(FIELD_OF_VIEW, 1, 0.1, 60);
+    this.dancers = ["leader", "follower"].map((role) => new Dancer(figure, role));
+    this.dancers.forEach((dancer) => this.scene.add(dancer.group));
+    this.addLight();
+    this.addFloor();
+    this.addControls(canvas);
+    this.showMarks = true;
+    this.centre = new THREE.Vector3();
+    this.reach = { across: 1, up: 1 };
+    this.touched = false; // whether a person has moved the camera
+    this.stale = true;
+  }
+
+  addLight() {
+    this.sky = new THREE.HemisphereLight("#ffffff", "#8f97a8", 1);
+    this.sun = new THREE.DirectionalLight("#fff6ea", 2);
+    this.sun.castShadow = true;
+    this.sun.shadow.mapSize.set(512, 512);
+    this.sun.shadow.radius = 5;
+    this.sun.shadow.blurSamples = 8;
+    this.sun.shadow.bias = -0.0004;
+    this.sun.shadow.normalBias = 0.02;
+    Object.assign(this.sun.shadow.camera, { left: -2.6, right: 2.6, top: 2.6, bottom: -2.6, near: 0.5, far: 14 });
+    this.rim = new THREE.DirectionalLight("#cfdcff", 0.6);
+    this.scene.add(this.sky, this.sun, this.sun.target, this.rim, this.rim.target);
+  }
+
+  addFloor() {
+    const disc = () => new THREE.CircleGeometry(FLOOR_RADIUS, 64).rotateX(-Math.PI / 2);
+    this.floor = new THREE.Mesh(
+      disc(),
+      new THREE.ShaderMaterial({
+        transparent: true,
+        depthWrite: false,
+        uniforms: { ground: { value: new THREE.Color() }, line: { value: new THREE.Color() } },
+        vertexShader: FLOOR_VERTEX,
+        fragmentShader: FLOOR_FRAGMENT,
+      }),
+    );
+    this.shade = new THREE.Mesh(disc(), new THREE.ShadowMaterial({ transparent: true, depthWrite: false }));
+    this.shade.receiveShadow = true;
+    this.shade.position.y = 0.002;
+    this.floor.renderOrder = -2;
+    this.shade.renderOrder = -1;
+    this.scene.add(this.floor, this.shade);
+  }
+
+  addControls(canvas) {
+    this.orbit = new THREE.OrbitControls(this.camera, canvas);
+    this.orbit.enableDamping = true;
+    this.orbit.dampingFactor = 0.12;
+    this.orbit.minDistance = 1;
+    this.orbit.maxDistance = 20;
+    this.orbit.maxPolarAngle = Math.PI / 2 - 0.01; // stay above the floor
+    this.orbit.addEventListener("start", () => (this.touched = true));
+    canvas.addEventListener("dblclick", () => this.frame());
+  }
+
+  /** Take the colours of a theme: "light" or "dark". */
+  paint(theme) {
+    const look = LOOK[theme];
+    this.dancers.forEach((dancer) => dancer.paint(look));
+    this.floor.material.uniforms.ground.value.set(look.ground);
+    this.floor.material.uniforms.line.value.set(look.line);
+    this.shade.material.opacity = look.shadow;
+    this.sky.intensity = look.sky;
+    this.sun.intensity = look.sun;
+    this.stale = true;
+  }
+
+  /** Show this couple from now on; `couple.follower` may be null. */
+  show(couple, keepCamera) {
+    const [leader, follower] = this.dancers;
+    leader.shape(couple.leader.at(0));
+    follower.group.visible = couple.follower !== null;
+    if (couple.follower) follower.shape(couple.follower.at(0));
+    this.path = couple.path(FOLLOW_SECONDS);
+    this.reach = couple.reach(this.path);
+    if (!keepCamera) this.frame(couple.at(this.path, 0));
+    this.stale = true;
+  }
+
+  /** Stand where the whole couple is in the picture. */
+  frame(centre) {
+    if (centre) this.centre.fromArray(centre);
+    const half = Math.tan((this.camera.fov * Math.PI) / 360) * MARGIN;
+    const { across, up } = this.reach;
+    const distance = 0.6 * across + Math.max(up / half, across / (half * this.camera.aspect));
+    const flat = Math.cos(ELEVATION);
+    const back = new THREE.Vector3(flat * Math.sin(AZIMUTH), Math.sin(ELEVATION), flat * Math.cos(AZIMUTH));
+    this.orbit.target.copy(this.centre);
+    this.camera.position.copy(this.centre).addScaledVector(back, distance);
+    this.touched = false;
+    this.orbit.update();
+    this.stale = true;
+  }
+
+  /** Pose the couple as it is at `frame` (a fraction lies between two frames). */
+  pose(couple, frame) {
+    const [leader, follower] = this.dancers;
+    leader.pose(couple.leader.at(frame), couple.marks("leader", frame), this.showMarks);
+    if (couple.follower) follower.pose(couple.follower.at(frame), couple.marks("follower", frame), this.showMarks);
+    AXIS.fromArray(couple.at(this.path, frame)).sub(this.centre);
+    this.centre.add(AXIS);
+    this.orbit.target.add(AXIS);
+    this.camera.position.add(AXIS);
+    this.sun.target.position.copy(this.centre).setY(0);
+    this.sun.position.copy(this.sun.target.position).add(SUN);
+    this.rim.target.position.copy(this.centre);
+    this.rim.position.copy(this.centre).add(RIM);
+    this.floor.position.set(this.centre.x, 0, this.centre.z);
+    this.shade.position.set(this.centre.x, 0.002, this.centre.z);
+    this.stale = true;
+  }
+
+  /** Draw less finely from now on; return whether that was possible. */
+  lighten() {
+    if (this.quality === QUALITIES.length - 1) return false;
+    this.quality += 1;
+    this.sun.castShadow = QUALITIES[this.quality].shadows;
+    this.resize();
+    return true;
+  }
+
+  resize() {
+    const canvas = this.renderer.domElement;
+    const { clientWidth: width, clientHeight: height } = canvas.parentElement;
+    if (!width || !height) return;
+    this.renderer.setPixelRatio(Math.min(window.devicePixelRatio, QUALITIES[this.quality].pixels));
+    this.renderer.setSize(width, height, false);
+    this.camera.aspect = width / height;
+    this.camera.setViewOffset(width, height, 0, LIFT * height, width, height);
+    if (!this.touched) this.frame();
+    this.stale = true;
+  }
+
+  /** Draw, if anything has changed since the last time. */
+  draw() {
+    if (this.orbit.update() || this.stale) this.renderer.render(this.scene, this.camera);
+    this.stale = false;
+  }
+}
+
+const UP = new THREE.Vector3(0, 1, 0);
+const AXIS = new THREE.Vector3();
+const SUN = new THREE.Vector3(2.1, 6, 1.7);
+const RIM = new THREE.Vector3(-3, 2, -3);
+
+const FLOOR_VERTEX = `
+  varying vec2 place;
+  varying vec2 off;
+  void main() {
+    vec4 world = modelMatrix * vec4(position, 1.0);
+    place = world.xz;
+    off = position.xz;
+    gl_Position = projectionMatrix * viewMatrix * world;
+  }`;
+const FLOOR_FRAGMENT = `
+  uniform vec3 ground;
+  uniform vec3 line;
+  varying vec2 place;
+  varying vec2 off;
+  void main() {
+    vec2 cell = place * 2.0; // a line every half metre
+    vec2 away = abs(fract(cell - 0.5) - 0.5);
+    vec2 width = max(fwidth(cell), vec2(0.022));
+    vec2 cover = (1.0 - min(away / width, 1.0)) * 0.022 / width;
+    float share = exp(-dot(off, off) / ${((FLOOR_RADIUS * 0.5) ** 2).toFixed(2)});
+    gl_FragColor = vec4(mix(ground, line, max(cover.x, cover.y)), share);
+    #include <colorspace_fragment>
+  }`;
+
+/** Put the weighted sum of joints into `out`; `weights` is [[joint, weight], ...]. */
+function weighted(joints, weights, out) {
+  out.set(0, 0, 0);
+  for (const [joint, weight] of weights) {
+    out.x += joints[3 * joint] * weight;
+    out.y += joints[3 * joint + 1] * weight;
+    out.z += joints[3 * joint + 2] * weight;
+  }
+  return out;
+}
+
+/** A cone with round ends from the origin up to y = length: the hull of two balls. */
+function roundCone(startRadius, endRadius, length) {
+  const thin = Math.max(startRadius, endRadius) < 0.03;
+  const [rings, sides] = thin ? [4, 10] : [8, 24];
+  const lean = Math.max(-1, Math.min(1, (startRadius - endRadius) / Math.max(length, 1e-6)));
+  const edge = Math.asin(lean); // above the equator of both balls begins the cone's side
+  const profile = [];
+  for (let ring = 0; ring <= rings; ring++) {
+    const angle = -Math.PI / 2 + ((edge + Math.PI / 2) * ring) / rings;
+    profile.push([startRadius * Math.cos(angle), startRadius * Math.sin(angle)]);
+  }
+  for (let ring = 0; ring <= rings; ring++) {
+    const angle = edge + ((Math.PI / 2 - edge) * ring) / rings;
+    profile.push([endRadius * Math.cos(angle), length + endRadius * Math.sin(angle)]);
+  }
+  return new THREE.LatheGeometry(
+    profile.map(([x, y]) => new THREE.Vector2(Math.max(x, 0), y)),
+    sides,
+  );
+}
