@@ -1,0 +1,170 @@
+"""A trained follower: a checkpoint folder that dances with a leader it has never seen."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from duet_rl import checkpoint
+from duet_rl.body.motion import Motion
+from duet_rl.body.skeleton import Skeleton
+from duet_rl.config import validate
+from duet_rl.datasets.clip import FPS
+from duet_rl.errors import InputError
+from duet_rl.models.conditions import LookAhead
+from duet_rl.models.multistream_gpt import MultiStreamGPT, MultiStreamGPTConfig
+from duet_rl.models.policy import DEFAULT_SAMPLING, SamplingConfig
+from duet_rl.models.sampling import generate as sample_tokens
+from duet_rl.tokenizers.duet import DecodedFollower, DuetCodec
+from duet_rl.tokenizers.frames import MotionBatch
+from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
+
+KIND = "follower"  # of the checkpoint folder
+MUSIC_SLACK = 1.0  # s by which music may end before the leader; its last frame then goes on
+
+
+@dataclass(frozen=True, eq=False)
+class Follower:
+    """The codec, the model that writes its tokens, and what its checkpoint says about itself."""
+
+    codec: DuetCodec
+    model: MultiStreamGPT
+    meta: Mapping[str, Any]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is; leaders and music are brought there."""
+        return next(self.model.parameters()).device
+
+    @torch.no_grad()
+    def dance(
+        self,
+        leaders: Sequence[Motion],
+        music: Float[Tensor, "B T 54"],
+        seed: int = 0,
+        sampling: SamplingConfig = DEFAULT_SAMPLING,
+        look_ahead: LookAhead = None,
+    ) -> DecodedFollower:
+        """Return one follower for each of `B` leaders, sampled as one batch.
+
+        Args:
+            leaders: of equal length, whole tokens, 30 fps.
+            music: features of the same frames.
+            seed: of the sampling; one seed gives one dance.
+            sampling: temperature and cut-offs.
+            look_ahead: tokens of future that the follower may know; None is all it was made for.
+
+        Returns:
+            The followers, on the model's device.
+
+        Raises:
+            InputError: leaders and music that do not fit each other or the model.
+        """
+        leader = MotionBatch(
+            torch.stack([motion.joints for motion in leaders]).to(self.device),
+            torch.stack([motion.rotations for motion in leaders]).to(self.device),
+        )
+        frames = leader.joints.shape[1]
+        if music.shape[:2] != leader.joints.shape[:2] or frames % FRAMES_PER_TOKEN:
+            raise InputError(
+                f"{len(leaders)} leaders of {frames} frames and music of {tuple(music.shape[:2])} "
+                f"(clips, frames); both must have one number of frames, a multiple of "
+                f"{FRAMES_PER_TOKEN}"
+            )
+        generator = torch.Generator().manual_seed(seed)
+        sampled = sample_tokens(
+            self.model,
+            self._conditions(leader, music.to(self.device)),
+            sampling=sampling,
+            generator=generator,
+            look_ahead=look_ahead,
+        )
+        return self.codec.decode(sampled.tokens, leader)
+
+    def _conditions(self, leader: MotionBatch, music: Tensor) -> dict[str, Tensor]:
+        """Return what the model asks for, by name."""
+        known = {"music": music, "leader": self.codec.leader_features(leader)}
+        wanted = [condition.name for condition in self.model.config.conditions]
+        if unknown := sorted(set(wanted) - set(known)):
+            raise InputError(
+                f"the follower wants the conditions {unknown}; a leader and music give "
+                f"{sorted(known)}: use a checkpoint trained on these"
+            )
+        return {name: known[name] for name in wanted}
+
+
+def load_follower(folder: Path | str, device: torch.device | str = "cpu") -> Follower:
+    """Return the follower in a folder written by `duet-rl pretrain follower` or `duet-rl rl`.
+
+    Raises:
+        InputError: no such folder, another kind of checkpoint, or parts that do not fit together.
+    """
+    folder = Path(folder)
+    saved = checkpoint.load(folder, KIND)
+    codec = DuetCodec.load(folder)
+    config = validate(MultiStreamGPTConfig, saved.config, str(folder / checkpoint.CONFIG))
+    if config.classes != codec.spec.classes:
+        raise InputError(
+            f"{folder}: the model writes streams of {config.classes} classes, its codec reads "
+            f"{codec.spec.classes}; train the follower on this codec"
+        )
+    model = MultiStreamGPT(config)
+    checkpoint.load_module(model, saved.tensors, folder)
+    return Follower(codec.to(device).eval(), model.to(device).eval(), saved.meta)
+
+
+def generate(
+    follower: Follower,
+    leader: Motion,
+    music: Float[Tensor, "T 54"],
+    seed: int = 0,
+    sampling: SamplingConfig = DEFAULT_SAMPLING,
+    samples: int = 1,
+    look_ahead: LookAhead = None,
+) -> list[Motion]:
+    """Return followers as long as the leader, 30 fps, on the CPU.
+
+    Args:
+        follower: from `load_follower`.
+        leader: a motion of any length; another frame rate is resampled to 30 fps.
+        music: features from the leader's first frame on; what is longer is left out.
+        seed: of the sampling.
+        sampling: temperature and cut-offs.
+        samples: how many different followers.
+        look_ahead: tokens of future that the follower may know; None is all it was made for.
+
+    Raises:
+        InputError: the music ends before the leader, or the model takes no clip of this length.
+    """
+    leader = leader.resample(FPS)
+    frames = leader.frames
+    missing = (frames - len(music)) / FPS
+    if len(music) == 0 or missing > MUSIC_SLACK:
+        raise InputError(
+            f"the music lasts {len(music) / FPS:.1f} s and the leader {leader.seconds:.1f} s; give "
+            "music as long as the leader, or cut the leader"
+        )
+    whole = -(-frames // FRAMES_PER_TOKEN) * FRAMES_PER_TOKEN
+    padded = Motion(
+        _lengthened(leader.joints, whole),
+        _lengthened(leader.rotations, whole),
+        leader.skeleton,
+        FPS,
+    )
+    heard = _lengthened(music, whole).expand(samples, -1, -1)
+    danced = follower.dance([padded] * samples, heard, seed, sampling, look_ahead)
+    skeleton = Skeleton(follower.codec.placement.offsets.cpu(), KIND)
+    return [
+        Motion(joints[:frames], rotations[:frames], skeleton, FPS)
+        for joints, rotations in zip(danced.joints.cpu(), danced.rotations.cpu(), strict=True)
+    ]
+
+
+def _lengthened(values: Tensor, frames: int) -> Tensor:
+    """Return the first `frames` rows; where there are fewer, the last one goes on."""
+    last = values[-1:].expand(max(frames - len(values), 0), *values.shape[1:])
+    return torch.cat([values[:frames], last])
