@@ -122,7 +122,7 @@ def _salsa_bar(now: Chord, bar: int, rng: np.random.Generator) -> Iterator[Hit]:
             yield Hit(beat, "piano", 0.2, pitch + octave, 0.45)
 
 
-GROOVES: dict[str, Groove] = {
+GROOVES: dict[Style, Groove] = {
     "waltz": Groove(
         metre=3,
         progressions=(("I", "vi", "ii", "V"), ("I", "IV", "V", "I"), ("I", "V", "V", "I")),

@@ -1,7 +1,5 @@
 """A small synthesizer: a rhythm section at any tempo, as sound."""
 
-from typing import get_args
-
 import numpy as np
 from jaxtyping import Float
 from scipy.signal import fftconvolve
@@ -11,7 +9,6 @@ from duet_rl.audio.instruments import note
 from duet_rl.errors import InputError
 
 SAMPLE_RATE = 22050  # Hz
-STYLES: tuple[str, ...] = get_args(Style)
 
 _LOUDNESS = 0.9  # peak of the finished track
 _TIMING = 0.003  # s; how far players are off the beat (sigma)
@@ -46,8 +43,7 @@ def render_rhythm(
         Mono float32 samples, peak 0.9.
 
     Raises:
-        InputError: an unknown style, a metre that is not the style's, or a length or tempo that
-            is not above 0.
+        InputError: the metre is not the style's, or the length or the tempo is not above 0.
     """
     groove = _groove(style, metre)
     if not (seconds > 0 and tempo_bpm > 0):
@@ -69,9 +65,7 @@ def render_rhythm(
     return _master(track, sample_rate)
 
 
-def _groove(style: str, metre: int) -> Groove:
-    if style not in GROOVES:
-        raise InputError(f"no style is called {style!r}; the styles are {', '.join(GROOVES)}")
+def _groove(style: Style, metre: int) -> Groove:
     groove = GROOVES[style]
     if metre != groove.metre:
         raise InputError(

@@ -1,0 +1,111 @@
+"""Music features: shape, units, and what they say of sounds with a known answer."""
+
+import librosa
+import numpy as np
+import pytest
+
+from duet_rl.audio.features import (
+    BEAT,
+    CHROMA,
+    HOP,
+    MFCC,
+    MFCC_DELTA,
+    MUSIC_DIMS,
+    ONSET,
+    SAMPLE_RATE,
+    _harmonic_percussive,
+    music_features,
+    resample_audio,
+)
+from duet_rl.errors import InputError
+
+A4 = 9  # the chroma row of the note A
+
+
+def tone(hertz: float, seconds: float = 3.0, amplitude: float = 0.5) -> np.ndarray:
+    time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    return (amplitude * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
+
+
+def clicks(bpm: float, seconds: float = 8.0) -> np.ndarray:
+    """A short burst of noise on every beat, the first after half a beat."""
+    track = np.zeros(round(seconds * SAMPLE_RATE), dtype=np.float32)
+    burst = np.random.default_rng(0).normal(0, 0.3, 400) * np.linspace(1, 0, 400)
+    for time in np.arange(30 / bpm, seconds - 0.1, 60 / bpm):
+        start = round(time * SAMPLE_RATE)
+        track[start : start + len(burst)] += burst
+    return track
+
+
+@pytest.fixture(scope="module")
+def rhythm() -> np.ndarray:
+    return clicks(120) + tone(440, 8.0, 0.05)
+
+
+def test_a_second_has_thirty_frames_of_54_features(rhythm):
+    features = music_features(rhythm)
+    assert features.shape == (1 + len(rhythm) // HOP, MUSIC_DIMS)
+    assert features.dtype == np.float32 and np.isfinite(features).all()
+
+
+@pytest.mark.parametrize("frames", [30, 240, 300])
+def test_as_many_frames_come_back_as_asked_for(rhythm, frames):
+    assert len(music_features(rhythm, frames=frames)) == frames
+
+
+def test_chroma_shows_the_note(rhythm):
+    chroma = music_features(tone(440))[:, CHROMA]
+    assert (chroma[10:-10].argmax(axis=1) == A4).all()
+
+
+def test_beats_are_flags_on_the_clicks():
+    bpm = 120
+    features = music_features(clicks(bpm))
+    assert set(np.unique(features[:, BEAT])) == {0.0, 1.0}
+    heard = np.flatnonzero(features[:, BEAT]) / 30
+    true = np.arange(30 / bpm, 8, 60 / bpm)
+    assert len(heard) >= len(true) - 2
+    assert all(np.abs(true - time).min() < 0.07 for time in heard)
+
+
+def test_onsets_are_strongest_where_something_is_struck():
+    onset = music_features(clicks(120))[:, ONSET]
+    on_click = onset[[round((0.25 + 0.5 * k) * 30) + 1 for k in range(1, 14)]]
+    assert on_click.min() > 5 * np.median(onset)
+
+
+def test_louder_music_has_the_same_features(rhythm):
+    quiet, loud = music_features(0.25 * rhythm), music_features(rhythm)
+    np.testing.assert_allclose(quiet[:, :ONSET], loud[:, :ONSET], atol=0.05)
+
+
+def test_deltas_are_the_slope_of_the_mfcc(rhythm):
+    features = music_features(rhythm)
+    slope = (features[2:, MFCC] - features[:-2, MFCC]) / 2
+    np.testing.assert_allclose(features[1:-1, MFCC_DELTA], slope, atol=1e-3)
+
+
+def test_the_fast_split_equals_librosas(rhythm):
+    spectrum = librosa.stft(rhythm)
+    ours = _harmonic_percussive(spectrum, len(rhythm))
+    for mine, theirs in zip(ours, librosa.effects.hpss(rhythm), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-6)
+
+
+def test_silence_has_features_and_no_beat():
+    features = music_features(np.zeros(SAMPLE_RATE, dtype=np.float32))
+    assert np.isfinite(features).all() and not features[:, BEAT].any()
+
+
+def test_resampling_keeps_the_pitch():
+    time = np.arange(2 * 22050) / 22050
+    samples = resample_audio(np.sin(2 * np.pi * 440 * time), 22050, SAMPLE_RATE)
+    assert len(samples) == 2 * SAMPLE_RATE
+    peak = np.abs(np.fft.rfft(samples)).argmax() / 2
+    assert peak == pytest.approx(440, abs=1)
+
+
+@pytest.mark.parametrize("samples", [np.zeros(100), np.full(SAMPLE_RATE, np.nan)])
+def test_too_little_or_broken_music_is_refused(samples):
+    with pytest.raises(InputError, match=r"at least 0.5 s|not numbers"):
+        music_features(samples)
