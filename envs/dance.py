@@ -14,6 +14,7 @@ from torch import Tensor
 from duet_rl.body.draw import draw_duet
 from duet_rl.config import Config, validate
 from duet_rl.datasets.clip import FPS, DuetClip
+from duet_rl.datasets.split import Split
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.rewards.base import RewardMix, RewardMixConfig, RewardTerms
@@ -242,7 +243,7 @@ def open_dances(
     codec: str | Path | Codec,
     *,
     num_dances: int = 1,
-    split: str = "train",
+    split: Split = "train",
     rewards: Mapping[str, Any] | None = None,
     dance: Mapping[str, Any] | None = None,
 ) -> DanceBatch:

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
 from jaxtyping import UInt8
 
 from duet_rl.datasets.clip import FPS, DuetClip
+from duet_rl.datasets.split import Split
 from duet_rl.errors import InputError
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 from envs.dance import Observation, open_dances
@@ -18,6 +19,7 @@ from envs.unfolding import Codec
 TOKENS_PER_SECOND = FPS / FRAMES_PER_TOKEN
 PICTURE = (640, 360)  # width and height of a rendered frame, pixels
 RENDER_MODES = ("rgb_array",)
+METADATA = {"render_modes": list(RENDER_MODES), "render_fps": TOKENS_PER_SECOND}
 
 
 class DuetDanceEnv(gymnasium.Env):
@@ -40,16 +42,13 @@ class DuetDanceEnv(gymnasium.Env):
         render_mode: `rgb_array` or None.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {
-        "render_modes": list(RENDER_MODES),
-        "render_fps": TOKENS_PER_SECOND,
-    }
+    metadata: dict[str, Any] = METADATA
 
     def __init__(
         self,
         data: str | Path | Sequence[DuetClip],
         codec: str | Path | Codec,
-        split: str = "train",
+        split: Split = "train",
         rewards: Mapping[str, Any] | None = None,
         dance: Mapping[str, Any] | None = None,
         render_mode: str | None = None,
@@ -77,7 +76,7 @@ class DuetDanceEnv(gymnasium.Env):
         reward = float(result.reward[0])
         return _first(result.observation), reward, False, result.truncated, info
 
-    def render(self) -> UInt8[np.ndarray, "H W 3"] | None:
+    def render(self) -> UInt8[np.ndarray, "H W 3"] | None:  # type: ignore[override]
         """Return a picture of the couple, or None without `render_mode`."""
         return None if self.render_mode is None else self.dances.draw(0, *PICTURE)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from gymnasium.utils import seeding
@@ -11,8 +11,9 @@ from gymnasium.vector.utils import batch_space
 from jaxtyping import UInt8
 
 from duet_rl.datasets.clip import DuetClip
+from duet_rl.datasets.split import Split
 from envs.dance import Observation, open_dances
-from envs.duet import PICTURE, RENDER_MODES, TOKENS_PER_SECOND, check_render_mode, pick_info
+from envs.duet import METADATA, PICTURE, check_render_mode, pick_info
 from envs.scene import Pick
 from envs.unfolding import Codec
 
@@ -25,18 +26,14 @@ class DuetDanceVectorEnv(VectorEnv):
     score whole dances at once. The arguments are those of `DuetDanceEnv`.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {
-        "render_modes": list(RENDER_MODES),
-        "render_fps": TOKENS_PER_SECOND,
-        "autoreset_mode": AutoresetMode.NEXT_STEP,
-    }
+    metadata: dict[str, Any] = METADATA | {"autoreset_mode": AutoresetMode.NEXT_STEP}
 
     def __init__(
         self,
         num_envs: int,
         data: str | Path | Sequence[DuetClip],
         codec: str | Path | Codec,
-        split: str = "train",
+        split: Split = "train",
         rewards: Mapping[str, Any] | None = None,
         dance: Mapping[str, Any] | None = None,
         render_mode: str | None = None,
@@ -83,7 +80,9 @@ class DuetDanceVectorEnv(VectorEnv):
         reward = result.reward.astype(np.float64)
         return result.observation, reward, nothing, truncated, self._infos(result.terms)
 
-    def render(self) -> tuple[UInt8[np.ndarray, "H W 3"], ...] | None:
+    def render(  # type: ignore[override]
+        self,
+    ) -> tuple[UInt8[np.ndarray, "H W 3"], ...] | None:
         """Return a picture of every couple, or None without `render_mode`."""
         if self.render_mode is None:
             return None
