@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -21,7 +22,7 @@ from duet_rl.datasets.synthetic_arms import Body, join_couple
 from duet_rl.datasets.synthetic_body import Posture, draw_noise, stand
 from duet_rl.datasets.synthetic_curves import through_beats
 from duet_rl.datasets.synthetic_figures import FIGURES, HOLDS, Beat, Figure, Hold, choreograph
-from duet_rl.datasets.synthetic_steps import Placement, place_couple, walk
+from duet_rl.datasets.synthetic_steps import HOLD_DISTANCE, Placement, place_couple, walk
 from duet_rl.errors import InputError
 
 HoldChoice = Literal["any", "closed", "open"]
@@ -170,7 +171,8 @@ def _dance(
         offsets = skeleton.offsets.double()
         joints = forward_kinematics(global_to_local(rotations), root, offsets).joints
         bodies.append(Body(root, rotations, joints, skeleton, noise, _swing(placement, beat)))
-    keys = torch.tensor([[float(hold == name) for name in HOLDS] for hold, _ in steps])
+    taken = _holds_taken([hold for hold, _ in steps])
+    keys = torch.tensor([[float(hold == name) for name in HOLDS] for hold in taken])
     weights = through_beats(keys.double(), beat)
     return join_couple(bodies[0], bodies[1], weights, FPS), weights
 
@@ -178,6 +180,14 @@ def _dance(
 def _swing(placement: Placement, beat: Tensor) -> Tensor:
     over = (placement.weight[:, :1] - placement.weight[:, 1:]).sign()
     return through_beats(over, beat)[:, 0]
+
+
+def _holds_taken(holds: list[Hold]) -> list[Hold]:
+    """Return the hold of the arms on every beat: let go before bodies part, taken once they met."""
+    taken = holds[:1]
+    for last, new in pairwise(holds):
+        taken.append(last if HOLD_DISTANCE[new] < HOLD_DISTANCE[last] else new)
+    return taken
 
 
 def _holds_due(weights: Float[Tensor, "T 5"]) -> Bool[Tensor, "T 2 4"]:

@@ -125,10 +125,10 @@ TANGO = (
     Figure(
         "left turn",
         (
-            *_slow("L", (0, 0.8), _QUARTER / 2),
-            *_slow("R", (-0.3, 0.6), _QUARTER / 2),
-            Beat("L", (0, 0.8), _QUARTER / 2),
-            Beat("R", (-0.8, 0), _QUARTER / 2),
+            *_slow("L", (0, 0.8), _QUARTER / 3),
+            *_slow("R", (-0.3, 0.6), _QUARTER / 3),
+            Beat("L", (0, 0.8), _QUARTER / 3),
+            Beat("R", (-0.7, 0), _QUARTER / 3),
             Beat("l"),
             Beat("-", rise=_SINK),
         ),
