@@ -28,7 +28,7 @@ FARTHEST = 32.0  # m from the origin that a whole millimetre of 16 bits reaches
 PALM_REACH = 0.30  # m between palms at which the mark of touching hands begins to show
 BODY_REACH = 0.08  # m between a palm and the partner's body, likewise
 MARK_STRENGTH = 1.6  # the mark is full before the distance is zero
-SCRIPTS = ("three.min.js", "stage.js", "dance.js", "player.js")
+PLAYER_SCRIPTS = ("three.min.js", "stage.js", "dance.js", "player.js")
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +87,10 @@ def player(scenes: Sequence[DanceScene]) -> str:
     return fill(asset("player.html"), data=json.dumps(data).replace("<", "\\u003c"))
 
 
-def scripts() -> str:
-    """Return the script elements that every page with a player ends with."""
-    return "\n".join(f"<script>\n{asset(name)}\n</script>" for name in SCRIPTS)
+def scripts(with_player: bool = True, more: Sequence[str] = ()) -> str:
+    """Return the script elements that a page ends with, `more` of them from the assets."""
+    names = ("theme.js", *(PLAYER_SCRIPTS if with_player else ()), *more)
+    return "\n".join(f"<script>\n{asset(name)}\n</script>" for name in names)
 
 
 def asset(name: str) -> str:

@@ -12,6 +12,8 @@ class Player {
     this.find = (name) => root.querySelector(`[data-part="${name}"]`);
     this.sounds = new Map(); // scene -> audio element
     this.stage = new Stage(this.find("canvas"), data.figure);
+    this.embedded = !document.body.classList.contains("page");
+    if (this.embedded) this.leaveScrolling();
     this.connect();
     this.setTheme(document.documentElement.dataset.theme);
     const start = new URLSearchParams(location.hash.slice(1));
@@ -39,9 +41,21 @@ class Player {
     document.addEventListener("keydown", (event) => this.onKey(event));
   }
 
+  /** Let wheel and finger scroll the page around the player, until it is pressed. */
+  leaveScrolling() {
+    const canvas = this.find("canvas");
+    canvas.style.touchAction = "pan-y";
+    this.stage.orbit.enableZoom = false;
+    canvas.addEventListener("pointerdown", () => (this.stage.orbit.enableZoom = true));
+    this.root.addEventListener("pointerleave", (event) => {
+      if (event.pointerType === "mouse") this.stage.orbit.enableZoom = false;
+    });
+  }
+
   onKey(event) {
     const typing = ["SELECT", "TEXTAREA"].includes(event.target.tagName);
-    if (typing || event.ctrlKey || event.metaKey || event.altKey || !this.isSeen()) return;
+    const meant = !this.embedded || this.root.matches(":hover, :focus-within");
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || !meant) return;
     const frame = 1 / this.couple.fps;
     const seek = (by) => this.seek(this.clock.now() + by);
     const acts = {
@@ -58,11 +72,6 @@ class Player {
     if (!act) return;
     event.preventDefault();
     act();
-  }
-
-  isSeen() {
-    const { top, bottom } = this.root.getBoundingClientRect();
-    return top < window.innerHeight && bottom > 0;
   }
 
   fillList(select, scenes) {
@@ -107,9 +116,14 @@ class Player {
       button.setAttribute("aria-pressed", String(this.scene.followers[index] === follower));
     });
     this.find("leader-name").textContent = this.scene.leader.name;
-    this.find("follower-name").textContent = follower?.name ?? "";
+    this.find("follower-name").textContent = this.labelOf(follower);
     this.find("follower-legend").hidden = !follower;
     this.shown = null;
+  }
+
+  labelOf(follower) {
+    if (!follower) return "";
+    return this.scene.followers.length > 1 ? `follower: ${follower.name}` : follower.name;
   }
 
   soundOf(scene) {
@@ -208,21 +222,8 @@ function clockFace(seconds) {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}.${Math.floor((seconds % 1) * 10)}`;
 }
 
-/** Set the theme of the whole document and tell every player. */
-function setTheme(theme) {
-  document.documentElement.dataset.theme = theme;
-  document.dispatchEvent(new CustomEvent("themechange", { detail: theme }));
-}
-
-function switchTheme() {
-  setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark");
-}
-
 /** Start a player in every element of class `player`; each is followed by its data. */
 function startPlayers() {
-  const asked = new URLSearchParams(location.hash.slice(1)).get("theme");
-  const dark = window.matchMedia("(prefers-color-scheme: dark)").matches;
-  setTheme(asked ?? (dark ? "dark" : "light"));
   for (const root of document.querySelectorAll(".player")) {
     const data = JSON.parse(root.querySelector("script[type='application/json']").textContent);
     try {
