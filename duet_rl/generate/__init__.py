@@ -1,0 +1,1 @@
+"""Generating: a trained follower dances, and the dance is written, drawn and played."""

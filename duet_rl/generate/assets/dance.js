@@ -136,6 +136,7 @@ class DanceClock {
     this.audio = audio; // an <audio> element, or null
     this.rate = 1;
     this.playing = false;
+    this.starting = false; // asked to play, but not heard yet
     this.heard = { time: 0, since: 0 }; // what the sound said last, and when
   }
 
@@ -146,7 +147,7 @@ class DanceClock {
       const time = this.audio.currentTime;
       if (time !== this.heard.time || !this.playing) this.heard = { time, since: wall };
     }
-    const ahead = this.playing ? (wall - this.heard.since) * this.rate : 0;
+    const ahead = this.playing && !this.starting ? (wall - this.heard.since) * this.rate : 0;
     const trusted = this.audio ? Math.min(ahead, 0.25 * this.rate) : ahead;
     return Math.max(0, Math.min(this.heard.time + trusted, this.seconds));
   }
@@ -163,11 +164,14 @@ class DanceClock {
     this.playing = true;
     if (!this.audio) return;
     this.audio.playbackRate = this.rate;
+    this.starting = true;
     try {
       await this.audio.play();
     } catch {
-      this.playing = false; // the browser wants a click before sound
+      this.playing = false; // paused at once, or the browser wants a click before sound
     }
+    this.starting = false;
+    this.heard = { time: this.audio.currentTime, since: performance.now() / 1000 };
   }
 
   pause() {
