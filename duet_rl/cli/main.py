@@ -1,0 +1,73 @@
+"""`duet-rl`: one command per thing a person does with a duet, and how faults are told."""
+
+import errno
+import logging
+import os
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from duet_rl.cli import data, train, use
+from duet_rl.errors import InputError
+
+BAD_INPUT = 2  # exit code: what was given cannot be used
+NO_SPACE = 3  # exit code: the disk is full, or a file cannot be written
+INTERRUPTED = 130  # exit code: Ctrl-C, as shells count it
+
+
+class _Commands(TyperGroup):
+    """Turns what a person can mend into one line and an exit code; the rest stays a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            _tell(getattr(error, "cause", None) or error)  # Ray wraps an error of a worker
+            raise typer.Exit(BAD_INPUT) from None
+        except KeyboardInterrupt:
+            _tell("stopped; the same command again goes on from the last checkpoint")
+            raise typer.Exit(INTERRUPTED) from None
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}:
+                raise
+            _tell(f"{error.strerror}: {error.filename or 'while writing'}; make room or rights")
+            raise typer.Exit(NO_SPACE) from None
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Train and use a dance follower.",
+)
+app.add_typer(data.app, name="prepare")
+app.command()(data.synthesize)
+app.command()(train.pretrain)
+app.command()(train.rl)
+app.command()(train.config)
+app.command()(use.generate)
+app.command()(use.evaluate)
+app.command()(use.demo)
+
+
+@app.callback()
+def _start(
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="Say more about what happens."),
+) -> None:
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.WARNING, format="%(name)s: %(message)s"
+    )
+    logging.getLogger("duet_rl").setLevel(logging.DEBUG if verbose else logging.INFO)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _tell(message: object) -> None:
+    typer.echo(f"duet-rl: {message}", err=True)

@@ -1,0 +1,279 @@
+"""One table: how good are followers, beside the truth, two baselines and noise."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+from tqdm import tqdm
+
+from duet_rl.body.motion import Duet
+from duet_rl.config import Config
+from duet_rl.datasets.clip import FPS, DuetClip
+from duet_rl.datasets.split import Split
+from duet_rl.datasets.store import DuetStore
+from duet_rl.errors import InputError
+from duet_rl.files import atomic_path
+from duet_rl.generate.follower import Follower
+from duet_rl.metrics.baselines import mirror_leader, typical_distance
+from duet_rl.metrics.bootstrap import Interval, bootstrap_mean
+from duet_rl.metrics.duet import MEASURES, diversity, measure_duet
+from duet_rl.metrics.retrieval import RetrievalFollower
+from duet_rl.models.sampling import SamplingConfig
+from duet_rl.rewards.base import RewardInput, RewardMix
+from duet_rl.tokenizers.duet import DuetCodec
+from duet_rl.tokenizers.frames import MotionBatch
+from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
+
+TRUTH, MIRROR, NEAREST, RANDOM = "true partner", "mirror", "nearest neighbour", "random tokens"
+TOTAL = "total"
+REWARD_PREFIX = "reward/"
+_BATCH = 48  # clips danced at once
+
+
+class EvaluateConfig(Config):
+    """On what and how often to measure."""
+
+    split: Split = "test"
+    seeds: int = Field(3, ge=1)  # dances sampled for each clip
+    max_clips: int | None = Field(None, ge=1)  # the first so many clips of the split
+    sampling: SamplingConfig = SamplingConfig()
+    look_ahead: int | None = Field(None, ge=0)  # tokens; None is all that the follower knows
+
+
+class ClipBatch(NamedTuple):
+    """Clips of one length, stacked."""
+
+    rows: list[int]  # their places in the list of clips
+    clips: list[DuetClip]
+
+
+Dance = Callable[[Sequence[DuetClip], int], Float[Tensor, "B T 55 3"]]
+"""Clips of one length and a seed in, the joints of a follower for each out."""
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationRow:
+    """All measurements of one follower: name of the measure -> `(clips, seeds)`."""
+
+    name: str
+    values: dict[str, Float[Tensor, "clips seeds"]]
+
+    def interval(self, measure: str) -> Interval:
+        """Return the mean of a measure with its bootstrap interval over clips and seeds."""
+        return bootstrap_mean(self.values[measure])
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The rows of the table, and what they were measured on."""
+
+    rows: list[EvaluationRow]
+    clips: list[str]
+    seeds: int
+    data_hash: str
+
+    @property
+    def measures(self) -> list[str]:
+        """Names of all measures, rewards first, in the order they were taken."""
+        return list(dict.fromkeys(name for row in self.rows for name in row.values))
+
+    def row(self, name: str) -> EvaluationRow:
+        """Return the row of that name."""
+        return next(row for row in self.rows if row.name == name)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return every value and interval as plain JSON."""
+        return {
+            "clips": self.clips,
+            "seeds": self.seeds,
+            "data_hash": self.data_hash,
+            "rows": {
+                row.name: {
+                    measure: {**row.interval(measure)._asdict(), "values": values.tolist()}
+                    for measure, values in row.values.items()
+                }
+                for row in self.rows
+            },
+        }
+
+
+def evaluate(
+    store: DuetStore,
+    followers: Mapping[str, Follower],
+    rewards: RewardMix,
+    config: EvaluateConfig = EvaluateConfig(),
+    progress: bool = True,
+) -> Evaluation:
+    """Measure the true partner, the baselines and every follower on held-out clips.
+
+    Args:
+        store: where the clips are; baselines learn from its `train` split.
+        followers: name of the row -> trained follower.
+        rewards: whose terms fill the first columns.
+        config: which clips, how many seeds.
+        progress: whether to show a bar.
+
+    Raises:
+        InputError: the split is empty.
+    """
+    clips = store.clips(config.split)[: config.max_clips]
+    if not clips:
+        raise InputError(
+            f"the split {config.split!r} of {store.path} has no clips; choose another split"
+        )
+    dances: list[tuple[str, Dance, int]] = [
+        (TRUTH, lambda batch, seed: _stack(clip.duet.follower.joints for clip in batch), 1),
+        *_baselines([clip.duet for clip in store.clips("train")]),
+    ]
+    if followers:
+        codec = next(iter(followers.values())).codec
+        dances.append((RANDOM, lambda batch, seed: _random(codec, batch, seed), config.seeds))
+    dances += [
+        (name, _sampled(follower, config), config.seeds) for name, follower in followers.items()
+    ]
+    rows = [
+        _measure(name, dance, seeds, clips, rewards)
+        for name, dance, seeds in tqdm(dances, "evaluate", unit="follower", disable=not progress)
+    ]
+    return Evaluation(rows, [clip.name for clip in clips], config.seeds, store.hash)
+
+
+def write_evaluation(evaluation: Evaluation, path: Path | str) -> None:
+    """Write every number of the table as JSON."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(evaluation.to_json(), indent=1) + "\n")
+
+
+def as_text(evaluation: Evaluation) -> str:
+    """Return the table as text: a line a follower, mean and interval a column."""
+    measures = evaluation.measures
+    head = ["", *(_title(measure) for measure in measures)]
+    body = [[row.name, *(_cell(row, measure) for measure in measures)] for row in evaluation.rows]
+    widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in [head, *body]
+    ]
+    note = (
+        f"{len(evaluation.clips)} clips x {evaluation.seeds} seeds; "
+        "[95 % bootstrap interval over clips and seeds]"
+    )
+    return "\n".join([*lines, note])
+
+
+def compare(before: Interval, after: Interval) -> str:
+    """Return one plain sentence on whether `after` is better than `before`, whichever way."""
+    if not before.overlaps(after):
+        word = "beats" if after.mean > before.mean else "falls behind"
+        return f"RL {word} the pretrained follower: {before} -> {after}; the intervals are apart"
+    word = "higher" if after.mean > before.mean else "lower"
+    return (
+        f"RL is {word} than the pretrained follower, but the intervals overlap: {before} -> {after}"
+    )
+
+
+def _baselines(library: list[Duet]) -> Iterator[tuple[str, Dance, int]]:
+    """Yield the followers that need no training; both always dance the same."""
+    if not library:
+        return
+    distance = typical_distance(library)
+    memory = RetrievalFollower(library)
+    yield (
+        MIRROR,
+        lambda batch, seed: _stack(
+            mirror_leader(clip.duet.leader, distance).joints for clip in batch
+        ),
+        1,
+    )
+    yield (
+        NEAREST,
+        lambda batch, seed: _stack(memory.follow(clip.duet.leader).joints for clip in batch),
+        1,
+    )
+
+
+def _sampled(follower: Follower, config: EvaluateConfig) -> Dance:
+    def dance(batch: Sequence[DuetClip], seed: int) -> Tensor:
+        return follower.dance(
+            [clip.duet.leader for clip in batch],
+            _stack(clip.music for clip in batch),
+            seed=seed,
+            sampling=config.sampling,
+            look_ahead=config.look_ahead,
+        ).joints
+
+    return dance
+
+
+def _random(codec: DuetCodec, batch: Sequence[DuetClip], seed: int) -> Tensor:
+    """Return followers whose tokens are drawn evenly."""
+    leader = MotionBatch(
+        _stack(clip.duet.leader.joints for clip in batch),
+        _stack(clip.duet.leader.rotations for clip in batch),
+    )
+    generator = torch.Generator().manual_seed(seed)
+    shape = (len(batch), batch[0].frames // FRAMES_PER_TOKEN)
+    streams = [torch.randint(n, shape, generator=generator) for n in codec.spec.classes]
+    return codec.decode(torch.stack(streams, dim=-1), leader).joints
+
+
+def _measure(
+    name: str, dance: Dance, seeds: int, clips: Sequence[DuetClip], rewards: RewardMix
+) -> EvaluationRow:
+    """Return all measurements of one follower."""
+    values: dict[str, Tensor] = defaultdict(lambda: torch.full((len(clips), seeds), torch.nan))
+    for batch in _batches(clips):
+        danced = [dance(batch.clips, seed) for seed in range(seeds)]
+        for seed, joints in enumerate(danced):
+            for measure, numbers in _numbers(joints, batch.clips, rewards).items():
+                values[measure][batch.rows, seed] = numbers
+        if seeds > 1:
+            dances = torch.stack(danced, dim=1)  # (clips, seeds, T, 55, 3)
+            spread = torch.stack([diversity(of_clip) for of_clip in dances])
+            values["diversity"][batch.rows] = spread[:, None].expand(-1, seeds)
+    return EvaluationRow(name, {m: v for m, v in values.items() if torch.isfinite(v).all()})
+
+
+def _numbers(
+    joints: Float[Tensor, "B T 55 3"], clips: Sequence[DuetClip], rewards: RewardMix
+) -> dict[str, Float[Tensor, "B"]]:
+    """Return every reward term, their total and every measure, one number a clip."""
+    leader = _stack(clip.duet.leader.joints for clip in clips)
+    partner = _stack(clip.duet.follower.joints for clip in clips)
+    beats = torch.stack([clip.beats for clip in clips])
+    hold = torch.stack([clip.hold for clip in clips])
+    terms = rewards(RewardInput(joints, leader, beats, FPS, hold, partner))
+    scores = {REWARD_PREFIX + TOTAL: terms.total(1).mean(1)}
+    scores |= {REWARD_PREFIX + name: score.mean(1) for name, score in terms.per_frame.items()}
+    return scores | measure_duet(joints, leader, beats, FPS, hold, partner)
+
+
+def _batches(clips: Sequence[DuetClip]) -> Iterator[ClipBatch]:
+    """Yield the clips in batches of equal length."""
+    by_length: dict[int, list[int]] = defaultdict(list)
+    for row, clip in enumerate(clips):
+        by_length[clip.frames].append(row)
+    for rows in by_length.values():
+        for start in range(0, len(rows), _BATCH):
+            chunk = rows[start : start + _BATCH]
+            yield ClipBatch(chunk, [clips[row] for row in chunk])
+
+
+def _stack(tensors: Iterable[Tensor]) -> Tensor:
+    return torch.stack(list(tensors))
+
+
+def _title(measure: str) -> str:
+    known = MEASURES.get(measure)
+    return f"{measure} ({known.unit})" if known else measure
+
+
+def _cell(row: EvaluationRow, measure: str) -> str:
+    return f"{row.interval(measure):.3g}" if measure in row.values else "-"

@@ -1,0 +1,1 @@
+"""Pretraining: tokenizers and follower as Ray Train jobs."""

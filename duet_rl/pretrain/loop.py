@@ -1,0 +1,184 @@
+"""The one training loop, run by every worker of a Ray Train job, for one stage after another."""
+
+import math
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ray.train
+import ray.train.torch
+import torch
+from ray.train import Checkpoint
+from torch import Tensor, nn
+
+from duet_rl.datasets.windows import step_seed
+from duet_rl.errors import InputError
+from duet_rl.pretrain.stage import Stage, StageConfig, StagePlan
+from duet_rl.pretrain.state import Progress, load_state, read_progress, save_state
+from duet_rl.run_log import RunLog
+
+LOG_EVERY = 10  # steps between lines of the log
+FAULT = "fault"  # metric that ends a job: what is wrong with its input
+LOGS = "logs"  # sub-folder of the run: one folder of TensorBoard events a stage
+
+
+def work(job: Mapping[str, Any]) -> None:
+    """Train the stages of a job on one worker.
+
+    Args:
+        job: `plans`, the stages in their order, and `threads` for torch.
+    """
+    torch.set_num_threads(job["threads"])
+    try:
+        for plan in job["plans"]:
+            if not plan.is_done():
+                _train(plan)
+    except InputError as error:  # trying again would not mend it, so it is no failure for Ray
+        ray.train.report({FAULT: str(error)})
+
+
+def learning_rate(config: StageConfig, step: int) -> float:
+    """Return the learning rate of a step: a linear rise, then half a cosine."""
+    if step < config.warmup:
+        return config.lr * (step + 1) / config.warmup
+    done = (step - config.warmup) / max(1, config.steps - config.warmup)
+    fall = 0.5 * (1 + math.cos(math.pi * done))
+    return config.lr * (config.final_lr + (1 - config.final_lr) * fall)
+
+
+def _train(plan: StagePlan) -> None:
+    config, began = plan.config, time.monotonic()
+    context = ray.train.get_context()
+    rank, world = context.get_world_rank(), context.get_world_size()
+    torch.manual_seed(config.seed)  # every worker builds the same weights
+    stage = plan.open()
+    module, device = stage.module, ray.train.torch.get_device()
+    module.to(device).train()
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(
+        trained, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay
+    )
+    fingerprint = plan.fingerprint(stage.store.hash)
+    first = _resume(module, optimiser, fingerprint)
+    parallel = module
+    if world > 1:  # buffers are codebooks, which the workers keep equal themselves
+        parallel = nn.parallel.DistributedDataParallel(module, broadcast_buffers=False)
+    metrics: dict[str, float] = {}
+    log = RunLog(plan.out / LOGS / plan.name, first) if rank == 0 else None
+    for step in range(first, config.steps):
+        torch.manual_seed(step_seed(config.seed, step, rank))  # dropout, drawn look-aheads ...
+        numbers = _step(parallel, optimiser, trained, stage, config, step, rank, world)
+        done = step + 1
+        if done % LOG_EVERY == 0 or done == config.steps:
+            metrics = _mean_over_workers(numbers, world)
+            if not math.isfinite(metrics["loss"]):
+                raise InputError(
+                    f"the loss of stage {plan.name} is {metrics['loss']} at step {done}; lower "
+                    f"{plan.name}.lr, or look for broken clips in {plan.data}"
+                )
+            if done % config.validate_every == 0 or done == config.steps:
+                metrics |= _validate(module, stage)
+            if log is not None:
+                log.write(done, metrics)
+        if done % config.checkpoint_every == 0 and done < config.steps:
+            _report(module, optimiser, Progress(fingerprint, done), rank)
+    if log is not None:
+        log.close()
+        facts = {
+            "fingerprint": fingerprint,
+            "data_hash": stage.store.hash,
+            "steps": config.steps,
+            "stage": plan.name,
+            "stage_config": config.model_dump(mode="json"),
+            "metrics": metrics,
+            "seconds": round(time.monotonic() - began, 1),
+        }
+        stage.save(plan.folder, facts)
+    _wait_for_all(world)
+
+
+def _step(
+    parallel: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    trained: Sequence[nn.Parameter],
+    stage: Stage,
+    config: StageConfig,
+    step: int,
+    rank: int,
+    world: int,
+) -> dict[str, Tensor]:
+    """Take one gradient step and return what it measured."""
+    device = trained[0].device
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate(config, step)
+    batch = _to(stage.batch(step, rank, world), device)
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        loss, numbers = parallel(*batch)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    norm = nn.utils.clip_grad_norm_(trained, config.grad_clip)
+    if torch.isfinite(norm):  # a step of NaN would spoil the weights for good
+        optimiser.step()
+    return {**numbers, "loss": loss.detach(), "grad_norm": norm.detach()}
+
+
+@torch.no_grad()
+def _validate(module: nn.Module, stage: Stage) -> dict[str, float]:
+    """Return the losses on held-out choreographies; every worker computes the same."""
+    held_out = stage.held_out()
+    if held_out is None:
+        return {}
+    module.eval()
+    loss, numbers = module(*_to(held_out, next(module.parameters()).device))
+    module.train()
+    return {f"val/{name}": float(value) for name, value in {**numbers, "loss": loss}.items()}
+
+
+def _resume(module: nn.Module, optimiser: torch.optim.Optimizer, fingerprint: str) -> int:
+    """Load the state that Ray Train kept, if it is of this stage; return its step."""
+    kept = ray.train.get_checkpoint()
+    if kept is None:
+        return 0
+    with kept.as_directory() as folder:
+        progress = read_progress(Path(folder))
+        if progress.fingerprint != fingerprint:
+            return 0
+        load_state(Path(folder), module, optimiser)
+    return progress.step
+
+
+def _report(
+    module: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress, rank: int
+) -> None:
+    """Hand the state to Ray Train, which keeps it for a restart."""
+    if rank != 0:
+        ray.train.report({"step": progress.step})
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        save_state(Path(folder), module, optimiser, progress)
+        kept = Checkpoint.from_directory(folder)
+        ray.train.report({"step": progress.step}, checkpoint=kept)
+
+
+def _mean_over_workers(numbers: Mapping[str, Tensor], world: int) -> dict[str, float]:
+    values = torch.stack([value.detach().float() for value in numbers.values()])
+    if world > 1:
+        torch.distributed.all_reduce(values)
+        values = values / world
+    return dict(zip(numbers, values.tolist(), strict=True))
+
+
+def _wait_for_all(world: int) -> None:
+    """The next stage reads what rank 0 has just written."""
+    if world > 1:
+        torch.distributed.barrier()
+
+
+def _to(batch: Any, device: torch.device) -> Any:
+    """Return a batch of (nested tuples of) tensors on `device`."""
+    if isinstance(batch, Tensor):
+        return batch.to(device, non_blocking=True)
+    moved = [_to(part, device) for part in batch]
+    return type(batch)(*moved) if hasattr(batch, "_fields") else tuple(moved)

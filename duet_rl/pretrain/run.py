@@ -1,0 +1,133 @@
+"""Pretraining as one Ray Train job: start or resume it, show how far it is, and end in folders."""
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from duet_rl import checkpoint
+from duet_rl.errors import InputError
+from duet_rl.pretrain.stage import ClusterConfig, StagePlan
+from duet_rl.resources import plan_workers, start_ray
+from duet_rl.run_log import STEP, read_metrics
+
+RAY_FOLDER = "ray"  # sub-folder of the run where Ray Train keeps its states
+_JOB = "pretrain"  # the name by which Ray Train finds its states again
+_STATES = 2  # kept; the newest may be half-written when a node dies
+_POLL_SECONDS = 0.5
+
+logger = logging.getLogger(__name__)
+
+
+def run_stages(
+    plans: Sequence[StagePlan], cluster: ClusterConfig, progress: bool = True
+) -> list[Path]:
+    """Train stages one after the other and return their folders.
+
+    Finished stages are not trained again, and an interrupted job goes on from its last state:
+    the same call is the way to resume. All stages share one run folder, which every worker must
+    be able to reach.
+
+    Args:
+        plans: the stages; a later one may need what an earlier one writes.
+        cluster: how many workers, with what.
+        progress: whether to show a bar for every stage.
+
+    Raises:
+        InputError: data, settings or cluster do not fit, or the loss was no number.
+    """
+    todo: list[StagePlan] = []
+    for plan in plans:
+        if todo or not plan.is_done():
+            todo.append(plan)
+        else:
+            logger.info("%s is done already", plan.folder)
+    if todo:
+        with _shown(todo, progress):
+            _fit(todo, cluster)
+    return [plan.folder for plan in plans]
+
+
+def _fit(plans: Sequence[StagePlan], cluster: ClusterConfig) -> None:
+    """Run the job on a cluster that is there, or one that is started for it."""
+    started = start_ray()
+    import ray
+
+    try:
+        workers = plan_workers(cluster.workers, cluster.use_gpu, cluster.cpus)
+        result = _trainer(plans, cluster, workers).fit()
+    finally:
+        if started:
+            ray.shutdown()
+    from duet_rl.pretrain.loop import FAULT
+
+    if result.error is not None:
+        raise result.error
+    if result.metrics and FAULT in result.metrics:
+        raise InputError(result.metrics[FAULT])
+    missing = [str(plan.folder) for plan in plans if not checkpoint.is_checkpoint(plan.folder)]
+    if missing:
+        raise InputError(
+            f"the workers finished but {', '.join(missing)} cannot be seen from here; the run "
+            "folder must be on storage that all nodes share"
+        )
+
+
+def _trainer(plans: Sequence[StagePlan], cluster: ClusterConfig, workers: Any) -> Any:
+    """Return the Ray Train job; the same run folder and name find the same states."""
+    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    from duet_rl.pretrain.loop import work
+
+    logging.getLogger("ray.train").setLevel(logging.ERROR)
+    return TorchTrainer(
+        work,
+        train_loop_config={"plans": list(plans), "threads": workers.cpus},
+        torch_config=TorchConfig(backend="nccl" if workers.use_gpu else "gloo"),
+        scaling_config=ScalingConfig(
+            num_workers=workers.workers,
+            use_gpu=workers.use_gpu,
+            resources_per_worker=workers.resources,
+        ),
+        run_config=RunConfig(
+            name=_JOB,
+            storage_path=str((plans[0].out / RAY_FOLDER).resolve()),
+            failure_config=FailureConfig(max_failures=cluster.max_failures),
+            checkpoint_config=CheckpointConfig(num_to_keep=_STATES),
+        ),
+    )
+
+
+@contextmanager
+def _shown(plans: Sequence[StagePlan], progress: bool) -> Iterator[None]:
+    """Show a bar a stage, read off the workers' log, while the block runs."""
+    done = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(plans, done), daemon=True)
+    if progress:
+        watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        if progress:
+            watcher.join()
+
+
+def _watch(plans: Sequence[StagePlan], done: threading.Event) -> None:
+    from duet_rl.pretrain.loop import LOGS
+
+    for plan in plans:
+        with tqdm(total=plan.config.steps, desc=f"pretrain {plan.name}", unit="step") as bar:
+            while True:
+                last = done.wait(_POLL_SECONDS)
+                rows = read_metrics(plan.out / LOGS / plan.name)
+                if rows:
+                    bar.n = int(rows[-1][STEP])
+                    bar.set_postfix(loss=f"{rows[-1].get('loss', float('nan')):.3f}")
+                if last or bar.n >= plan.config.steps:
+                    break

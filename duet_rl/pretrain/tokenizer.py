@@ -1,0 +1,141 @@
+"""The tokenizer stages: poses of both dancers, and the follower's placement beside the leader."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor
+
+from duet_rl.body.motion import Motion
+from duet_rl.datasets.clip import DuetClip
+from duet_rl.datasets.store import DuetStore
+from duet_rl.datasets.windows import Windows
+from duet_rl.pretrain.stage import Stage, StageConfig, StagePlan
+from duet_rl.tokenizers.frames import MotionBatch
+from duet_rl.tokenizers.placement import PlacementTokenizer
+from duet_rl.tokenizers.pose import PoseTokenizer
+from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
+from duet_rl.tokenizers.tokenizer import DuetCodecConfig
+
+
+class DuetRows(NamedTuple):
+    """A couple frame by frame."""
+
+    leader_joints: Float[Tensor, "*batch T 55 3"]
+    leader_rotations: Float[Tensor, "*batch T 55 3 3"]
+    follower_joints: Float[Tensor, "*batch T 55 3"]
+    follower_rotations: Float[Tensor, "*batch T 55 3 3"]
+
+
+@dataclass(frozen=True)
+class PosePlan(StagePlan):
+    """Train the pose tokenizer on both dancers."""
+
+    name: ClassVar[str] = PoseTokenizer.kind
+    codec: DuetCodecConfig = field(default_factory=DuetCodecConfig)
+
+    def open(self) -> "PoseStage":
+        """Read the data and build the tokenizer."""
+        return PoseStage(DuetStore.open(self.data), self.config, self.codec)
+
+    def settings(self) -> Mapping[str, Any]:
+        """Return what the result depends on."""
+        return self.codec.model_dump(mode="json", include={"frame", "pose"})
+
+
+@dataclass(frozen=True)
+class TranslationPlan(StagePlan):
+    """Train the placement tokenizer on couples."""
+
+    name: ClassVar[str] = PlacementTokenizer.kind
+    codec: DuetCodecConfig = field(default_factory=DuetCodecConfig)
+
+    def open(self) -> "TranslationStage":
+        """Read the data and build the tokenizer."""
+        return TranslationStage(DuetStore.open(self.data), self.config, self.codec)
+
+    def settings(self) -> Mapping[str, Any]:
+        """Return what the result depends on."""
+        return self.codec.model_dump(mode="json", include={"frame", "placement", "decoding"})
+
+
+class PoseStage(Stage):
+    """Windows of single dancers for the pose tokenizer."""
+
+    def __init__(self, store: DuetStore, config: StageConfig, codec: DuetCodecConfig) -> None:
+        super().__init__(store)
+        self.config, self.tokenizer = config, PoseTokenizer(codec)
+        frames = config.window_tokens * FRAMES_PER_TOKEN
+        self.train = Windows([_solo(m) for m in _dancers(store.clips("train"))], frames)
+        kept = _dancers(store.clips("val"))
+        self.val = Windows([_solo(motion) for motion in kept], frames) if kept else None
+
+    @property
+    def module(self) -> PoseTokenizer:
+        """The tokenizer."""
+        return self.tokenizer
+
+    def batch(self, step: int, rank: int, world: int) -> tuple[Any, ...]:
+        """Return windows of single dancers."""
+        config = self.config
+        return (self.train.batch(step, config.batch_size, config.seed, rank, world),)
+
+    def held_out(self) -> tuple[Any, ...] | None:
+        """Return windows of held-out dancers."""
+        if self.val is None:
+            return None
+        return (self.val.covering(self.config.validation_windows),)
+
+    def save(self, folder: Path, meta: Mapping[str, Any]) -> None:
+        """Write the tokenizer."""
+        self.tokenizer.save(folder, meta)
+
+
+class TranslationStage(Stage):
+    """Windows of couples for the placement tokenizer."""
+
+    def __init__(self, store: DuetStore, config: StageConfig, codec: DuetCodecConfig) -> None:
+        super().__init__(store)
+        self.config, self.tokenizer = config, PlacementTokenizer(codec)
+        frames = config.window_tokens * FRAMES_PER_TOKEN
+        self.train = Windows([_couple(clip) for clip in store.clips("train")], frames)
+        kept = store.clips("val")
+        self.val = Windows([_couple(clip) for clip in kept], frames) if kept else None
+
+    @property
+    def module(self) -> PlacementTokenizer:
+        """The tokenizer."""
+        return self.tokenizer
+
+    def batch(self, step: int, rank: int, world: int) -> tuple[Any, ...]:
+        """Return windows of leaders and of their followers."""
+        config = self.config
+        return _both(self.train.batch(step, config.batch_size, config.seed, rank, world))
+
+    def held_out(self) -> tuple[Any, ...] | None:
+        """Return windows of held-out couples."""
+        if self.val is None:
+            return None
+        return _both(self.val.covering(self.config.validation_windows))
+
+    def save(self, folder: Path, meta: Mapping[str, Any]) -> None:
+        """Write the tokenizer."""
+        self.tokenizer.save(folder, meta)
+
+
+def _dancers(clips: list[DuetClip]) -> list[Motion]:
+    return [dancer for clip in clips for dancer in (clip.duet.leader, clip.duet.follower)]
+
+
+def _solo(motion: Motion) -> MotionBatch:
+    return MotionBatch(motion.joints, motion.rotations)
+
+
+def _couple(clip: DuetClip) -> DuetRows:
+    return DuetRows(*_solo(clip.duet.leader), *_solo(clip.duet.follower))
+
+
+def _both(rows: DuetRows) -> tuple[MotionBatch, MotionBatch]:
+    return MotionBatch(*rows[:2]), MotionBatch(*rows[2:])

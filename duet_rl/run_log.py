@@ -1,0 +1,65 @@
+"""The log of a run: TensorBoard, and the same numbers as lines of JSON."""
+
+import json
+from pathlib import Path
+from types import TracebackType
+
+from torch.utils.tensorboard import SummaryWriter
+
+from duet_rl.files import atomic_path
+
+METRICS = "metrics.jsonl"
+STEP = "step"  # key of each line that is no metric
+
+
+class RunLog:
+    """Writes the numbers of each step; a resumed run overwrites what came after its state.
+
+    Args:
+        folder: where the events and `metrics.jsonl` go.
+        done: steps that count; later lines are dropped.
+    """
+
+    def __init__(self, folder: Path, done: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = folder / METRICS
+        rows = [row for row in read_metrics(folder) if row[STEP] <= done]
+        with atomic_path(self._file) as temporary:
+            temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        self._writer = SummaryWriter(str(folder), purge_step=done + 1)
+
+    def write(self, step: int, numbers: dict[str, float]) -> None:
+        """Log the numbers of one step under their TensorBoard tags."""
+        for tag, value in numbers.items():
+            self._writer.add_scalar(tag, value, step)
+        with self._file.open("a") as stream:
+            stream.write(json.dumps({STEP: step, **numbers}) + "\n")
+
+    def __enter__(self) -> "RunLog":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write what is still held back."""
+        self._writer.close()
+
+
+def read_metrics(folder: Path | str) -> list[dict[str, float]]:
+    """Return the logged numbers, one row a step; a line cut short by a crash is left out."""
+    file = Path(folder) / METRICS
+    if not file.is_file():
+        return []
+    rows = []
+    for line in file.read_text().splitlines():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return rows
