@@ -23,7 +23,7 @@ _GOALS = {
     "true": "nearer to the true partner is better",
     "": "",
 }
-_SERIES = {"train": "train", "val": "validation", "validation": "validation"}
+_HELD_OUT = "val/"  # tags of what is measured on held-out clips begin so
 _EVENTS = "events.out.tfevents.*"
 
 
@@ -156,7 +156,7 @@ def verdict(data: ReportData) -> Verdict:
 def read_tensorboard(folder: Path | str, group: str = "") -> list[Curve]:
     """Return every scalar logged below a folder, by folder and tag.
 
-    A tag `train/x` or `val/x` becomes the series `train` or `validation` of the curve `x`.
+    A tag `val/x` becomes the series `validation` of the curve `x`, beside the series `train`.
 
     Args:
         folder: with TensorBoard event files, in it or further down.
@@ -173,13 +173,15 @@ def read_tensorboard(folder: Path | str, group: str = "") -> list[Curve]:
         events = EventAccumulator(str(place), size_guidance={"scalars": 0})
         events.Reload()
         parts = [group, *place.relative_to(folder).parts]
-        for tag in sorted(events.Tags()["scalars"]):
+        tags = sorted(events.Tags()["scalars"])
+        for tag in tags:
             scalars = events.Scalars(tag)
-            start, _, rest = tag.partition("/")
-            name, series = (rest, _SERIES[start]) if start in _SERIES else (tag, "")
+            series = "train" if _HELD_OUT + tag in tags else ""
+            if tag.startswith(_HELD_OUT):
+                series = "validation"
             curves.append(
                 Curve(
-                    name=name,
+                    name=tag.removeprefix(_HELD_OUT),
                     steps=[scalar.step for scalar in scalars],
                     values=[scalar.value for scalar in scalars],
                     group=" / ".join(part for part in parts if part),

@@ -127,7 +127,7 @@ def test_a_report_without_dances_is_small(tmp_path):
 
 
 def test_tensorboard_scalars_come_back_by_folder_tag_and_series(tmp_path):
-    for place, tags in (("pose", ("train/loss", "val/loss")), ("rl", ("reward/foot",))):
+    for place, tags in (("pose", ("loss", "val/loss")), ("rl", ("reward/foot",))):
         with SummaryWriter(str(tmp_path / place)) as writer:
             for step in range(20):
                 for factor, tag in enumerate(tags, start=1):
