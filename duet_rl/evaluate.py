@@ -168,17 +168,6 @@ def as_text(evaluation: Evaluation) -> str:
     return "\n".join([*lines, note])
 
 
-def compare(before: Interval, after: Interval) -> str:
-    """Return one plain sentence on whether `after` is better than `before`, whichever way."""
-    if not before.overlaps(after):
-        word = "beats" if after.mean > before.mean else "falls behind"
-        return f"RL {word} the pretrained follower: {before} -> {after}; the intervals are apart"
-    word = "higher" if after.mean > before.mean else "lower"
-    return (
-        f"RL is {word} than the pretrained follower, but the intervals overlap: {before} -> {after}"
-    )
-
-
 def _baselines(library: list[Duet]) -> Iterator[tuple[str, Dance, int]]:
     """Yield the followers that need no training; both always dance the same."""
     if not library:

@@ -44,7 +44,6 @@ app = typer.Typer(
     help="Train and use a dance follower.",
 )
 app.add_typer(data.app, name="prepare")
-app.command()(data.synthesize)
 app.command()(train.pretrain)
 app.command()(train.rl)
 app.command()(train.config)

@@ -5,7 +5,7 @@ can be read by a person. Nothing here is bent into a score; that is what the rew
 """
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -27,7 +27,7 @@ class Measure(NamedTuple):
     """What one column of the table means."""
 
     unit: str
-    better: str  # "lower", "higher", or "true" where the true partner's value is the best
+    better: Literal["lower", "higher", "true"]  # true: where the true partner's value is the best
     meaning: str
 
 

@@ -1,0 +1,76 @@
+"""`duet-rl prepare`: dances become a store of clips."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from duet_rl.cli.options import DEFAULT_PRESET, Preset, Settings
+
+app = typer.Typer(no_args_is_help=True, help="Make a store of clips from dances.")
+
+Store = Annotated[Path, typer.Option(help="Folder of the store; takes that are there stay.")]
+
+
+@app.command()
+def synthetic(
+    out: Store,
+    settings: Settings = None,
+    preset: Preset = DEFAULT_PRESET,
+) -> None:
+    """Make the synthetic duet world: couples that dance by rule, to music made for them.
+
+    Settings begin with `synthetic.` or `prepare.`, e.g. synthetic.choreographies=60.
+    """
+    from duet_rl.config import resolve
+    from duet_rl.run import RunConfig, prepare_synthetic
+
+    store = prepare_synthetic(resolve(RunConfig, preset, settings or ()), out)
+    typer.echo(f"{out}: {store.summary()}")
+
+
+@app.command("bvh-pairs")
+def bvh_pairs(
+    folder: Annotated[Path, typer.Argument(help="Folder with two motion files a take.")],
+    out: Store,
+    settings: Settings = None,
+    leader: Annotated[str, typer.Option(help="Names of the leaders' files, e.g. '60_*'.")] = "",
+    follower: Annotated[str, typer.Option(help="Names of the followers' files.")] = "",
+    fps: Annotated[float | None, typer.Option(help="True frame rate, if the files lie.")] = None,
+    scale: Annotated[float | None, typer.Option(help="Metres per unit of the files.")] = None,
+    music: Annotated[
+        Path | None, typer.Option(help="One file for all takes, or a folder with one a take.")
+    ] = None,
+    preset: Preset = DEFAULT_PRESET,
+) -> None:
+    """Read captured couples: two BVH or npz files a take, with music or without."""
+    from duet_rl.run import prepare_pairs
+
+    config = with_pairs(preset, settings, leader, follower, fps, scale, music)
+    store = prepare_pairs(config, folder, out)
+    typer.echo(f"{out}: {store.summary()}")
+
+
+def with_pairs(
+    preset: str,
+    settings: list[str] | None,
+    leader: str,
+    follower: str,
+    fps: float | None,
+    scale: float | None,
+    music: Path | None,
+) -> "RunConfig":  # type: ignore[name-defined]
+    """Return the configuration with the options about captured couples put into it."""
+    from duet_rl.config import load_preset, merge, parse_overrides, validate
+    from duet_rl.run import RunConfig
+
+    options = {
+        "leader": leader or None,
+        "follower": follower or None,
+        "fps": fps,
+        "scale": scale,
+        "music": music,
+    }
+    given = {"pairs": {key: value for key, value in options.items() if value is not None}}
+    values = merge(merge(load_preset(preset), given), parse_overrides(settings or ()))
+    return validate(RunConfig, values, source=preset)

@@ -1,0 +1,69 @@
+"""`duet-rl pretrain | rl | config`: training, and the settings it has."""
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from duet_rl.cli.options import DEFAULT_PRESET, Data, Out, Preset, Settings
+
+
+class StageName(str, Enum):
+    """What can be pretrained."""
+
+    pose = "pose"
+    translation = "translation"
+    follower = "follower"
+    all = "all"
+
+
+def pretrain(
+    stage: Annotated[StageName, typer.Argument(help="pose and translation are the tokenizers.")],
+    data: Data,
+    out: Out,
+    settings: Settings = None,
+    codec: Annotated[
+        Path | None, typer.Option(help="Train the follower on this codec, not on the run's own.")
+    ] = None,
+    preset: Preset = DEFAULT_PRESET,
+) -> None:
+    """Pretrain tokenizers and follower as a Ray Train job.
+
+    Settings begin with `codec.`, `pose.`, `translation.`, `follower.` or `cluster.`, e.g.
+    follower.gpt.layers=6 cluster.workers=4 cluster.use_gpu=true.
+    """
+    from duet_rl import run
+    from duet_rl.config import resolve
+
+    config = resolve(run.RunConfig, preset, settings or ())
+    for folder in run.pretrain(config, stage.value, data, out, codec):
+        typer.echo(folder)
+
+
+def rl(
+    data: Data,
+    out: Out,
+    settings: Settings = None,
+    follower: Annotated[
+        Path | None, typer.Option(help="The follower to refine; by default OUT/follower.")
+    ] = None,
+    preset: Preset = DEFAULT_PRESET,
+) -> None:
+    """Refine a follower by its rewards, off-policy, on RLlib.
+
+    Settings begin with `rl.`, e.g. rl.iterations=200 rl.loss=duolando rl.rewards.weights.beat=0.
+    """
+    from duet_rl import run
+    from duet_rl.config import resolve
+
+    config = resolve(run.RunConfig, preset, settings or ())
+    typer.echo(run.refine(config, follower or out / "follower", data, out))
+
+
+def config(settings: Settings = None, preset: Preset = DEFAULT_PRESET) -> None:
+    """Print every setting of a run, resolved, as YAML."""
+    from duet_rl.config import resolve, to_yaml
+    from duet_rl.run import RunConfig
+
+    typer.echo(to_yaml(resolve(RunConfig, preset, settings or ())), nl=False)

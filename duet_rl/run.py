@@ -1,0 +1,111 @@
+"""A run: every stage from files to a refined follower, each a function of one configuration."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from duet_rl.config import Config
+from duet_rl.datasets.bvh_pairs import PairsConfig, find_pairs, pair_tasks
+from duet_rl.datasets.prepare import PrepareConfig, prepare
+from duet_rl.datasets.store import DuetStore
+from duet_rl.datasets.synthetic import SyntheticConfig
+from duet_rl.datasets.synthetic_takes import synthetic_tasks
+from duet_rl.errors import InputError
+from duet_rl.evaluate import EvaluateConfig, Evaluation, evaluate
+from duet_rl.generate.follower import load_follower
+from duet_rl.models.sampling import SamplingConfig
+from duet_rl.pretrain.gpt import FOLLOWER, FollowerConfig, FollowerPlan
+from duet_rl.pretrain.run import run_stages
+from duet_rl.pretrain.stage import ClusterConfig, StageConfig, StagePlan
+from duet_rl.pretrain.tokenizer import PosePlan, TranslationPlan
+from duet_rl.rewards.base import RewardMix
+from duet_rl.rl.run import run_rl
+from duet_rl.rl.settings import RLConfig
+from duet_rl.tokenizers.tokenizer import DuetCodecConfig
+
+PretrainStage = Literal["pose", "translation", "follower", "all"]
+
+
+class RunConfig(Config):
+    """Every setting of a run, section by section; `duet-rl config` prints it resolved."""
+
+    synthetic: SyntheticConfig = SyntheticConfig()  # the dances that `prepare synthetic` makes
+    pairs: PairsConfig = PairsConfig()  # how captured couples are found and read
+    prepare: PrepareConfig = PrepareConfig()  # split, bad takes
+    codec: DuetCodecConfig = DuetCodecConfig()  # motion tokens
+    pose: StageConfig = StageConfig()  # training of the pose tokenizer
+    translation: StageConfig = StageConfig()  # training of the placement tokenizer
+    follower: FollowerConfig = FollowerConfig()  # training of the GPT, and its size
+    cluster: ClusterConfig = ClusterConfig()  # workers of the pretraining
+    rl: RLConfig = RLConfig()  # refinement, with the rewards
+    sampling: SamplingConfig = SamplingConfig()  # of dances to look at
+    evaluate: EvaluateConfig = EvaluateConfig()  # of dances to measure
+
+
+def prepare_synthetic(config: RunConfig, out: Path, progress: bool = True) -> DuetStore:
+    """Make the synthetic duet world and return its store."""
+    made_with = {"synthetic": config.synthetic.model_dump(mode="json")}
+    return prepare(synthetic_tasks(config.synthetic), out, config.prepare, made_with, progress)
+
+
+def prepare_pairs(config: RunConfig, folder: Path, out: Path, progress: bool = True) -> DuetStore:
+    """Read the captured couples in `folder` and return their store.
+
+    Raises:
+        InputError: no takes, a missing partner, or a file that cannot be read.
+    """
+    tasks = pair_tasks(find_pairs(folder, config.pairs), config.pairs)
+    made_with = {"pairs": config.pairs.model_dump(mode="json")}
+    return prepare(tasks, out, config.prepare, made_with, progress)
+
+
+def pretrain(
+    config: RunConfig,
+    stage: PretrainStage,
+    data: Path,
+    out: Path,
+    codec: Path | None = None,
+    progress: bool = True,
+) -> list[Path]:
+    """Train one stage or all of them as a Ray Train job; return the finished folders.
+
+    Args:
+        config: settings.
+        stage: which.
+        data: folder of the clip store.
+        out: folder of the run.
+        codec: folder of a codec to train the follower on; by default the run's own.
+        progress: whether to show bars.
+
+    Raises:
+        InputError: data or settings do not fit, or a stage before this one is missing.
+    """
+    DuetStore.open(data)  # a wrong folder is told here and not by a worker
+    return run_stages(_plans(config, stage, data, out, codec), config.cluster, progress)
+
+
+def refine(config: RunConfig, follower: Path, data: Path, out: Path, progress: bool = True) -> Path:
+    """Refine a follower by RL and return the folder of the better one."""
+    return run_rl(config.rl, follower, data, out, progress)
+
+
+def measure(
+    config: RunConfig, followers: Mapping[str, Path], data: Path, progress: bool = True
+) -> Evaluation:
+    """Measure followers (name of the row -> folder) beside truth and baselines."""
+    loaded = {name: load_follower(folder) for name, folder in followers.items()}
+    store = DuetStore.open(data)
+    return evaluate(store, loaded, RewardMix(config.rl.rewards), config.evaluate, progress)
+
+
+def _plans(
+    config: RunConfig, stage: PretrainStage, data: Path, out: Path, codec: Path | None
+) -> Sequence[StagePlan]:
+    if codec is not None and stage not in {FOLLOWER}:
+        raise InputError(f"a codec was given, which stage {stage!r} does not use; leave it out")
+    plans: dict[str, StagePlan] = {
+        PosePlan.name: PosePlan(config.pose, data, out, config.codec),
+        TranslationPlan.name: TranslationPlan(config.translation, data, out, config.codec),
+        FollowerPlan.name: FollowerPlan(config.follower, data, out, codec),
+    }
+    return list(plans.values()) if stage == "all" else [plans[stage]]
