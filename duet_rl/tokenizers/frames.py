@@ -32,7 +32,7 @@ class FrameConfig(Config):
 
     kind: Literal["heading", "world"] = "heading"
     heading_sigma: float = Field(5.0, ge=0)  # frames; low-pass of the headings
-    path_sigma: float = Field(5.0, ge=0)  # frames; heading kind: low-pass of the roots' paths
+    path_sigma: float = Field(8.0, ge=0)  # frames; heading kind: low-pass of the roots' paths
     causal: bool = False  # nothing looks at later frames, so that clips can be streamed
     fps: float = Field(30.0, gt=0)  # frames per second of every motion
 
@@ -102,6 +102,12 @@ class Frame(ABC):
     ) -> Placed:
         """Return where a decoded placement puts the follower; the inverse of `placement`."""
 
+    @abstractmethod
+    def shifted(
+        self, placement: Float[Tensor, "B T P"], by: Float[Tensor, "B 3"]
+    ) -> Float[Tensor, "B T P"]:
+        """Return placements with each clip's follower elsewhere: by x, z (m) and a turn (rad)."""
+
 
 class HeadingFrame(Frame):
     """Each body in its own low-passed heading; the follower's place in the leader's."""
@@ -168,6 +174,16 @@ class HeadingFrame(Frame):
         path = rotate_yaw(from_leader, anchor.heading) + anchor.path
         path[..., UP] = height / POSITION_SCALE
         return Placed(path, anchor.heading + torch.atan2(sine, cosine))
+
+    def shifted(
+        self, placement: Float[Tensor, "B T P"], by: Float[Tensor, "B 3"]
+    ) -> Float[Tensor, "B T P"]:
+        x, height, z, cosine, sine = placement.unbind(-1)
+        (dx, dz), turn = by[:, :2, None].unbind(1), by[:, 2, None]
+        dx, dz = dx * POSITION_SCALE, dz * POSITION_SCALE
+        turned_cosine = cosine * turn.cos() - sine * turn.sin()
+        turned_sine = sine * turn.cos() + cosine * turn.sin()
+        return torch.stack([x + dx, height, z + dz, turned_cosine, turned_sine], dim=-1)
 
     def heading(
         self, joints: Float[Tensor, "B T 55 3"], dancer: str, cache: StreamCache | None = None
@@ -254,6 +270,12 @@ class WorldFrame(Frame):
     ) -> Placed:
         path = leader.joints[:, :, 0] + placement / PLACEMENT_SCALE
         return Placed(path, torch.zeros_like(path[..., 0]))
+
+    def shifted(
+        self, placement: Float[Tensor, "B T P"], by: Float[Tensor, "B 3"]
+    ) -> Float[Tensor, "B T P"]:
+        shift = torch.stack([by[:, 0], torch.zeros_like(by[:, 0]), by[:, 1]], dim=-1)
+        return placement + shift[:, None] * PLACEMENT_SCALE
 
 
 def frame_of(config: FrameConfig) -> Frame:

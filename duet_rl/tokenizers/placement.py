@@ -10,7 +10,6 @@ from duet_rl.body.skeleton import default_skeleton
 from duet_rl.tokenizers.conv import StreamCache
 from duet_rl.tokenizers.frames import Frame, MotionBatch, Placed, frame_of, skeleton_offsets
 from duet_rl.tokenizers.losses import motion_loss
-from duet_rl.tokenizers.quantizers import all_mean
 from duet_rl.tokenizers.spec import Stream
 from duet_rl.tokenizers.tokenizer import (
     DuetCodecConfig,
@@ -19,6 +18,7 @@ from duet_rl.tokenizers.tokenizer import (
     streams_of,
 )
 from duet_rl.tokenizers.vqvae import PartVQVAE
+from duet_rl.tokenizers.workers import all_mean, own_rows, world_size
 
 _NAME = "placement"
 
@@ -102,4 +102,16 @@ class PlacementTokenizer(Tokenizer):
 
     @torch.no_grad()
     def _target(self, leader: MotionBatch, follower: MotionBatch) -> Float[Tensor, "B C T"]:
-        return self.frame.placement(leader, follower).mT.contiguous()
+        """Return the placement, in training shifted and turned a little, clip by clip.
+
+        The couples of a small data set stand in few places; those nearby are as possible.
+        """
+        placement = self.frame.placement(leader, follower)
+        config = self.config.placement
+        if self.training and (config.shift or config.turn):
+            clips = len(placement)
+            noise = torch.randn(clips * world_size(), 3, generator=self.vqvae.generator())
+            noise = noise[own_rows(clips)].to(placement)
+            scale = noise.new_tensor([config.shift, config.shift, config.turn])
+            placement = self.frame.shifted(placement, noise * scale)
+        return placement.mT.contiguous()

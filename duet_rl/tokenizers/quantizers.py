@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-import torch.distributed as dist
 from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
 from duet_rl.config import Config
+from duet_rl.tokenizers.workers import all_sum, own_rows, rank, world_size
 
 _SEED_STRIDE = 1_000_003  # updates before the draws of one seed meet those of the next
 _NOISE = 0.01  # spread of the copies when a batch has fewer rows than the codebook has codes
@@ -20,9 +20,9 @@ class VectorQuantizerConfig(Config):
     """A codebook and how it learns."""
 
     codes: int = Field(128, gt=1)
-    code_width: int = Field(64, gt=0)  # length of a code
-    decay: float = Field(0.97, ge=0, lt=1)  # of the moving averages, per training step
-    restart_share: float = Field(0.1, ge=0)  # of the mean use; a code used less is moved
+    code_width: int = Field(32, gt=0)  # length of a code
+    decay: float = Field(0.95, ge=0, lt=1)  # of the moving averages, per training step
+    restart_share: float = Field(0.2, ge=0)  # of the mean use; a code used less is moved
     seed: int = 0  # of the rows that restarted codes are moved to
 
 
@@ -71,6 +71,10 @@ class VectorQuantizer(nn.Module):
         """Whether a first batch has filled the codebook."""
         return bool(self.updates > 0)
 
+    def generator(self) -> torch.Generator:
+        """Return the generator of this training step, the same on all workers."""
+        return torch.Generator().manual_seed(self.config.seed * _SEED_STRIDE + int(self.updates))
+
     def nearest(self, latents: Float[Tensor, "*batch D"]) -> Int[Tensor, "*batch"]:
         """Return the token of the nearest code, the lowest where several are equally near."""
         with torch.autocast(latents.device.type, enabled=False):
@@ -94,7 +98,7 @@ class VectorQuantizer(nn.Module):
 
     def initialise(self, latents: Float[Tensor, "B N D"]) -> None:
         """Fill the codebook with rows of the joined batch of all workers."""
-        candidates = _all_reduced(self._candidates(latents.detach().float().flatten(0, 1)))
+        candidates = all_sum(self._candidates(latents.detach().float().flatten(0, 1)))
         self.codebook.copy_(candidates)
         self.ema_sum.copy_(candidates)
         self.ema_count.fill_(1.0)
@@ -120,21 +124,17 @@ class VectorQuantizer(nn.Module):
         their rank, equally many rows each) and fills in those that are its own, so that adding
         the shares gives the rows.
         """
-        codes, world, rank = self.config.codes, _world_size(), _rank()
-        generator = torch.Generator().manual_seed(self._seed())
-        total = len(rows) * world
+        codes, own = self.config.codes, own_rows(len(rows))
+        generator = self.generator()
+        total = len(rows) * world_size()
         drawn = torch.randperm(total, generator=generator)
-        drawn = drawn.repeat(math.ceil(codes / total))[:codes] - rank * len(rows)
-        own = (drawn >= 0) & (drawn < len(rows))
-        share = rows[drawn.clamp(0, len(rows) - 1).to(rows.device)]
-        share = share * own.to(rows)[:, None]
-        if total < codes and rank == 0:  # copies of one row must not stay equal for ever
+        drawn = drawn.repeat(math.ceil(codes / total))[:codes]
+        mine = ((drawn >= own.start) & (drawn < own.stop)).to(rows)
+        share = rows[(drawn - own.start).clamp(0, len(rows) - 1).to(rows.device)] * mine[:, None]
+        if total < codes and rank() == 0:  # copies of one row must not stay equal for ever
             noise = torch.randn(codes, rows.shape[1], generator=generator) * _NOISE
             share = share + noise.to(rows) / math.sqrt(rows.shape[1])
         return share
-
-    def _seed(self) -> int:
-        return self.config.seed * _SEED_STRIDE + int(self.updates)
 
 
 class ResidualQuantizer(nn.Module):
@@ -148,6 +148,10 @@ class ResidualQuantizer(nn.Module):
     def initialised(self) -> bool:
         """Whether a first batch has filled the codebooks."""
         return all(level.initialised for level in self._quantizers())
+
+    def generator(self) -> torch.Generator:
+        """Return the generator of this training step, the same on all workers."""
+        return self._quantizers()[0].generator()
 
     def encode(self, latents: Float[Tensor, "B N D"]) -> Int[Tensor, "B N L"]:
         """Return one token for each level."""
@@ -192,10 +196,10 @@ class ResidualQuantizer(nn.Module):
 
 def reduce_statistics(statistics: Sequence[CodebookStatistics]) -> list[CodebookStatistics]:
     """Return the statistics added over all workers, in one message for all codebooks."""
-    if _world_size() == 1:
+    if world_size() == 1:
         return list(statistics)
     tensors = [tensor for batch in statistics for tensor in batch]
-    flat = _all_reduced(torch.cat([tensor.flatten() for tensor in tensors]))
+    flat = all_sum(torch.cat([tensor.flatten() for tensor in tensors]))
     pieces = flat.split([tensor.numel() for tensor in tensors])
     shaped = [piece.view_as(tensor) for piece, tensor in zip(pieces, tensors, strict=True)]
     return [CodebookStatistics(*shaped[i : i + 3]) for i in range(0, len(shaped), 3)]
@@ -210,23 +214,3 @@ def perplexity(counts: Float[Tensor, "K"]) -> Float[Tensor, ""]:
 def usage(counts: Float[Tensor, "K"]) -> Float[Tensor, ""]:
     """Return the share of codes that the batch used at all."""
     return (counts > 0).float().mean()
-
-
-def all_mean(values: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """Return the mean of `values` over all workers."""
-    return _all_reduced(values) / _world_size()
-
-
-def _all_reduced(values: Tensor) -> Tensor:
-    if _world_size() > 1:
-        values = values.clone()
-        dist.all_reduce(values)
-    return values
-
-
-def _world_size() -> int:
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
-
-
-def _rank() -> int:
-    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0

@@ -28,7 +28,6 @@ class HandVQVAEConfig(PartVQVAEConfig):
 
     width: int = Field(32, gt=0)  # channels of the hidden layers
     codes: int = Field(32, gt=1)
-    code_width: int = Field(32, gt=0)  # length of a code
 
 
 class PlacementVQVAEConfig(PartVQVAEConfig):
@@ -45,7 +44,7 @@ class PoseConfig(Config):
     hand: HandVQVAEConfig = HandVQVAEConfig()  # each hand has its own
     motion: MotionLossConfig = MotionLossConfig()
     kinematics: KinematicLossConfig = KinematicLossConfig()  # heading frame only
-    positions: float = Field(1.0, ge=0)  # weight of the positions head
+    positions: float = Field(0.3, ge=0)  # weight of the positions head
     rotations: float = Field(1.0, ge=0)  # weight of the rotations head
     velocity: float = Field(1.0, ge=0)  # weight of the root velocity head
 
@@ -55,12 +54,14 @@ class PlacementConfig(Config):
 
     vqvae: PlacementVQVAEConfig = PlacementVQVAEConfig()
     motion: MotionLossConfig = MotionLossConfig()
+    shift: float = Field(0.15, ge=0)  # m; spread of a random shift over the floor in training
+    turn: float = Field(0.2, ge=0)  # rad; spread of a random turn in training, heading kind
 
 
 class DecodingConfig(Config):
     """How the decoded follower is put into the world."""
 
-    path_sigma: float = Field(2.0, ge=0)  # frames; low-pass of the decoded root path
+    path_sigma: float = Field(4.0, ge=0)  # frames; low-pass of the decoded root path
     heading_sigma: float = Field(2.0, ge=0)  # frames; low-pass of the decoded heading
     legs: bool = True  # the legs' root velocity gives what the low-passed path lacks
 

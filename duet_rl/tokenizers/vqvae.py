@@ -13,9 +13,9 @@ from duet_rl.tokenizers.quantizers import (
     CodebookStatistics,
     ResidualQuantizer,
     VectorQuantizerConfig,
-    all_mean,
 )
 from duet_rl.tokenizers.spec import check_frames
+from duet_rl.tokenizers.workers import all_mean
 
 
 class PartVQVAEConfig(ConvConfig, VectorQuantizerConfig):
@@ -80,6 +80,10 @@ class PartVQVAE(nn.Module):
     def initialised(self) -> bool:
         """Whether a first training batch has set the means and the codebooks."""
         return self.quantizer.initialised
+
+    def generator(self) -> torch.Generator:
+        """Return the generator of this training step, the same on all workers."""
+        return self.quantizer.generator()
 
     def encode(
         self, motion: Float[Tensor, "B T C"], cache: StreamCache | None = None
