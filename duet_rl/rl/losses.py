@@ -53,7 +53,7 @@ class Verdict(NamedTuple):
     log_probs: Float[Tensor, "B N S"]  # of the sampled tokens
     entropy: Float[Tensor, "B N S"]  # nats
     kl: Float[Tensor, "B N S"]  # nats, to the frozen follower that RL started from
-    values: Float[Tensor, "B N S"]  # expected reward to come, in the unit of one reward
+    values: Float[Tensor, "B N S"]  # expected mean of the rewards that a token has a hand in
 
 
 class Experience(NamedTuple):
@@ -94,8 +94,11 @@ def actor_critic(verdict: Verdict, experience: Experience, config: ActorCriticCo
     older policy: each token's importance ratio, cut at `max_ratio`, weighs its gradient
     (truncated importance sampling, as the rho of V-trace, Espeholt et al. 2018).
     """
-    returns = average_returns(experience.rewards, config.gamma, config.look_back)
-    surprise = returns - verdict.values.detach()
+    credit = reach(experience.rewards.shape[1], config.gamma, config.look_back)
+    credit = credit.to(experience.rewards)
+    mass = credit.sum(dim=1)[:, None]  # (N, 1); less near the end, where there is less to come
+    returns = torch.einsum("ij,bjs->bis", credit, experience.rewards) / mass
+    surprise = mass * (returns - verdict.values.detach())
     advantages = group_advantages(surprise, experience.group_size)
     spread = advantages.std()
     if config.normalise:
@@ -130,20 +133,17 @@ def propagate_back(rewards: Float[Tensor, "B N S"]) -> Float[Tensor, "B N S"]:
     return rewards + NEXT_REWARD_SHARE * following
 
 
-def average_returns(
-    rewards: Float[Tensor, "B N S"], gamma: float, look_back: int = 0
-) -> Float[Tensor, "B N S"]:
-    """Return the discounted rewards that each token has a hand in, in the unit of one reward.
+def reach(steps: int, gamma: float, look_back: int = 0) -> Float[Tensor, "N N"]:
+    """Return how much of each reward (column) a token (row) is credited with.
 
-    `G_i = (1 - gamma) * (sum_(k >= 0) gamma^k r_(i+k) + sum_(1 <= k <= look_back) r_(i-k))`. The
-    second sum is there because decoding is not causal: a token also moves the frames just before
-    its own. The sums stop at the ends of the rollout.
+    Its own and later rewards count `gamma^k`, `k` steps on. The `look_back` rewards before its own
+    count in full: decoding is not causal, so a token also moves the frames just before its own.
     """
-    step = torch.arange(rewards.shape[1], device=rewards.device)
-    ahead = (step[None, :] - step[:, None]).to(rewards.dtype)  # (N, N): column later than row
+    step = torch.arange(steps)
+    ahead = (step[None, :] - step[:, None]).float()
     later = torch.where(ahead >= 0, gamma ** ahead.clamp_min(0), 0.0)
-    earlier = ((ahead < 0) & (ahead >= -look_back)).to(rewards.dtype)
-    return torch.einsum("ij,bjs->bis", (1 - gamma) * (later + earlier), rewards)
+    earlier = (ahead < 0) & (ahead >= -look_back)
+    return later + earlier.float()
 
 
 def group_advantages(surprise: Float[Tensor, "B N S"], group_size: int) -> Float[Tensor, "B N S"]:

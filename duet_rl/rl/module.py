@@ -66,7 +66,10 @@ class FollowerRLModule(TorchRLModule, InferenceOnlyAPI):
             for stream, (now, before) in enumerate(zip(output.logits, start.logits, strict=True))
         ]
         chosen, entropy, kl = (torch.stack(column, dim=-1) for column in zip(*rows, strict=True))
-        return Verdict(chosen, entropy, kl, output.values)
+        # The value reads the state and leaves it alone: it starts from nothing, and its first
+        # errors would spoil what pretraining has learned.
+        values = self.gpt.value(output.hidden.detach()[:, :, None])
+        return Verdict(chosen, entropy, kl, values)
 
     @override(TorchRLModule)
     def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:

@@ -13,17 +13,16 @@ from torch import Tensor
 from tqdm import tqdm
 
 from duet_rl import checkpoint
-from duet_rl.config import validate
 from duet_rl.datasets.store import DuetStore
 from duet_rl.files import atomic_path, sha256_of
+from duet_rl.generate.follower import KIND, load_follower
 from duet_rl.models.multistream_gpt import MultiStreamGPTConfig
 from duet_rl.resources import start_ray
-from duet_rl.rl.log import RunLog
 from duet_rl.rl.settings import RLConfig
+from duet_rl.run_log import RunLog
 
 logger = logging.getLogger(__name__)
 
-FOLLOWER = "follower"  # kind of the checkpoint that goes in and comes out
 FOLDER = "rl"  # the finished follower, in the run's folder
 WORK = "rl_work"  # its state, TensorBoard events and metrics, beside it
 STATE = "state"
@@ -53,21 +52,21 @@ def run_rl(
         RolloutError: the env runners fail.
     """
     follower, out = Path(follower), Path(out)
-    start = checkpoint.load(follower, FOLLOWER)
-    gpt = validate(MultiStreamGPTConfig, start.config, source=str(follower))
+    gpt = load_follower(follower).model.config  # with all its checks: codec and model fit
+    start = checkpoint.load(follower, KIND)
     origin = _origin(config, follower, DuetStore.open(data))
     if _is_done(out / FOLDER, origin, config.iterations):
         logger.info("%s is done already", out / FOLDER)
         return out / FOLDER
     work = _prepare_work(out / WORK, origin)
     env_settings = {
-        "data": str(data),
-        "codec": str(follower),
+        "data": str(Path(data).resolve()),
+        "codec": str(follower.resolve()),
         "split": "train",
         "rewards": config.rewards.model_dump(),
         "dance": {"seconds": config.seconds, "group_size": config.rollouts},
     }
-    with _algorithm(config, follower, gpt.model_dump(), env_settings) as algorithm:
+    with _algorithm(config, follower.resolve(), gpt.model_dump(), env_settings) as algorithm:
         if checkpoint.is_checkpoint(work / STATE):
             algorithm.load_checkpoint(str(work / STATE))
             logger.info("resuming after %d iterations", algorithm.iterations_done)
@@ -128,7 +127,7 @@ def _origin(config: RLConfig, follower: Path, store: DuetStore) -> dict[str, Any
 
 
 def _is_done(folder: Path, origin: dict[str, Any], iterations: int) -> bool:
-    if not checkpoint.is_checkpoint(folder, FOLLOWER):
+    if not checkpoint.is_checkpoint(folder, KIND):
         return False
     meta = checkpoint.read_meta(folder)
     same = all(meta.get(key) == value for key, value in origin.items())
@@ -161,7 +160,7 @@ def _write_follower(
         shutil.copytree(start.path, temporary)
         checkpoint.write_files(
             temporary,
-            kind=FOLLOWER,
+            kind=KIND,
             tensors=tensors,
             config=gpt,
             meta={**start.meta, **meta, "stage": FOLDER},

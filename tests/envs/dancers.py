@@ -8,13 +8,9 @@ from duet_rl.body.motion import Duet, Motion
 from duet_rl.body.rotations import yaw_matrix
 from duet_rl.body.skeleton import NUM_JOINTS, UP, default_skeleton
 from duet_rl.datasets.clip import FPS, DuetClip
-from duet_rl.tokenizers.conv import ConvConfig
 from duet_rl.tokenizers.duet import DecodedFollower, DuetCodec, MotionBatch
-from duet_rl.tokenizers.frames import FrameConfig
-from duet_rl.tokenizers.quantizers import VectorQuantizerConfig
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN, Stream, TokenSpec
-from duet_rl.tokenizers.tokenizer import DuetCodecConfig, PlacementConfig, PoseConfig
-from duet_rl.tokenizers.vqvae import PartVQVAEConfig
+from duet_rl.tokenizers.tokenizer import DuetCodecConfig
 
 STEP = 0.15  # m between two classes of the placement stream
 SPEED = 0.5  # m/s of the leader
@@ -72,17 +68,14 @@ class SidestepCodec:
 
 def small_codec(causal: bool) -> DuetCodec:
     """Return an untrained codec whose codes are far enough apart to move the follower."""
-    part = PartVQVAEConfig(
-        conv=ConvConfig(width=8, depth=1),
-        quantizer=VectorQuantizerConfig(codes=8, width=8),
-    )
+    size = {"width": 8, "depth": 1, "codes": 8, "code_width": 8}
+    sections = {
+        "frame": {"causal": causal},
+        "pose": {"upper": size, "lower": size, "hand": size},
+        "placement": {"vqvae": {**size, "levels": 2}},
+    }
     torch.manual_seed(0)
-    config = DuetCodecConfig(
-        frame=FrameConfig(causal=causal),
-        pose=PoseConfig(upper=part, lower=part, hand=part),
-        placement=PlacementConfig(vqvae=part.model_copy(update={"levels": 2})),
-    )
-    codec = DuetCodec(config).eval()
+    codec = DuetCodec(DuetCodecConfig.model_validate(sections)).eval()
     for name, buffer in codec.named_buffers():
         if name.endswith("codebook"):
             buffer.normal_()

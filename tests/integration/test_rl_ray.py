@@ -14,8 +14,8 @@ from duet_rl.errors import InputError
 from duet_rl.models.multistream_gpt import MultiStreamGPT
 from duet_rl.rl.algorithm import DuetRL
 from duet_rl.rl.collector import RolloutError
-from duet_rl.rl.log import read_metrics
 from duet_rl.rl.run import WORK, run_rl
+from duet_rl.run_log import STEP, read_metrics
 from tests.envs.dancers import small_codec, walking_couple
 from tests.rl.world import GPT, SETTINGS, algorithm_config, write_follower
 
@@ -149,7 +149,7 @@ def test_a_run_ends_in_a_follower_resumes_and_knows_when_it_is_done(tmp_path: Pa
     assert run_rl(longer, start, data.path, tmp_path, progress=False) == folder
     twice = checkpoint.load(folder, "follower")
     assert twice.meta["iterations"] == 3
-    assert [row["iteration"] for row in read_metrics(tmp_path / WORK)] == [1, 2, 3]
+    assert [row[STEP] for row in read_metrics(tmp_path / WORK)] == [1, 2, 3]
 
     stamp = (folder / "weights.safetensors").stat().st_mtime_ns
     run_rl(longer, start, data.path, tmp_path, progress=False)

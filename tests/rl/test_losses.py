@@ -11,10 +11,10 @@ from duet_rl.rl.losses import (
     Experience,
     Verdict,
     actor_critic,
-    average_returns,
     duolando,
     group_advantages,
     propagate_back,
+    reach,
 )
 
 ROLLOUTS, STEPS, STREAMS, CODES = 6, 5, 3, 4
@@ -62,19 +62,12 @@ def test_duolando_lets_a_reward_below_the_centre_lower_the_token() -> None:
     assert log_probs.grad is not None and log_probs.grad.item() > 0
 
 
-def test_average_returns_of_a_constant_reward_approach_that_reward() -> None:
-    returns = average_returns(torch.full((1, 200, 1), 0.7), gamma=0.9)
-    assert returns[0, 0, 0].item() == pytest.approx(0.7, abs=1e-5)
-    assert returns[0, -1, 0].item() == pytest.approx(0.07, abs=1e-5)
-
-
-def test_average_returns_see_the_future_and_look_back_as_far_as_told() -> None:
-    rewards = torch.zeros(1, 5, 1)
-    rewards[0, 2] = 1.0
-    plain = average_returns(rewards, gamma=0.5)[0, :, 0]
-    assert torch.allclose(plain, torch.tensor([0.125, 0.25, 0.5, 0.0, 0.0]))
-    back = average_returns(rewards, gamma=0.5, look_back=1)[0, :, 0]
-    assert torch.allclose(back, torch.tensor([0.125, 0.25, 0.5, 0.5, 0.0]))
+def test_a_token_is_credited_with_its_future_and_a_little_of_its_past() -> None:
+    plain = reach(4, gamma=0.5)
+    assert torch.equal(plain[1], torch.tensor([0.0, 1.0, 0.5, 0.25]))
+    back = reach(4, gamma=0.5, look_back=1)
+    assert torch.equal(back[1], torch.tensor([1.0, 1.0, 0.5, 0.25]))
+    assert torch.equal(back[3], torch.tensor([0.0, 0.0, 1.0, 1.0]))
 
 
 def test_what_a_whole_group_shares_is_no_advantage() -> None:
@@ -122,7 +115,8 @@ def test_a_token_that_became_rare_loses_its_weight_and_a_common_one_is_cut() -> 
 def test_the_value_learns_the_return_and_a_known_value_leaves_no_advantage() -> None:
     rewards = torch.rand(ROLLOUTS, STEPS, STREAMS, generator=torch.Generator().manual_seed(2))
     config = ActorCriticConfig(normalise=False)
-    returns = average_returns(rewards, config.gamma, config.look_back)
+    credit = reach(STEPS, config.gamma, config.look_back)
+    returns = torch.einsum("ij,bjs->bis", credit / credit.sum(dim=1, keepdim=True), rewards)
     log_probs = torch.full_like(rewards, -1.0)
     known = actor_critic(verdict_of(log_probs, returns), Experience(rewards, log_probs, 3), config)
     unknown = actor_critic(verdict_of(log_probs), Experience(rewards, log_probs, 3), config)
