@@ -19,6 +19,7 @@ RAY_FOLDER = "ray"  # sub-folder of the run where Ray Train keeps its states
 _JOB = "pretrain"  # the name by which Ray Train finds its states again
 _STATES = 2  # kept; the newest may be half-written when a node dies
 _POLL_SECONDS = 0.5
+_MOST_CPU_WORKERS = 4
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +59,8 @@ def _fit(plans: Sequence[StagePlan], cluster: ClusterConfig) -> None:
     import ray
 
     try:
-        workers = plan_workers(cluster.workers, cluster.use_gpu, cluster.cpus)
+        count = cluster.workers or _worker_count(cluster.use_gpu)
+        workers = plan_workers(count, cluster.use_gpu, cluster.cpus)
         result = _trainer(plans, cluster, workers).fit()
     finally:
         if started:
@@ -75,6 +77,15 @@ def _fit(plans: Sequence[StagePlan], cluster: ClusterConfig) -> None:
             f"the workers finished but {', '.join(missing)} cannot be seen from here; the run "
             "folder must be on storage that all nodes share"
         )
+
+
+def _worker_count(use_gpu: bool) -> int:
+    """Return how many workers suit the cluster: a power of two, which divides most batches."""
+    import ray
+
+    found = int(ray.cluster_resources().get("GPU" if use_gpu else "CPU", 1))
+    most = found if use_gpu else min(found, _MOST_CPU_WORKERS)
+    return 1 << max(0, most.bit_length() - 1)
 
 
 def _trainer(plans: Sequence[StagePlan], cluster: ClusterConfig, workers: Any) -> Any:
