@@ -47,7 +47,7 @@ def policy_logits(
         kept &= kept.cumsum(dim=-1) == 1  # the first of equals
         level = torch.zeros_like(logits)
     else:
-        level = logits / sampling.temperature
+        level = logits if sampling.temperature == 1 else logits / sampling.temperature
         if sampling.top_k is None and sampling.top_p is None:
             return level
         kept = level >= _lowest_kept(level.detach(), sampling)

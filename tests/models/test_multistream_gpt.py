@@ -197,7 +197,7 @@ def test_a_tiny_model_learns_eight_clips_by_heart_and_dances_them(kind):
     random = torch.Generator().manual_seed(3)
     tokens = small_tokens(8, 12, seed=1, classes=classes)
     conditions = {"music": torch.randn(8, 48, 3, generator=random)}
-    train(gpt, 120, 1e-2, tokens=tokens, conditions=conditions)
+    train(gpt, 100, 1e-2, tokens=tokens, conditions=conditions)
     output = gpt.eval()(tokens, conditions)
     assert log_probs(output, tokens).mean() > -0.5  # chance is -2.6
     danced = generate(gpt, conditions, sampling=SamplingConfig(temperature=0))
