@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from duet_rl.datasets.windows import step_seed
 from duet_rl.errors import InputError
+from duet_rl.files import atomic_path
 from duet_rl.pretrain.stage import Stage, StageConfig, StagePlan
 from duet_rl.pretrain.state import Progress, load_state, read_progress, save_state
 from duet_rl.run_log import RunLog
 
 LOG_EVERY = 10  # steps between lines of the log
-FAULT = "fault"  # metric that ends a job: what is wrong with its input
 LOGS = "logs"  # sub-folder of the run: one folder of TensorBoard events a stage
 
 
@@ -36,7 +36,14 @@ def work(job: Mapping[str, Any]) -> None:
             if not plan.is_done():
                 _train(plan)
     except InputError as error:  # trying again would not mend it, so it is no failure for Ray
-        ray.train.report({FAULT: str(error)})
+        if ray.train.get_context().get_world_rank() == 0:
+            with atomic_path(fault_file(job["plans"])) as temporary:
+                temporary.write_text(str(error))
+
+
+def fault_file(plans: Sequence[StagePlan]) -> Path:
+    """Return where a worker says what is wrong with its input."""
+    return plans[0].out / LOGS / "fault.txt"
 
 
 def learning_rate(config: StageConfig, step: int) -> float:

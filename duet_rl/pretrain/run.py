@@ -48,6 +48,7 @@ def run_stages(
         else:
             logger.info("%s is done already", plan.folder)
     if todo:
+        todo[0].settings()  # what an earlier stage should have left is asked for before any work
         with _shown(todo, progress):
             _fit(todo, cluster)
     return [plan.folder for plan in plans]
@@ -55,9 +56,13 @@ def run_stages(
 
 def _fit(plans: Sequence[StagePlan], cluster: ClusterConfig) -> None:
     """Run the job on a cluster that is there, or one that is started for it."""
+    from duet_rl.pretrain.loop import fault_file
+
     started = start_ray()
     import ray
 
+    fault = fault_file(plans)
+    fault.unlink(missing_ok=True)
     try:
         count = cluster.workers or _worker_count(cluster.use_gpu)
         workers = plan_workers(count, cluster.use_gpu, cluster.cpus)
@@ -65,12 +70,10 @@ def _fit(plans: Sequence[StagePlan], cluster: ClusterConfig) -> None:
     finally:
         if started:
             ray.shutdown()
-    from duet_rl.pretrain.loop import FAULT
-
     if result.error is not None:
         raise result.error
-    if result.metrics and FAULT in result.metrics:
-        raise InputError(result.metrics[FAULT])
+    if fault.is_file():
+        raise InputError(fault.read_text())
     missing = [str(plan.folder) for plan in plans if not checkpoint.is_checkpoint(plan.folder)]
     if missing:
         raise InputError(
