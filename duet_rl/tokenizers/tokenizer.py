@@ -27,6 +27,7 @@ class HandVQVAEConfig(PartVQVAEConfig):
     """The VQ-VAE of a hand; most hands move little."""
 
     width: int = Field(32, gt=0)  # channels of the hidden layers
+    depth: int = Field(1, ge=0)  # residual blocks a stage
     codes: int = Field(32, gt=1)
 
 
