@@ -39,8 +39,14 @@ DATA, FOLLOWER, RL = "data", "follower", "rl"  # sub-folders of the run
 REPORT, EVALUATION, STAGES = "report.html", "evaluation.json", "stages.json"
 SUFFIXES = (".npz", ".bvh", ".mp4", ".html")  # of the follower that the demo writes
 _SCENES = 3  # dances in the report
-_LOGS = {"logs": "", "rl_work": "rl"}  # folder of TensorBoard events -> heading of its curves
+_LOGS = {"rl_work": "RL", "logs": ""}  # folder of TensorBoard events -> heading of its curves
 _SHOWN = ("loss", "nll/", "reward/", "kl", "entropy", "tokens/perplexity")  # curves in the report
+_HIDDEN = (
+    "_commit",
+    "_hand",
+    "_positions",
+    "_rotations",
+)  # too many to look at; TensorBoard has them
 
 Say = Callable[[str], None]
 
@@ -247,4 +253,8 @@ def _curves(out: Path) -> list[Curve]:
         if (out / folder).is_dir()
         for curve in read_tensorboard(out / folder, heading)
     ]
-    return [curve for curve in curves if curve.name.startswith(_SHOWN)]
+    return [
+        curve
+        for curve in curves
+        if curve.name.startswith(_SHOWN) and not curve.name.endswith(_HIDDEN)
+    ]
