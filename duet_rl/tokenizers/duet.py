@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from duet_rl.body.heading import unwrap
+from duet_rl.body.heading import low_pass, unwrap
 from duet_rl.body.kinematics import forward_kinematics
 from duet_rl.body.rotations import rotate_yaw
 from duet_rl.errors import InputError
@@ -146,12 +146,13 @@ class DuetCodec(nn.Module):
     def _heading(
         self, heading: Float[Tensor, "B T"], cache: StreamCache | None
     ) -> Float[Tensor, "B T"]:
-        """Return the decoded heading, low-passed."""
+        """Return the decoded heading, low-passed unless causal: the dancer would face late."""
         heading = unwrap(heading, None if cache is None else cache.get("decoded heading"))
         if cache is not None:
             cache["decoded heading"] = heading[:, -1]
-        sigma = self.config.decoding.heading_sigma
-        return self._smoothed(heading[..., None], sigma, cache, "heading")[..., 0]
+        if self.config.frame.causal:
+            return heading
+        return low_pass(heading[..., None], self.config.decoding.heading_sigma)[..., 0]
 
     def _root(
         self,

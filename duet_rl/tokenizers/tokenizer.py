@@ -63,7 +63,7 @@ class DecodingConfig(Config):
     """How the decoded follower is put into the world."""
 
     path_sigma: float = Field(4.0, ge=0)  # frames; low-pass of the decoded root path
-    heading_sigma: float = Field(2.0, ge=0)  # frames; low-pass of the decoded heading
+    heading_sigma: float = Field(2.0, ge=0)  # frames; of the decoded heading, unless causal
     legs: bool = True  # the legs' root velocity gives what the low-passed path lacks
 
 
