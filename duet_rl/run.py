@@ -86,7 +86,7 @@ def pretrain(
 
 def refine(config: RunConfig, follower: Path, data: Path, out: Path, progress: bool = True) -> Path:
     """Refine a follower by RL and return the folder of the better one."""
-    return run_rl(config.rl, follower, data, out, progress)
+    return run_rl(config.rl, follower.resolve(), data.resolve(), out.resolve(), progress)
 
 
 def measure(
@@ -103,6 +103,8 @@ def _plans(
 ) -> Sequence[StagePlan]:
     if codec is not None and stage not in {FOLLOWER}:
         raise InputError(f"a codec was given, which stage {stage!r} does not use; leave it out")
+    data, out = data.resolve(), out.resolve()  # workers stand in another folder
+    codec = codec and codec.resolve()
     plans: dict[str, StagePlan] = {
         PosePlan.name: PosePlan(config.pose, data, out, config.codec),
         TranslationPlan.name: TranslationPlan(config.translation, data, out, config.codec),
