@@ -21,6 +21,7 @@ RAY_CPUS = 4  # more than the machine may have: the tests' actors are mostly idl
 def ray_cluster() -> Iterator[None]:
     """A local Ray cluster that every test marked `ray` shares."""
     import ray
+
     from duet_rl.resources import start_ray
 
     start_ray(num_cpus=RAY_CPUS)
