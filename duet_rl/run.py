@@ -16,8 +16,8 @@ from duet_rl.generate.follower import load_follower
 from duet_rl.models.sampling import SamplingConfig
 from duet_rl.pretrain.gpt import FOLLOWER, FollowerConfig, FollowerPlan
 from duet_rl.pretrain.run import run_stages
-from duet_rl.pretrain.stage import ClusterConfig, StageConfig, StagePlan
-from duet_rl.pretrain.tokenizer import PosePlan, TranslationPlan
+from duet_rl.pretrain.stage import ClusterConfig, StagePlan
+from duet_rl.pretrain.tokenizer import PosePlan, TokenizerStageConfig, TranslationPlan
 from duet_rl.rewards.base import RewardMix
 from duet_rl.rl.run import run_rl
 from duet_rl.rl.settings import RLConfig
@@ -33,8 +33,8 @@ class RunConfig(Config):
     pairs: PairsConfig = PairsConfig()  # how captured couples are found and read
     prepare: PrepareConfig = PrepareConfig()  # split, bad takes
     codec: DuetCodecConfig = DuetCodecConfig()  # motion tokens
-    pose: StageConfig = StageConfig()  # training of the pose tokenizer
-    translation: StageConfig = StageConfig()  # training of the placement tokenizer
+    pose: TokenizerStageConfig = TokenizerStageConfig()  # training of the pose tokenizer
+    translation: TokenizerStageConfig = TokenizerStageConfig()  # training of the placement tokenizer
     follower: FollowerConfig = FollowerConfig()  # training of the GPT, and its size
     cluster: ClusterConfig = ClusterConfig()  # workers of the pretraining
     rl: RLConfig = RLConfig()  # refinement, with the rewards

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor
 
 from duet_rl.body.motion import Motion
@@ -18,6 +19,14 @@ from duet_rl.tokenizers.placement import PlacementTokenizer
 from duet_rl.tokenizers.pose import PoseTokenizer
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 from duet_rl.tokenizers.tokenizer import DuetCodecConfig
+
+
+class TokenizerStageConfig(StageConfig):
+    """How a tokenizer is trained."""
+
+    steps: int = Field(600, ge=1)
+    lr: float = Field(3e-3, gt=0)  # three times the follower's: lower errors at equal steps
+    betas: tuple[float, float] = (0.9, 0.99)
 
 
 class DuetRows(NamedTuple):
