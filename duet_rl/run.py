@@ -34,7 +34,7 @@ class RunConfig(Config):
     prepare: PrepareConfig = PrepareConfig()  # split, bad takes
     codec: DuetCodecConfig = DuetCodecConfig()  # motion tokens
     pose: TokenizerStageConfig = TokenizerStageConfig()  # training of the pose tokenizer
-    translation: TokenizerStageConfig = TokenizerStageConfig()  # training of the placement tokenizer
+    translation: TokenizerStageConfig = TokenizerStageConfig()  # training of the placement one
     follower: FollowerConfig = FollowerConfig()  # training of the GPT, and its size
     cluster: ClusterConfig = ClusterConfig()  # workers of the pretraining
     rl: RLConfig = RLConfig()  # refinement, with the rewards
