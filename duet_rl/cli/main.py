@@ -60,7 +60,8 @@ def _start(
         level=logging.DEBUG if verbose else logging.WARNING, format="%(name)s: %(message)s"
     )
     logging.getLogger("duet_rl").setLevel(logging.DEBUG if verbose else logging.INFO)
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Threads that wait give their processor to the other processes of a run.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 from tqdm import tqdm
 
@@ -17,7 +18,7 @@ from duet_rl.datasets.store import DuetStore
 from duet_rl.files import atomic_path, sha256_of
 from duet_rl.generate.follower import KIND, load_follower
 from duet_rl.models.multistream_gpt import MultiStreamGPTConfig
-from duet_rl.resources import start_ray
+from duet_rl.resources import start_ray, usable_cpus
 from duet_rl.rl.settings import RLConfig
 from duet_rl.run_log import RunLog
 
@@ -106,6 +107,8 @@ def _algorithm(
         runners = config.env_runners
         if runners is None:
             runners = min(_DEFAULT_RUNNERS, max(1, int(ray.cluster_resources().get("CPU", 1))))
+        # Two threads that wait for a processor which a runner holds are far slower than one.
+        torch.set_num_threads(max(1, usable_cpus() - runners))
         algorithm = DuetRLConfig.of(config, follower, gpt, env_settings, runners).build_algo()
         try:
             yield algorithm
