@@ -15,7 +15,6 @@ _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_DEDUP_LOGS": "1",
-    "RAY_BACKEND_LOG_LEVEL": "fatal",  # lines of its C++ core that mean nothing to a dancer
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # a report waits for the next check
 }
 
