@@ -1,6 +1,7 @@
 """Pretraining as one Ray Train job: start or resume it, show how far it is, and end in folders."""
 
 import logging
+import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -67,7 +68,8 @@ def _fit(plans: Sequence[StagePlan], cluster: ClusterConfig) -> None:
     try:
         count = cluster.workers or _worker_count(cluster.use_gpu)
         workers = plan_workers(count, cluster.use_gpu, cluster.cpus)
-        result = _trainer(plans, cluster, workers).fit()
+        with _own_ctrl_c():
+            result = _trainer(plans, cluster, workers).fit()
     finally:
         if started:
             ray.shutdown()
@@ -81,6 +83,25 @@ def _fit(plans: Sequence[StagePlan], cluster: ClusterConfig) -> None:
             f"the workers finished but {', '.join(missing)} cannot be seen from here; the run "
             "folder must be on storage that all nodes share"
         )
+
+
+@contextmanager
+def _own_ctrl_c() -> Iterator[None]:
+    """Let Ctrl-C end the block as it ends other work.
+
+    Ray Train puts a handler of its own in place, which aborts the job, leaves by `SystemExit` and
+    stays in place when the job is over.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as leaving:
+        raise KeyboardInterrupt from leaving
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _worker_count(use_gpu: bool) -> int:
