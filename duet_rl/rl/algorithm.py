@@ -85,7 +85,7 @@ class DuetRLConfig(AlgorithmConfig):
             max_num_env_runner_restarts=settings.max_restarts,
             delay_between_env_runner_restarts_s=settings.restart_delay,
         )
-        config.debugging(seed=settings.seed)
+        config.debugging(seed=settings.seed, log_level="ERROR")
         config._dont_auto_sync_env_runner_states = True  # there are no connector states
         return config
 

@@ -54,7 +54,6 @@ def run_rl(
     """
     follower, out = Path(follower), Path(out)
     gpt = load_follower(follower).model.config  # with all its checks: codec and model fit
-    start = checkpoint.load(follower, KIND)
     origin = _origin(config, follower, DuetStore.open(data))
     if _is_done(out / FOLDER, origin, config.iterations):
         logger.info("%s is done already", out / FOLDER)
@@ -73,8 +72,14 @@ def run_rl(
             logger.info("resuming after %d iterations", algorithm.iterations_done)
         _train(algorithm, config, work, progress)
         tensors = algorithm.follower_tensors()
-        facts = {"iterations": algorithm.iterations_done, "token_steps": algorithm.token_steps}
-    return _write_follower(out / FOLDER, start, tensors, gpt, {**origin, **facts})
+        facts = {
+            "stage": FOLDER,
+            "stage_config": config.model_dump(mode="json"),
+            "iterations": algorithm.iterations_done,
+            "updates": algorithm.updates_done,
+            "token_steps": algorithm.token_steps,
+        }
+    return _write_follower(out / FOLDER, follower, tensors, gpt, {**origin, **facts})
 
 
 def _train(algorithm: Any, config: RLConfig, work: Path, progress: bool) -> None:
@@ -97,12 +102,12 @@ def _algorithm(
     config: RLConfig, follower: Path, gpt: dict[str, Any], env_settings: dict[str, Any]
 ) -> Iterator[Any]:
     """Yield a `DuetRL` on a cluster that is there or started for it; stop both in the end."""
-    logging.getLogger("ray.rllib").setLevel(logging.ERROR)  # its warnings are about its own past
     started = start_ray()
     import ray
 
     from duet_rl.rl.algorithm import DuetRLConfig
 
+    logging.getLogger("ray.rllib").setLevel(logging.ERROR)  # its warnings are about its own past
     try:
         runners = config.env_runners
         if runners is None:
@@ -153,19 +158,13 @@ def _prepare_work(work: Path, origin: dict[str, Any]) -> Path:
 
 def _write_follower(
     folder: Path,
-    start: checkpoint.Checkpoint,
+    start: Path,
     tensors: dict[str, Tensor],
     gpt: MultiStreamGPTConfig,
     meta: dict[str, Any],
 ) -> Path:
     """Write the refined follower as a copy of the one it started from, but for the weights."""
     with atomic_path(folder) as temporary:
-        shutil.copytree(start.path, temporary)
-        checkpoint.write_files(
-            temporary,
-            kind=KIND,
-            tensors=tensors,
-            config=gpt,
-            meta={**start.meta, **meta, "stage": FOLDER},
-        )
+        shutil.copytree(start, temporary)
+        checkpoint.write_files(temporary, kind=KIND, tensors=tensors, config=gpt, meta=meta)
     return folder

@@ -143,6 +143,7 @@ def test_a_run_ends_in_a_follower_resumes_and_knows_when_it_is_done(tmp_path: Pa
     once = checkpoint.load(folder, "follower")
     assert once.tensors.keys() == checkpoint.load(start, "follower").tensors.keys()
     assert once.meta["data_hash"] == data.hash and once.meta["iterations"] == 2
+    assert once.meta["stage_config"]["rollouts"] == SETTINGS.rollouts
     assert {p.name for p in folder.iterdir()} == {p.name for p in start.iterdir()}
 
     longer = short.model_copy(update={"iterations": 3})
