@@ -62,7 +62,7 @@ class DuetDanceEnv(gymnasium.Env):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Begin a new dance; `options={"pick": (clip, token_step)}` chooses the window."""
+        """Begin a new dance; `options={"pick": (clip, frame)}` chooses the window."""
         super().reset(seed=seed)
         pick = (options or {}).get("pick")
         self.dances.restart([self.np_random], None if pick is None else [Pick(*pick)])
@@ -89,7 +89,7 @@ def check_render_mode(mode: str | None) -> None:
 
 def pick_info(pick: Pick) -> dict[str, int]:
     """Return what `info` says of where a dance is cut from."""
-    return {"clip": pick.clip, "offset": pick.offset}
+    return {"clip": pick.clip, "frame": pick.frame}
 
 
 def _first(observation: Observation) -> Observation:

@@ -16,15 +16,10 @@ from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
 
 class Pick(NamedTuple):
-    """Where a dance is cut from: which clip, and how many token steps into it."""
+    """Where a dance is cut from: which clip, and its first frame there, any frame."""
 
     clip: int
-    offset: int
-
-    @property
-    def frame(self) -> int:
-        """The first frame of the dance within its clip."""
-        return self.offset * FRAMES_PER_TOKEN
+    frame: int
 
 
 class Scene(NamedTuple):
@@ -78,11 +73,12 @@ class Picker:
     """
 
     def __init__(self, clips: Sequence[DuetClip], tokens: int) -> None:
-        self._starts = np.array([clip.frames // FRAMES_PER_TOKEN - tokens + 1 for clip in clips])
+        frames = tokens * FRAMES_PER_TOKEN
+        self._starts = np.array([clip.frames - frames + 1 for clip in clips])
         if not (self._starts > 0).any():
             longest = max((clip.seconds for clip in clips), default=0.0)
             raise InputError(
-                f"no clip lasts the {tokens * FRAMES_PER_TOKEN / FPS:.1f} s of an episode; the "
+                f"no clip lasts the {frames / FPS:.1f} s of an episode; the "
                 f"longest of {len(clips)} lasts {longest:.1f} s: set a shorter `seconds`"
             )
         self._ends = np.cumsum(self._starts.clip(min=0))
@@ -101,9 +97,9 @@ class Picker:
         """
         if not 0 <= pick.clip < len(self._starts):
             raise InputError(f"there is no clip {pick.clip}; there are {len(self._starts)}")
-        if not 0 <= pick.offset < self._starts[pick.clip]:
+        if not 0 <= pick.frame < self._starts[pick.clip]:
             raise InputError(
-                f"clip {pick.clip} has no window at token {pick.offset}; "
-                f"windows start at 0 to {self._starts[pick.clip] - 1}"
+                f"clip {pick.clip} has no window from frame {pick.frame} on; "
+                f"windows start at frames 0 to {self._starts[pick.clip] - 1}"
             )
         return pick

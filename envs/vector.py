@@ -56,7 +56,7 @@ class DuetDanceVectorEnv(VectorEnv):
         seed: int | Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[Observation, dict[str, Any]]:
-        """Begin new dances; `options={"picks": [(clip, token_step), ...]}` chooses the windows."""
+        """Begin new dances; `options={"picks": [(clip, frame), ...]}` chooses the windows."""
         seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed
         for index, one in enumerate(seeds or ()):
             if one is not None:

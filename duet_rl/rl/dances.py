@@ -24,8 +24,8 @@ class Cut(Protocol):
         """Index of the clip in its split."""
 
     @property
-    def offset(self) -> int:
-        """Token steps from the start of the clip."""
+    def frame(self) -> int:
+        """The first frame of the dance within its clip."""
 
 
 @runtime_checkable

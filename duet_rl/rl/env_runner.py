@@ -115,7 +115,7 @@ class FollowerEnvRunner(SingleAgentEnvRunner):
         return [
             RolloutGroup(
                 clip=self.dances.picks[row].clip,
-                offset=self.dances.picks[row].offset,
+                frame=self.dances.picks[row].frame,
                 version=self._weights_seq_no,
                 tokens=_rows(sampled.tokens, row, size, np.int16),
                 log_probs=_rows(sampled.log_probs, row, size, np.float32),

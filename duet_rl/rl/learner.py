@@ -54,9 +54,7 @@ class RolloutsToBatch(ConnectorV2):
         windows: dict[str, list[Tensor]] = {}
         for group in groups:
             rollouts, steps, _ = group.tokens.shape
-            frames = slice(
-                group.offset * FRAMES_PER_TOKEN, (group.offset + steps) * FRAMES_PER_TOKEN
-            )
+            frames = slice(group.frame, group.frame + steps * FRAMES_PER_TOKEN)
             for name, feature in self.dances.features(group.clip).items():
                 windows.setdefault(name, []).append(feature[frames].expand(rollouts, -1, -1))
         return {name: torch.cat(parts).to(self.device) for name, parts in windows.items()}

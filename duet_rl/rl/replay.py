@@ -12,19 +12,19 @@ from torch import Tensor
 from duet_rl.config import Config
 
 _ARRAYS = ("tokens", "log_probs", "rewards")
-_NUMBERS = ("clip", "offset", "version")
+_NUMBERS = ("clip", "frame", "version")
 
 
 @dataclass(frozen=True, eq=False)
 class RolloutGroup:
     """`R` rollouts that follow one leader window, as small as they travel.
 
-    Music and leader are not here: `clip` and `offset` name them, and the learner looks them up.
+    Music and leader are not here: `clip` and `frame` name them, and the learner looks them up.
     `len()` is the number of token steps, which is what RLlib counts.
     """
 
     clip: int  # index of the clip in its split
-    offset: int  # token steps from the start of the clip
+    frame: int  # the first of the window within its clip
     version: int  # of the weights that sampled the tokens
     tokens: Int16[np.ndarray, "R N S"]
     log_probs: Float32[np.ndarray, "R N S"]  # of the behaviour policy

@@ -34,10 +34,10 @@ def rngs(seed: int, count: int) -> list[np.random.Generator]:
 
 
 def test_windows_are_drawn_from_all_clips_that_are_long_enough(settings) -> None:
-    dances = open_dances(**settings, num_dances=400)
-    dances.restart(rngs(0, 400))
-    starts = {0: 120 // FRAMES_PER_TOKEN - STEPS + 1, 2: 60 // FRAMES_PER_TOKEN - STEPS + 1}
-    expected = {Pick(clip, offset) for clip, count in starts.items() for offset in range(count)}
+    dances = open_dances(**settings, num_dances=900)
+    dances.restart(rngs(0, 900))
+    starts = {clip: frames - STEPS * FRAMES_PER_TOKEN + 1 for clip, frames in ((0, 120), (2, 60))}
+    expected = {Pick(clip, frame) for clip, count in starts.items() for frame in range(count)}
     assert set(dances.picks) == expected
 
 
@@ -83,11 +83,11 @@ def test_step_estimates_score_where_rewards_look_ahead(settings) -> None:
 
 
 def test_observations_show_the_window_around_now(settings) -> None:
-    pick = Pick(0, 4)
+    pick = Pick(0, 17)
     dances = dances_at(settings, [pick])
     music = settings["data"][0].music.numpy()
     for time in range(3):
-        now = (pick.offset + time) * FRAMES_PER_TOKEN
+        now = pick.frame + time * FRAMES_PER_TOKEN
         seen = dances.observe()
         expected = music[now - 3 * FRAMES_PER_TOKEN : now + 3 * FRAMES_PER_TOKEN]
         np.testing.assert_array_equal(seen["music"][0], expected)
@@ -101,7 +101,7 @@ def test_observations_repeat_the_edge_beyond_the_clip(settings) -> None:
     clip = settings["data"][0]
     start = dances_at(settings, [Pick(0, 0)]).observe()["music"][0]
     np.testing.assert_array_equal(start[: 3 * FRAMES_PER_TOKEN], np.tile(clip.music[0], (12, 1)))
-    last = clip.frames // FRAMES_PER_TOKEN - STEPS
+    last = clip.frames - STEPS * FRAMES_PER_TOKEN
     dances = dances_at(settings, [Pick(0, last)])
     for _ in range(STEPS):
         seen = dances.step(np.array([[0, 0]])).observation["music"][0]
@@ -109,9 +109,9 @@ def test_observations_repeat_the_edge_beyond_the_clip(settings) -> None:
 
 
 def test_conditions_are_the_features_of_the_window_wherever_it_is_cut(settings) -> None:
-    dances = dances_at(settings, [Pick(0, 3), Pick(0, 5)])
+    overlap = 7
+    dances = dances_at(settings, [Pick(0, 3), Pick(0, 3 + overlap)])
     conditions = dances.conditions()
-    overlap = 2 * FRAMES_PER_TOKEN
     for values in conditions.values():
         assert values.shape[:2] == (2, STEPS * FRAMES_PER_TOKEN)
         torch.testing.assert_close(values[0, overlap:], values[1, :-overlap])

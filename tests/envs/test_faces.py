@@ -56,9 +56,9 @@ def test_the_same_seed_gives_the_same_dance_and_another_seed_another(settings) -
 
 def test_a_window_can_be_asked_for(settings) -> None:
     env = gymnasium.make(ID, **settings)
-    assert env.reset(options={"pick": (2, 1)})[1] == {"clip": 2, "offset": 1}
+    assert env.reset(options={"pick": (2, 1)})[1] == {"clip": 2, "frame": 1}
     infos = make_vec(2, settings).reset(options={"picks": [(0, 4), (2, 1)]})[1]
-    assert infos["clip"].tolist() == [0, 2] and infos["offset"].tolist() == [4, 1]
+    assert infos["clip"].tolist() == [0, 2] and infos["frame"].tolist() == [4, 1]
 
 
 def test_the_reward_is_the_weighted_mean_of_the_terms_in_info(settings) -> None:

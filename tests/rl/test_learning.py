@@ -36,5 +36,5 @@ def test_the_follower_learns_where_to_dance(follower: Path, loss: str) -> None:
         pair.send_weights()
         replay.add(fresh)
         rewards.append(np.mean([group.means["total"] for group in fresh]))
-    assert np.mean(rewards[:3]) < 0.8
+    assert rewards[0] < 0.8
     assert np.mean(rewards[-5:]) > 0.9

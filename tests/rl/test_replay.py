@@ -12,7 +12,7 @@ def group(clip: int) -> RolloutGroup:
     shape = (3, 8, 5)  # rollouts, steps, streams
     return RolloutGroup(
         clip=clip,
-        offset=2 * clip,
+        frame=2 * clip,
         version=10 + clip,
         tokens=rng.integers(0, 500, shape).astype(np.int16),
         log_probs=rng.normal(size=shape).astype(np.float32),
@@ -59,7 +59,7 @@ def test_a_restored_replay_goes_on_as_the_old_one_would() -> None:
         strict=True,
     )
     for old, new in pairs:
-        assert (old.clip, old.offset, old.version) == (new.clip, new.offset, new.version)
+        assert (old.clip, old.frame, old.version) == (new.clip, new.frame, new.version)
         for name in ("tokens", "log_probs", "rewards"):
             left, right = getattr(old, name), getattr(new, name)
             assert left.dtype == right.dtype and np.array_equal(left, right)

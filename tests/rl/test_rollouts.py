@@ -38,7 +38,7 @@ def test_rollouts_travel_in_groups_of_one_leader_and_small(runner) -> None:
         assert ((group.rewards >= 0) & (group.rewards <= 1)).all()
         assert (group.log_probs <= 0).all()
         assert 0 <= group.means["total"] <= 1
-    assert len({(group.clip, group.offset) for group in groups}) == SETTINGS.leaders
+    assert len({(group.clip, group.frame) for group in groups}) == SETTINGS.leaders
 
 
 def test_rollouts_are_sampled_and_not_all_alike(runner) -> None:
