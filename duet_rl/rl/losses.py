@@ -38,7 +38,7 @@ class DuolandoLossConfig(Config):
 class ActorCriticConfig(Config):
     """Advantages over a group baseline and a value head, corrected for stale rollouts."""
 
-    gamma: float = Field(0.9, ge=0, lt=1)  # discount a token step (0.13 s)
+    gamma: float = Field(0.5, ge=0, lt=1)  # discount a token step (0.13 s); see docs/rl.md
     look_back: int = Field(1, ge=0)  # token steps before its own that a token's decoding changes
     max_ratio: float = Field(2.0, gt=0)  # importance ratios above are cut to this
     normalise: bool = True  # divide the advantages by their standard deviation in the batch

@@ -31,7 +31,7 @@ class RLConfig(Config):
     actor_critic: ActorCriticConfig = ActorCriticConfig()
     duolando: DuolandoLossConfig = DuolandoLossConfig()
     replay: ReplayConfig = ReplayConfig()
-    lr: float = Field(1e-4, gt=0)
+    lr: float = Field(5e-4, gt=0)
     value_lr: float = Field(1e-3, gt=0)  # of the value head, which starts from nothing
     grad_clip: float = Field(1.0, gt=0)  # largest norm of all gradients together
     new_groups: int = Field(4, ge=1)  # fresh groups that an iteration waits for
