@@ -75,6 +75,12 @@ class Windows(Generic[Rows]):
         return _same_type(self._rows, [column[index] for column in self._rows])
 
 
+def windows_if_any(clips: Sequence[Rows], window: int) -> Windows[Rows] | None:
+    """Return the windows of clips kept for validation, None if no clip is as long as one."""
+    long = [clip for clip in clips if len(clip[0]) >= window]
+    return Windows(long, window) if long else None
+
+
 def step_generator(seed: int, step: int, *purpose: int) -> torch.Generator:
     """Return a generator that depends on the seed, the step and the purpose alone."""
     return torch.Generator().manual_seed(step_seed(seed, step, *purpose))

@@ -15,11 +15,12 @@ from duet_rl import checkpoint
 from duet_rl.audio.features import MUSIC_DIMS
 from duet_rl.datasets.clip import DuetClip
 from duet_rl.datasets.store import DuetStore
-from duet_rl.datasets.windows import Windows
+from duet_rl.datasets.windows import Windows, windows_if_any
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path, sha256_of
 from duet_rl.models.conditions import ConditionConfig
 from duet_rl.models.multistream_gpt import MultiStreamGPT, MultiStreamGPTConfig
+from duet_rl.pretrain.rollouts import Rollouts
 from duet_rl.pretrain.stage import Metrics, Stage, StageConfig, StagePlan
 from duet_rl.tokenizers.duet import DuetCodec
 from duet_rl.tokenizers.frames import MotionBatch
@@ -40,6 +41,8 @@ class FollowerConfig(StageConfig):
     gpt: MultiStreamGPTConfig = MultiStreamGPTConfig()
     look_ahead: int = Field(29, ge=0, le=29)  # tokens; the farthest future it is trained with
     look_back: int = Field(8, ge=0)  # tokens of music and leader before the present
+    rollouts: int = Field(8, ge=0)  # held-out clips that are danced, at most, at a validation
+    rollout_tokens: int = Field(64, ge=2)  # token steps, at most, that each is danced for
 
 
 class TokenRows(NamedTuple):
@@ -110,11 +113,11 @@ class FollowerStage(Stage):
         self.config, self.codec_folder = config, codec_folder
         codec = DuetCodec.load(codec_folder)
         rows = [row for clip in store.clips("train") for row in _encode(codec, clip)]
-        kept = [_encode(codec, clip)[0] for clip in store.clips("val")]
+        kept = store.clips("val")
         window = config.window_tokens
         self.train = Windows(rows, window)
-        long = [row for row in kept if len(row.tokens) >= window]
-        self.val = Windows(long, window) if long else None
+        self.val = windows_if_any([_encode(codec, clip)[0] for clip in kept], window)
+        self.rollouts = Rollouts(codec, kept, config.rollouts, config.rollout_tokens)
         conditions = (
             self._condition("music", MUSIC_DIMS),
             self._condition(FOLLOWED, codec.leader_channels),
@@ -141,6 +144,10 @@ class FollowerStage(Stage):
         if self.val is None:
             return None
         return _flat(self.val.covering(self.config.validation_windows))
+
+    def danced(self) -> dict[str, float]:
+        """Return how the follower dances with held-out leaders."""
+        return self.rollouts.score(self.gpt)
 
     def save(self, folder: Path, meta: Mapping[str, Any]) -> None:
         """Write the GPT with its codec beside it, so that the folder dances by itself."""

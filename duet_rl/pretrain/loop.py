@@ -86,7 +86,7 @@ def _train(plan: StagePlan) -> None:
                     f"{plan.name}.lr, or look for broken clips in {plan.data}"
                 )
             if done % config.validate_every == 0 or done == config.steps:
-                metrics |= _validate(module, stage)
+                metrics |= _validate(module, stage, rank)
             if log is not None:
                 log.write(done, metrics)
         if done % config.checkpoint_every == 0 and done < config.steps:
@@ -132,15 +132,18 @@ def _step(
 
 
 @torch.no_grad()
-def _validate(module: nn.Module, stage: Stage) -> dict[str, float]:
-    """Return the losses on held-out choreographies; every worker computes the same."""
-    held_out = stage.held_out()
-    if held_out is None:
-        return {}
+def _validate(module: nn.Module, stage: Stage, rank: int) -> dict[str, float]:
+    """Return the losses on held-out choreographies and, on the first worker, scores of dances."""
     module.eval()
-    loss, numbers = module(*_to(held_out, next(module.parameters()).device))
+    scores: dict[str, float] = {}
+    held_out = stage.held_out()
+    if held_out is not None:
+        loss, numbers = module(*_to(held_out, next(module.parameters()).device))
+        scores = {f"val/{name}": float(value) for name, value in {**numbers, "loss": loss}.items()}
+    if rank == 0:
+        scores |= {f"rollout/{name}": value for name, value in stage.danced().items()}
     module.train()
-    return {f"val/{name}": float(value) for name, value in {**numbers, "loss": loss}.items()}
+    return scores
 
 
 def _resume(module: nn.Module, optimiser: torch.optim.Optimizer, fingerprint: str) -> int:

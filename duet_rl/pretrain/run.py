@@ -1,6 +1,7 @@
 """Pretraining as one Ray Train job: start or resume it, show how far it is, and end in folders."""
 
 import logging
+import shutil
 import signal
 import threading
 import time
@@ -53,6 +54,9 @@ def run_stages(
         todo[0].settings()  # what an earlier stage should have left is asked for before any work
         with _shown(todo, progress):
             _fit(todo, cluster)
+        for plan in todo:
+            logger.info("%s", _summary(plan))
+        shutil.rmtree(_states_folder(todo), ignore_errors=True)  # nothing is left to resume
     return [plan.folder for plan in plans]
 
 
@@ -83,6 +87,20 @@ def _fit(plans: Sequence[StagePlan], cluster: ClusterConfig) -> None:
             f"the workers finished but {', '.join(missing)} cannot be seen from here; the run "
             "folder must be on storage that all nodes share"
         )
+
+
+def _summary(plan: StagePlan) -> str:
+    """Return one line about a finished stage."""
+    meta = checkpoint.read_meta(plan.folder)
+    losses = [f"{k} {meta['metrics'][k]:.3f}" for k in ("loss", "val/loss") if k in meta["metrics"]]
+    return (
+        f"{plan.name}: {meta['steps']} steps in {meta['seconds']:.0f} s, {', '.join(losses)}; "
+        f"{plan.folder}"
+    )
+
+
+def _states_folder(plans: Sequence[StagePlan]) -> Path:
+    return (plans[0].out / RAY_FOLDER).resolve()
 
 
 @contextmanager
@@ -116,12 +134,13 @@ def _worker_count(use_gpu: bool) -> int:
 def _trainer(plans: Sequence[StagePlan], cluster: ClusterConfig, workers: Any) -> Any:
     """Return the Ray Train job; the same run folder and name find the same states."""
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.train.torch import TorchConfig
 
     from duet_rl.pretrain.loop import work
+    from duet_rl.pretrain.trainer import LeanTorchTrainer
 
     logging.getLogger("ray.train").setLevel(logging.ERROR)
-    return TorchTrainer(
+    return LeanTorchTrainer(
         work,
         train_loop_config={"plans": list(plans), "threads": workers.cpus},
         torch_config=TorchConfig(backend="nccl" if workers.use_gpu else "gloo"),
@@ -132,7 +151,7 @@ def _trainer(plans: Sequence[StagePlan], cluster: ClusterConfig, workers: Any) -
         ),
         run_config=RunConfig(
             name=_JOB,
-            storage_path=str((plans[0].out / RAY_FOLDER).resolve()),
+            storage_path=str(_states_folder(plans)),
             failure_config=FailureConfig(max_failures=cluster.max_failures),
             checkpoint_config=CheckpointConfig(num_to_keep=_STATES),
         ),

@@ -111,6 +111,10 @@ class Stage(ABC):
     def held_out(self) -> tuple[Any, ...] | None:
         """Return the module's arguments for clips kept for validation, if there are any."""
 
+    def danced(self) -> dict[str, float]:
+        """Return scores of whole dances, for stages whose module can dance; it is in eval mode."""
+        return {}
+
     @abstractmethod
     def save(self, folder: Path, meta: Mapping[str, Any]) -> None:
         """Write the trained stage as a checkpoint folder."""

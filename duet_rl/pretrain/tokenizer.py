@@ -12,7 +12,7 @@ from torch import Tensor
 from duet_rl.body.motion import Motion
 from duet_rl.datasets.clip import DuetClip
 from duet_rl.datasets.store import DuetStore
-from duet_rl.datasets.windows import Windows
+from duet_rl.datasets.windows import Windows, windows_if_any
 from duet_rl.pretrain.stage import Stage, StageConfig, StagePlan
 from duet_rl.tokenizers.frames import MotionBatch
 from duet_rl.tokenizers.placement import PlacementTokenizer
@@ -78,8 +78,7 @@ class PoseStage(Stage):
         self.config, self.tokenizer = config, PoseTokenizer(codec)
         frames = config.window_tokens * FRAMES_PER_TOKEN
         self.train = Windows([_solo(m) for m in _dancers(store.clips("train"))], frames)
-        kept = _dancers(store.clips("val"))
-        self.val = Windows([_solo(motion) for motion in kept], frames) if kept else None
+        self.val = windows_if_any([_solo(m) for m in _dancers(store.clips("val"))], frames)
 
     @property
     def module(self) -> PoseTokenizer:
@@ -110,8 +109,7 @@ class TranslationStage(Stage):
         self.config, self.tokenizer = config, PlacementTokenizer(codec)
         frames = config.window_tokens * FRAMES_PER_TOKEN
         self.train = Windows([_couple(clip) for clip in store.clips("train")], frames)
-        kept = store.clips("val")
-        self.val = Windows([_couple(clip) for clip in kept], frames) if kept else None
+        self.val = windows_if_any([_couple(clip) for clip in store.clips("val")], frames)
 
     @property
     def module(self) -> PlacementTokenizer:

@@ -26,16 +26,20 @@ CONFIG = StageConfig(
 ONE, TWO = ClusterConfig(workers=1, cpus=1), ClusterConfig(workers=2, cpus=1)
 
 
+DEATHS = (5, 9)  # steps in which a worker dies the first time that it comes there
+
+
 @dataclass(frozen=True)
 class FragilePlan(PosePlan):
-    """A pose stage whose worker dies once, after a state was kept."""
+    """A pose stage whose worker dies twice, each time after a state was kept."""
 
     def open(self) -> "PoseStage":
-        stage, mark = super().open(), self.out / "died"
+        stage = super().open()
         draw = stage.batch
 
         def batch(step: int, rank: int, world: int) -> tuple[Any, ...]:
-            if step == CONFIG.checkpoint_every + 1 and not mark.exists():
+            mark = self.out / f"died in step {step}"
+            if step in DEATHS and not mark.exists():
                 mark.touch()
                 raise RuntimeError("the worker is gone")
             return draw(step, rank, world)
@@ -48,7 +52,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / checkpoint.WEIGHTS)
 
 
-def test_the_stages_survive_a_lost_worker_and_are_not_trained_twice(
+def test_the_stages_survive_lost_workers_and_lost_jobs_and_are_not_trained_twice(
     data: Path, tmp_path: Path
 ) -> None:
     follower = FollowerConfig(**{**CONFIG.model_dump(), "window_tokens": 8})
@@ -57,8 +61,11 @@ def test_the_stages_survive_a_lost_worker_and_are_not_trained_twice(
         TranslationPlan(CONFIG, data, tmp_path),
         FollowerPlan(follower, data, tmp_path),
     ]
-    folders = run_stages(plans, TWO, progress=False)
-    assert (tmp_path / "died").exists()
+    with pytest.raises(Exception, match="the worker is gone"):  # and with it the job
+        run_stages(plans, TWO.model_copy(update={"max_failures": 0}), progress=False)
+    assert len(list(tmp_path.glob("died*"))) == 1 and not (tmp_path / "pose").exists()
+    folders = run_stages(plans, TWO, progress=False)  # loses another worker, but not the job
+    assert len(list(tmp_path.glob("died*"))) == 2
     assert [checkpoint.read_meta(folder)["kind"] for folder in folders] == [
         "pose",
         "translation",
@@ -66,7 +73,9 @@ def test_the_stages_survive_a_lost_worker_and_are_not_trained_twice(
     ]
     assert checkpoint.is_checkpoint(tmp_path / "follower" / "pose", "pose")
     rows = read_metrics(tmp_path / "logs" / "follower")
-    assert rows[-1]["step"] == CONFIG.steps and "val/loss" in rows[-1]
+    assert rows[-1]["step"] == CONFIG.steps
+    assert {"val/loss", "rollout/total", "rollout/root_error"} <= rows[-1].keys()
+    assert not (tmp_path / "ray").exists(), "states of finished stages are of no use"
     stamps = [(folder / checkpoint.META).stat().st_mtime_ns for folder in folders]
     run_stages(plans, TWO, progress=False)
     assert stamps == [(folder / checkpoint.META).stat().st_mtime_ns for folder in folders]

@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch import nn
 
+from duet_rl.datasets.split import SplitConfig
+from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.pretrain.gpt import FollowerConfig, FollowerPlan
 from duet_rl.pretrain.loop import learning_rate
@@ -16,6 +18,7 @@ from duet_rl.pretrain.state import Progress, load_state, read_progress, save_sta
 from duet_rl.pretrain.tokenizer import PosePlan, TranslationPlan
 from duet_rl.tokenizers.duet import DuetCodec
 from duet_rl.tokenizers.tokenizer import DuetCodecConfig
+from tests.datasets.conftest import make_clip
 
 CONFIG = StageConfig(steps=10, batch_size=4, window_tokens=4)
 
@@ -33,6 +36,15 @@ def test_held_out_windows_are_of_the_validation_split(data: Path, tmp_path: Path
     (leader, _), kept = stage.held_out(), stage.store.clips("val")[0]
     first = kept.duet.leader.joints[: leader.joints.shape[1]]
     assert torch.equal(leader.joints[0], first)
+
+
+def test_held_out_clips_that_are_too_short_are_no_obstacle(data: Path, tmp_path: Path) -> None:
+    long = CONFIG.model_copy(update={"window_tokens": 20})
+    clips = [make_clip("short", frames=40), *(make_clip(f"c{i}", 80, seed=i) for i in range(3))]
+    DuetStore.create(tmp_path / "store", clips, SplitConfig(test=0, given={"short": "val"}))
+    for plan in (PosePlan, TranslationPlan):
+        stage = plan(long, tmp_path / "store", tmp_path).open()
+        assert stage.held_out() is None and stage.batch(0, 0, 1)
 
 
 def test_the_fingerprint_tells_settings_and_data_apart(data: Path, tmp_path: Path) -> None:
@@ -78,6 +90,10 @@ def test_the_follower_overfits_a_few_dances(data: Path, tmp_path: Path) -> None:
         optimiser.step()
         losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
+    stage.module.eval()
+    scores = stage.danced()
+    assert {"total", "contact", "foot", "beat", "consistency", "tracking"} <= scores.keys()
+    assert 0 < scores["total"] < 1 and scores == stage.danced()
 
 
 def test_the_learning_rate_rises_then_falls() -> None:

@@ -1,0 +1,51 @@
+"""Rollouts of the follower in training: what likelihood does not tell about how it dances."""
+
+from collections.abc import Sequence
+
+import torch
+
+from duet_rl.datasets.clip import FPS, DuetClip
+from duet_rl.generate.follower import Follower
+from duet_rl.models.multistream_gpt import MultiStreamGPT
+from duet_rl.rewards.base import RewardInput, RewardMix
+from duet_rl.tokenizers.duet import DuetCodec
+from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
+
+
+class Rollouts:
+    """Lets a follower dance with held-out leaders and scores it, the same way every time.
+
+    Args:
+        codec: of the follower's tokens.
+        clips: held-out dances; their beginnings are danced, as long as the shortest allows.
+        most: so many of them at most.
+        tokens: so long at most, token steps.
+    """
+
+    def __init__(self, codec: DuetCodec, clips: Sequence[DuetClip], most: int, tokens: int) -> None:
+        shortest = min((clip.frames for clip in clips), default=0)
+        frames = min(shortest, tokens * FRAMES_PER_TOKEN)
+        self.codec = codec
+        self.clips = [clip.slice(0, frames) for clip in clips[:most]]
+
+    def score(self, gpt: MultiStreamGPT) -> dict[str, float]:
+        """Return the default reward mix, its terms, and the distance from the true root (m)."""
+        if not self.clips:
+            return {}
+        device = next(gpt.parameters()).device
+        music = torch.stack([clip.music for clip in self.clips])
+        follower = Follower(self.codec.to(device), gpt, {})
+        danced = follower.dance([clip.duet.leader for clip in self.clips], music).joints.cpu()
+        partner = torch.stack([clip.duet.follower.joints for clip in self.clips])
+        terms = RewardMix()(
+            RewardInput(
+                danced,
+                torch.stack([clip.duet.leader.joints for clip in self.clips]),
+                torch.stack([clip.beats for clip in self.clips]),
+                FPS,
+                torch.stack([clip.hold for clip in self.clips]),
+                partner,
+            )
+        )
+        root_error = (danced[:, :, 0] - partner[:, :, 0]).norm(dim=-1).mean()
+        return {**terms.means(), "root_error": float(root_error)}
