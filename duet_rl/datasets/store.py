@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from duet_rl.config import Config, validate
-from duet_rl.datasets.clip import DuetClip, MusicSource, from_arrays, to_arrays
+from duet_rl.datasets.clip import FPS, DuetClip, MusicSource, from_arrays, to_arrays
 from duet_rl.datasets.split import SPLITS, Split, SplitConfig, split_choreographies
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path
@@ -101,8 +101,20 @@ class DuetStore:
         return cls.open(path)
 
     def append(self, clips: Iterable[DuetClip]) -> "DuetStore":
-        """Add `clips` and return the grown store; clips that are there keep their split."""
-        return self.adopt([write_clip(self.path, clip) for clip in clips])
+        """Add `clips` and return the grown store; clips that are there keep their split.
+
+        Raises:
+            InputError: a clip of that name is there already.
+        """
+        known, records = {record.name for record in self.index.clips}, []
+        for clip in clips:
+            if clip.name in known:
+                raise InputError(
+                    f"the store {self.path} has a clip {clip.name!r} already; names must differ"
+                )
+            known.add(clip.name)
+            records.append(write_clip(self.path, clip))
+        return self.adopt(records)
 
     def adopt(self, records: Sequence[ClipRecord]) -> "DuetStore":
         """Return the store with `records`, whose files are in its folders already, added."""
@@ -143,7 +155,7 @@ class DuetStore:
 
     def summary(self) -> str:
         """Return one line: how many clips and minutes, and how they are split."""
-        minutes = sum(record.frames for record in self.index.clips) / 30 / 60
+        minutes = sum(record.frames for record in self.index.clips) / FPS / 60
         counts = Counter(self.index.splits[record.choreography] for record in self.index.clips)
         shares = ", ".join(f"{counts[split]} {split}" for split in SPLITS)
         return f"{len(self.index.clips)} clips, {minutes:.1f} min ({shares})"

@@ -66,6 +66,12 @@ def test_a_grown_store_leaves_old_choreographies_where_they_were(store: DuetStor
     assert {name: grown.index.splits[name] for name in before} == before
 
 
+def test_a_clip_never_takes_the_place_of_another(store: DuetStore) -> None:
+    with pytest.raises(InputError, match="has a clip 'take1' already"):
+        store.append([make_clip("take1", seed=9)])
+    assert len(DuetStore.open(store.path).clips()) == 5
+
+
 def test_a_changed_clip_is_refused_when_it_is_loaded(store: DuetStore) -> None:
     file = store.path / "clips" / "take3.npz"
     payload = bytearray(file.read_bytes())
