@@ -9,13 +9,13 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = (  # lowest first; rooms on one floor do not import each other
     {"duet_rl.errors"},
-    {"duet_rl.config", "duet_rl.files"},
+    {"duet_rl.config", "duet_rl.files", "duet_rl.pickles"},
     {"duet_rl.body", "duet_rl.models"},
     {"duet_rl.audio"},
     {"duet_rl.checkpoint", "duet_rl.resources", "duet_rl.run_log"},
     {"duet_rl.datasets", "duet_rl.tokenizers", "duet_rl.rewards", "duet_rl.metrics"},
     {"envs"},
-    {"duet_rl.generate"},
+    {"duet_rl.generate", "duet_rl.compat"},
     {"duet_rl.pretrain", "duet_rl.rl"},
     {"duet_rl.report", "duet_rl.evaluate"},
     {"duet_rl.run"},
