@@ -69,14 +69,19 @@ def banded_attention(
     key: Float[Tensor, "B H N E"],
     value: Float[Tensor, "B H N E"],
     band: Band,
+    dropout: float = 0.0,
 ) -> Float[Tensor, "B H N E"]:
-    """Return what each position gathers from the positions that `band` lets it see."""
+    """Return what each position gathers from the positions that `band` lets it see.
+
+    A share `dropout` of the attention weights is set to zero at random.
+    """
     gathered = [
         F.scaled_dot_product_attention(
             query[:, :, block.queries],
             key[:, :, block.keys],
             value[:, :, block.keys],
             attn_mask=block.mask,
+            dropout_p=dropout,
         )
         for block in band.blocks
     ]
@@ -104,11 +109,14 @@ def rotate(x: Float[Tensor, "*batch N E"], rotation: Rotation) -> Float[Tensor, 
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention over a band; one position at a time with a `KVCache`."""
+    """Multi-head self-attention over a band; one position at a time with a `KVCache`.
 
-    def __init__(self, width: int, heads: int) -> None:
+    In training, a share `dropout` of the attention weights is set to zero.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.dropout = heads, dropout
         self.query_key_value = nn.Linear(width, 3 * width)
         self.project = nn.Linear(width, width)
 
@@ -116,7 +124,8 @@ class SelfAttention(nn.Module):
         self, x: Float[Tensor, "B N D"], rotation: Rotation | None, band: Band
     ) -> Float[Tensor, "B N D"]:
         query, key, value = self._heads(x, rotation)
-        return self._merge(banded_attention(query, key, value, band))
+        dropout = self.dropout if self.training else 0.0
+        return self._merge(banded_attention(query, key, value, band, dropout))
 
     def step(
         self,

@@ -28,10 +28,12 @@ class FeedForward(nn.Module):
 class AttentionLayer(nn.Module):
     """Attention over a normalised input, added to that input."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(
+        self, width: int, heads: int, dropout: float, attention_dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.attention = SelfAttention(width, heads)
+        self.attention = SelfAttention(width, heads, attention_dropout)
         self.dropout = nn.Dropout(dropout)
 
     def forward(
@@ -49,9 +51,11 @@ class AttentionLayer(nn.Module):
 class TransformerLayer(nn.Module):
     """Attention, then the feed-forward part, each normalised before and added to its input."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(
+        self, width: int, heads: int, dropout: float, attention_dropout: float = 0.0
+    ) -> None:
         super().__init__()
-        self.attend = AttentionLayer(width, heads, dropout)
+        self.attend = AttentionLayer(width, heads, dropout, attention_dropout)
         self.norm = nn.LayerNorm(width)
         self.feed_forward = FeedForward(width)
         self.dropout = nn.Dropout(dropout)
