@@ -9,7 +9,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = (  # lowest first; rooms on one floor do not import each other
     {"duet_rl.errors"},
-    {"duet_rl.config", "duet_rl.files", "duet_rl.pickles"},
+    {"duet_rl.config", "duet_rl.files"},
+    {"duet_rl.pickles"},
     {"duet_rl.body", "duet_rl.models"},
     {"duet_rl.audio"},
     {"duet_rl.checkpoint", "duet_rl.resources", "duet_rl.run_log"},

@@ -1,0 +1,251 @@
+"""The Duolando follower gives the numbers of the original: logits, gradients, dances, RL loss."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from duet_rl.compat.gpt import STREAMS, from_original, gpt_keys, original_shapes
+from duet_rl.models.duolando import LEADER_STREAMS, DuolandoGPT, DuolandoGPTConfig
+from duet_rl.models.duolando_sampling import Choose, greedy, sample
+from duet_rl.rl.losses import DuolandoLossConfig, Experience, Verdict, duolando
+
+GOLDEN = Path(
+    os.environ.get("DUET_RL_GOLDEN", Path(__file__).resolve().parents[3] / "shared" / "golden")
+)
+FILE = GOLDEN / "duolando" / "gpt.npz"
+RL_FILE = GOLDEN / "duolando" / "rl_loss.npz"
+RELATIVE = 1e-4  # max |a - b| / max |b|
+GRADIENTS = 1e-3  # of a norm, per parameter
+NOISE = 1e-4  # gradients that are zero but for rounding
+CLEAR = 1e-4  # a smaller gap between logits does not decide a token
+LR, STEP = 3e-5, 1e-8  # Adam's rate and epsilon in the stored step
+
+pytestmark = [
+    pytest.mark.golden,
+    pytest.mark.skipif(
+        not (FILE.is_file() and RL_FILE.is_file()),
+        reason=f"{FILE} or {RL_FILE} is absent; set DUET_RL_GOLDEN",
+    ),
+]
+Arrays = dict[str, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def golden() -> Arrays:
+    return dict(np.load(FILE, allow_pickle=False))
+
+
+@pytest.fixture(scope="module")
+def rl() -> Arrays:
+    return dict(np.load(RL_FILE, allow_pickle=False))
+
+
+@pytest.fixture
+def model(golden: Arrays) -> DuolandoGPT:
+    config = config_of(golden)
+    state = {k.removeprefix("sd/"): torch.from_numpy(v) for k, v in golden.items() if "sd/" in k}
+    assert {k: tuple(v.shape) for k, v in state.items()} == original_shapes(config)
+    gpt = DuolandoGPT(config).eval()
+    gpt.load_state_dict(from_original(state, config))
+    return gpt
+
+
+def config_of(golden: Arrays) -> DuolandoGPTConfig:
+    return DuolandoGPTConfig(
+        classes=(int(golden["cfg_vocab"]),) * len(STREAMS),
+        width=int(golden["cfg_n_embd"]),
+        heads=int(golden["cfg_heads"]),
+        base_layers=int(golden["cfg_base_layers"]),
+        head_layers=int(golden["cfg_head_layers"]),
+        condition_layers=int(golden["cfg_condition_layers"]),
+        block=int(golden["cfg_block"]),
+        look_forward=int(golden["cfg_look_forward"]),
+        frames_per_token=int(golden["cfg_music_rate"]),
+        music_channels=golden["in/cond/music"].shape[-1],
+    )
+
+
+def streams(arrays: Arrays, prefix: str, count: int = len(STREAMS)) -> Tensor:
+    return torch.stack([torch.from_numpy(arrays[f"{prefix}/{k}"]) for k in STREAMS[:count]], -1)
+
+
+def inputs(golden: Arrays) -> tuple[Tensor, Tensor, Tensor]:
+    music = torch.from_numpy(golden["in/cond/music"])
+    return streams(golden, "in/tokens"), music, streams(golden, "in/cond", LEADER_STREAMS)
+
+
+def assert_close(found: Tensor, wanted: np.ndarray) -> None:
+    error = np.abs(found.detach().numpy() - wanted).max()
+    assert error < RELATIVE * np.abs(wanted).max()
+
+
+def supervised(logits: tuple[Tensor, ...], targets: Tensor) -> list[Tensor]:
+    return [
+        nn.functional.cross_entropy(x.flatten(0, 1), targets[..., i].flatten())
+        for i, x in enumerate(logits)
+    ]
+
+
+def reinforced(logits: tuple[Tensor, ...], targets: Tensor, rl: Arrays) -> Tensor:
+    chosen = [
+        x.log_softmax(-1).gather(-1, targets[..., i, None])[..., 0] for i, x in enumerate(logits)
+    ]
+    log_probs = torch.stack(chosen, dim=-1)
+    zeros = torch.zeros_like(log_probs)
+    experience = Experience(streams(rl, "in/rewards"), zeros, 1)
+    config = DuolandoLossConfig(alpha=float(rl["in/alpha"]))
+    return duolando(Verdict(log_probs, zeros, zeros, zeros), experience, config).total
+
+
+def gradients(model: DuolandoGPT) -> Iterator[tuple[str, Tensor | None]]:
+    """Yield the gradient of every original parameter: ours, cut where ours joins theirs."""
+    parameters = dict(model.named_parameters())
+    for name, sources in gpt_keys(model.config).items():
+        gradient = parameters[name].grad
+        for i, source in enumerate(sources):
+            yield source, None if gradient is None else gradient.chunk(len(sources))[i]
+
+
+def check_gradients(model: DuolandoGPT, arrays: Arrays) -> None:
+    seen = {}
+    for name, gradient in gradients(model):
+        seen[name] = 0.0 if gradient is None else float(gradient.norm())
+        if name.endswith("attn.key.bias"):  # adds the same to all scores: its gradient is zero
+            assert seen[name] < NOISE, name
+        else:
+            assert seen[name] == pytest.approx(float(arrays[f"grad_norm/{name}"]), GRADIENTS), name
+    assert set(seen) == {k.removeprefix("grad_norm/") for k in arrays if "grad_norm/" in k}
+    for group in (k.removeprefix("grad_group/") for k in arrays if "grad_group/" in k):
+        norm = np.linalg.norm([v for k, v in seen.items() if k.split(".")[0] == group])
+        assert norm == pytest.approx(float(arrays[f"grad_group/{group}"]), GRADIENTS), group
+
+
+def test_the_mixers_and_the_logits_are_the_originals(model: DuolandoGPT, golden: Arrays) -> None:
+    tokens, music, leader = inputs(golden)
+    names = ["music", *(f"leader_{stream}" for stream in STREAMS[:LEADER_STREAMS])]
+    for name, mixed in zip(names, model.mixed(music, leader), strict=True):
+        assert_close(mixed, golden[f"out/{name}_trans"])
+    for stream, logits in zip(STREAMS, model.predict(tokens, music, leader), strict=True):
+        assert_close(logits, golden[f"out/logits/{stream}"])
+
+
+def test_what_leaves_the_base_is_the_originals(model: DuolandoGPT, golden: Arrays) -> None:
+    caught = []
+    model.base[-1].register_forward_hook(lambda layer, args, out: caught.append(out))
+    model.predict(*inputs(golden))
+    assert_close(caught[0], golden["out/base_feat"])
+
+
+def test_a_window_that_is_not_full_has_the_originals_logits(
+    model: DuolandoGPT, golden: Arrays
+) -> None:
+    tokens, music, leader = inputs(golden)
+    steps = golden[f"short12/logits/{STREAMS[0]}"].shape[1]
+    seen = steps + model.config.look_forward
+    cut = (tokens[:, :steps], music[:, : seen * model.config.frames_per_token], leader[:, :seen])
+    for stream, logits in zip(STREAMS, model.predict(*cut), strict=True):
+        assert_close(logits, golden[f"short12/logits/{stream}"])
+
+
+def test_the_forward_pass_of_the_project_says_the_same_one_step_later(
+    model: DuolandoGPT, golden: Arrays
+) -> None:
+    tokens, music, leader = inputs(golden)
+    rate = model.config.frames_per_token
+    first = torch.zeros(len(music), rate, music.shape[-1])  # frames of the first step: unseen
+    whole = torch.cat([tokens, streams(golden, "in/target")[:, -1:]], dim=1)
+    told = {"music": torch.cat([first, music], dim=1), "leader_tokens": leader}
+    for stream, logits in zip(STREAMS, model(whole, told).logits, strict=True):
+        assert not logits[:, 0].any()
+        assert_close(logits[:, 1:], golden[f"out/logits/{stream}"])
+
+
+def test_supervised_loss_and_gradients_are_the_originals(
+    model: DuolandoGPT, golden: Arrays
+) -> None:
+    losses = supervised(model.predict(*inputs(golden)), streams(golden, "in/target"))
+    for stream, loss in zip(STREAMS, losses, strict=True):
+        assert loss.item() == pytest.approx(float(golden[f"out/loss_part/{stream}"]), RELATIVE)
+    total = torch.stack(losses).sum()
+    assert total.item() == pytest.approx(float(golden["out/loss"]), RELATIVE)
+    total.backward()
+    check_gradients(model, golden)
+    whole = dict(gradients(model))
+    for name in (k.removeprefix("grad/") for k in golden if k.startswith("grad/")):
+        if name in whole:
+            found = whole[name]
+            assert found is not None
+            wanted = golden[f"grad/{name}"]
+            error = np.abs(found.reshape(wanted.shape).numpy() - wanted).max()
+            assert error < GRADIENTS * np.abs(wanted).max(), name
+
+
+def test_the_right_hand_of_the_follower_has_the_left_hands_table(
+    model: DuolandoGPT, golden: Arrays
+) -> None:
+    tokens, music, leader = inputs(golden)
+    own = DuolandoGPT(model.config.model_copy(update={"own_right_hand_table": True})).eval()
+    own.load_state_dict(model.state_dict())
+    first = STREAMS[0]
+    with pytest.raises(AssertionError):
+        assert_close(own.predict(tokens, music, leader)[0], golden[f"out/logits/{first}"])
+
+
+def by_index(model: DuolandoGPT, golden: Arrays) -> Choose:
+    indices = torch.from_numpy(golden["samplek5_choice_index"])
+    width = int(indices.max()) + 1
+
+    def choose(step: int, stream: int, logits: Tensor) -> Tensor:
+        ranked = logits.topk(width, dim=-1).indices
+        return ranked.gather(-1, indices[step, stream][:, None])[:, 0]
+
+    return choose
+
+
+@pytest.mark.parametrize("name", ["shift_none", "shift_10", "samplek5_shift_10"])
+def test_dances_are_the_originals_token_by_token(
+    name: str, model: DuolandoGPT, golden: Arrays
+) -> None:
+    key = name if name.startswith("samplek") else f"sample/{name}"
+    margin = golden.get(f"{key}_min_logit_margin")
+    if margin is not None and margin < CLEAR:
+        pytest.skip(f"the closest choice of this set is {margin:g} logits wide; no token is sure")
+    start = streams(golden, "sample/start")
+    music = torch.from_numpy(golden["sample/cond/music"])
+    leader = streams(golden, "sample/cond", LEADER_STREAMS)
+    choose = by_index(model, golden) if name.startswith("samplek") else greedy
+    last = name.rpartition("_")[2]
+    shift = None if last == "none" else int(last)
+    found = sample(model, start, music, leader, choose, shift)
+    assert found.equal(streams(golden, key))
+
+
+def test_the_indices_of_the_stored_seed_are_torchs(golden: Arrays) -> None:
+    indices = golden["samplek5_choice_index"]
+    steps, count, batch = indices.shape
+    torch.manual_seed(int(golden["samplek5_torch_seed"]))
+    drawn = [[torch.randint(5, (batch,)) for _ in range(count)] for _ in range(steps)]
+    assert torch.stack([torch.stack(row) for row in drawn]).numpy().tolist() == indices.tolist()
+
+
+def test_the_rl_loss_its_gradients_and_one_step_are_the_originals(
+    model: DuolandoGPT, golden: Arrays, rl: Arrays
+) -> None:
+    targets = streams(golden, "in/target")
+    logits = model.predict(*inputs(golden))
+    for stream, each in zip(STREAMS, logits, strict=True):
+        assert_close(each, rl[f"out/logits/{stream}"])
+    supervise = torch.stack(supervised(logits, targets)).sum()
+    assert supervise.item() == pytest.approx(float(rl["supervise_loss"]), RELATIVE)
+    loss = reinforced(logits, targets, rl)
+    assert loss.item() == pytest.approx(float(rl["out/loss"]), RELATIVE)
+    loss.backward()
+    check_gradients(model, rl)
+    torch.optim.Adam(model.parameters(), lr=LR, eps=STEP).step()
+    after = reinforced(model.predict(*inputs(golden)), targets, rl)
+    assert after.item() == pytest.approx(float(rl["loss_after_one_adam_step_lr3e-5"]), RELATIVE)
