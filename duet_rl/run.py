@@ -95,7 +95,8 @@ def measure(
     """Measure followers (name of the row -> folder) beside truth and baselines."""
     loaded = {name: load_follower(folder) for name, folder in followers.items()}
     store = DuetStore.open(data)
-    return evaluate(store, loaded, RewardMix(config.rl.rewards), config.evaluate, progress)
+    rewards = RewardMix(config.rl.rewards.without_tokens())  # true partners have no tokens
+    return evaluate(store, loaded, rewards, config.evaluate, progress)
 
 
 def _plans(

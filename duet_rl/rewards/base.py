@@ -1,7 +1,8 @@
 """The reward mix: what rewards are given, which terms it has, and what each of them credits."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -13,6 +14,7 @@ from duet_rl.errors import InputError
 from duet_rl.rewards.beat import BEAT_CREDITS, BeatConfig, beat_reward
 from duet_rl.rewards.consistency import CONSISTENCY_CREDITS, ConsistencyConfig, consistency_reward
 from duet_rl.rewards.contact import CONTACT_CREDITS, ContactConfig, contact_reward
+from duet_rl.rewards.duolando import DUOLANDO_CREDITS, DuolandoConfig, root_consistency
 from duet_rl.rewards.foot import FOOT_CREDITS, FootConfig, foot_reward
 from duet_rl.rewards.tracking import TRACKING_CREDITS, TrackingConfig, tracking_reward
 
@@ -22,7 +24,11 @@ CREDITS: dict[str, tuple[str, ...]] = {  # term -> parts of the body whose strea
     "beat": BEAT_CREDITS,
     "consistency": CONSISTENCY_CREDITS,
     "tracking": TRACKING_CREDITS,
+    "duolando": DUOLANDO_CREDITS,
 }
+LOWEST = ("duolando",)  # a token gets the lowest frame of these terms, and the mean of the others
+
+Uncredited = Literal["total", "one"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +62,7 @@ class RewardWeights(Config):
     beat: float = Field(0.5, ge=0)
     consistency: float = Field(0.5, ge=0)
     tracking: float = Field(1.0, ge=0)
+    duolando: float = Field(0.0, ge=0)  # the paper's reward, which has no lower bound
 
 
 class RewardMixConfig(Config):
@@ -67,6 +74,15 @@ class RewardMixConfig(Config):
     beat: BeatConfig = BeatConfig()
     consistency: ConsistencyConfig = ConsistencyConfig()
     tracking: TrackingConfig = TrackingConfig()
+    duolando: DuolandoConfig = DuolandoConfig()
+    uncredited: Uncredited = "total"  # a stream that no term credits gets the total, or 1 (paper)
+
+    def without_tokens(self) -> "RewardMixConfig":
+        """Return the mix of terms that need joints alone, the default one if there is none."""
+        weights = self.weights.model_copy(update={"duolando": 0.0})
+        if not any(weights.model_dump().values()):
+            weights = RewardWeights()
+        return self.model_copy(update={"weights": weights})
 
 
 _DEFAULTS = RewardMixConfig()
@@ -74,41 +90,48 @@ _DEFAULTS = RewardMixConfig()
 
 @dataclass(frozen=True, eq=False)
 class RewardTerms:
-    """The terms of a reward, each `(B, T)` in [0, 1], with their weights and credits.
+    """The terms of a reward, each `(B, T)`, with their weights and credits.
+
+    Terms lie in [0, 1], but for `duolando`, which has no lower bound.
 
     Args:
         per_frame: name of the term -> score of every frame.
         weights: name of the term -> its weight, positive.
         credits: name of the term -> the parts whose token streams it credits.
+        lowest: the terms of which a token gets the lowest frame, not the mean.
+        uncredited: what a stream gets that no term credits: the `total`, or `one`.
     """
 
     per_frame: dict[str, Tensor]
     weights: Mapping[str, float]
     credits: Mapping[str, tuple[str, ...]]
+    lowest: Collection[str] = ()
+    uncredited: Uncredited = "total"
 
     def tokens(self, frames_per_token: int) -> dict[str, Tensor]:
-        """Return each term per token, `(B, N)`: the mean over the frames of the token.
+        """Return each term per token, `(B, N)`: the mean or the lowest of the token's frames.
 
         Raises:
             InputError: the frames do not divide into tokens.
         """
-        return {name: _per_token(score, frames_per_token) for name, score in self.per_frame.items()}
+        frames = {name: _split(score, frames_per_token) for name, score in self.per_frame.items()}
+        return {n: x.amin(-1) if n in self.lowest else x.mean(-1) for n, x in frames.items()}
 
     def total(self, frames_per_token: int) -> Float[Tensor, "B N"]:
-        """Return the weighted mean of all terms per token, in [0, 1]."""
+        """Return the weighted mean of all terms per token, in [0, 1] without `duolando`."""
         return self._mean(self.tokens(frames_per_token))
 
     def per_stream(self, parts: Sequence[str], frames_per_token: int) -> Float[Tensor, "B N S"]:
         """Return, for streams of the given parts, the weighted mean of the terms that credit them.
 
-        A stream that no term credits gets the total.
+        A stream that no term credits gets what `uncredited` says.
 
         Args:
             parts: part of each stream, such as `TokenSpec.parts`.
             frames_per_token: frames that one token stands for.
         """
         tokens = self.tokens(frames_per_token)
-        by_part = {part: self._mean(self._credited(tokens, part)) for part in dict.fromkeys(parts)}
+        by_part = {part: self._of_part(tokens, part) for part in dict.fromkeys(parts)}
         return torch.stack([by_part[part] for part in parts], dim=-1)
 
     def means(self) -> dict[str, float]:
@@ -117,8 +140,11 @@ class RewardTerms:
         means["total"] = self._mean(means)
         return {name: float(mean) for name, mean in means.items()}
 
-    def _credited(self, terms: dict[str, Tensor], part: str) -> dict[str, Tensor]:
-        return {name: terms[name] for name in terms if part in self.credits[name]} or terms
+    def _of_part(self, terms: dict[str, Tensor], part: str) -> Tensor:
+        credited = {name: terms[name] for name in terms if part in self.credits[name]}
+        if not credited and self.uncredited == "one":
+            return torch.ones_like(next(iter(terms.values())))
+        return self._mean(credited or terms)
 
     def _mean(self, terms: dict[str, Tensor]) -> Tensor:
         weighted = torch.stack([self.weights[name] * score for name, score in terms.items()])
@@ -143,7 +169,7 @@ class RewardMix:
         """Return the terms of `data`.
 
         A term is left out where its weight is 0 or its input is missing: contact without holds,
-        tracking without a true partner.
+        tracking without a true partner, duolando without what the tokens say of the root.
 
         Raises:
             InputError: no term is left.
@@ -153,10 +179,12 @@ class RewardMix:
         if not terms:
             raise InputError(
                 f"no reward is left of the weights {weights}: give one of foot, beat or "
-                "consistency a weight, or clips with holds or a true partner"
+                "consistency a weight, or clips with holds or a true partner, or (duolando) "
+                "tokens that say where the root goes"
             )
         per_frame = {name: score() for name, score in terms.items()}
-        return RewardTerms(per_frame, {name: weights[name] for name in terms}, CREDITS)
+        shares = {name: weights[name] for name in terms}
+        return RewardTerms(per_frame, shares, CREDITS, LOWEST, self.config.uncredited)
 
     def _terms(self, data: RewardInput) -> dict[str, Callable[[], Tensor]]:
         """Return what would compute each term that `data` has the input for."""
@@ -174,14 +202,17 @@ class RewardMix:
             )
         if partner is not None:
             terms["tracking"] = lambda: tracking_reward(follower, partner, config.tracking)
+        if velocity is not None:
+            terms["duolando"] = lambda: root_consistency(follower, velocity, fps, config.duolando)
         return terms
 
 
-def _per_token(score: Tensor, frames_per_token: int) -> Tensor:
+def _split(score: Tensor, frames_per_token: int) -> Tensor:
+    """Return the frames of each token, `(B, N, frames)`."""
     frames = score.shape[1]
     if frames % frames_per_token:
         raise InputError(
             f"{frames} frames do not divide into tokens of {frames_per_token} frames; "
             "trim or pad the clip"
         )
-    return score.unflatten(1, (-1, frames_per_token)).mean(-1)
+    return score.unflatten(1, (-1, frames_per_token))

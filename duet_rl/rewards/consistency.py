@@ -49,24 +49,23 @@ def consistency_reward(
     """
     travel = _score(support_speed(joints, fps), config.free_speed, config.support_scale)
     if root_velocity is not None:
-        error = (root_velocity - _root_velocity(joints, fps)).norm(dim=-1)
+        error = (root_velocity - forward_velocity(joints[:, :, 0], fps)).norm(dim=-1)
         travel = (travel + _score(error, config.free_error, config.velocity_scale)) / 2
     twist = _angle_between(_across(joints, _HIPS), _across(joints, _SHOULDERS))
     travel = travel * _score(floor_error(joints), config.free_height, config.height_scale)
     return (travel + _score(twist, config.free_twist, config.twist_scale)) / 2
 
 
+def forward_velocity(points: Float[Tensor, "B T 3"], fps: float) -> Float[Tensor, "B T 3"]:
+    """Return the step to the next frame in m/s; the last repeats the one before (Duolando 3.6)."""
+    if points.shape[1] == 1:
+        return torch.zeros_like(points)
+    step = torch.diff(points, dim=1) * fps
+    return torch.cat([step, step[:, -1:]], dim=1)
+
+
 def _score(fault: Tensor, free: float, scale: float) -> Tensor:
     return torch.exp(-(fault - free).clamp_min(0) / scale)
-
-
-def _root_velocity(joints: Tensor, fps: float) -> Tensor:
-    """Return the step to the next frame in m/s; the last repeats the one before (Duolando 3.6)."""
-    root = joints[:, :, 0]
-    if root.shape[1] == 1:
-        return torch.zeros_like(root)
-    step = torch.diff(root, dim=1) * fps
-    return torch.cat([step, step[:, -1:]], dim=1)
 
 
 def _across(joints: Tensor, pair: tuple[int, int]) -> Tensor:

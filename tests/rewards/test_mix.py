@@ -15,6 +15,7 @@ from duet_rl.rewards.base import (
     RewardTerms,
     RewardWeights,
 )
+from duet_rl.rewards.consistency import forward_velocity
 from tests.couple import FPS, beats, joints_of, moved, shake, slide, stepping_couple, turned
 
 JOINED = torch.tensor([[0, 1, 0, 0], [1, 0, 0, 0]], dtype=torch.bool).expand(1, 120, 2, 4)
@@ -98,7 +99,7 @@ def test_inputs_are_left_as_they_were():
 
 def test_terms_without_their_input_or_weight_are_left_out():
     data = couple()
-    assert set(RewardMix()(data).per_frame) == set(CREDITS)
+    assert set(RewardMix()(data).per_frame) == set(CREDITS) - {"duolando"}
     assert "tracking" not in RewardMix()(replace(data, partner=None)).per_frame
     assert "contact" not in RewardMix()(replace(data, hold=None)).per_frame
     no_beat = RewardMixConfig(weights=RewardWeights(beat=0))
@@ -132,6 +133,49 @@ def test_a_stream_gets_the_terms_that_credit_its_part():
 def test_a_stream_that_no_term_credits_gets_the_total():
     terms = RewardTerms({"foot": torch.full((1, 4), 0.3)}, {"foot": 1.0}, CREDITS)
     assert torch.equal(terms.per_stream(["left_hand"], 4)[..., 0], terms.total(4))
+
+
+def paper_mix(**weights: float) -> RewardMix:
+    zeros = dict.fromkeys(CREDITS, 0.0)
+    shares = RewardWeights(**{**zeros, "duolando": 1.0, **weights})
+    return RewardMix(RewardMixConfig(weights=shares, uncredited="one"))
+
+
+def test_the_mix_of_the_paper_credits_the_legs_with_their_worst_frame_and_others_with_one():
+    data = replace(couple(), root_velocity=forward_velocity(couple().follower[:, :, 0], FPS))
+    data.root_velocity[0, 5, 0] += 3.0  # in the second token
+    streams = paper_mix()(data).per_stream(PARTS, 4)
+    lower = streams[0, :, PARTS.index("lower")]
+    assert float(lower[1]) == pytest.approx(-10.0, rel=1e-4)
+    assert (lower[[0, *range(2, len(lower))]] == 1).all()
+    streams[..., PARTS.index("lower")] = 1.0
+    assert (streams == 1).all()
+
+
+def test_other_terms_can_join_the_mix_of_the_paper():
+    data = replace(couple(), root_velocity=forward_velocity(couple().follower[:, :, 0], FPS))
+    data = replace(data, follower=slide(data.follower, 2.0))
+    terms = paper_mix(tracking=1.0)(data)
+    streams = terms.per_stream(PARTS, 4)
+    assert set(terms.per_frame) == {"tracking", "duolando"}
+    assert torch.equal(streams[..., PARTS.index("placement")], terms.tokens(4)["tracking"])
+    assert torch.equal(streams[..., PARTS.index("lower")], terms.tokens(4)["duolando"])
+    assert (streams[..., PARTS.index("upper")] == 1).all()
+
+
+def test_the_mix_of_the_paper_needs_what_the_tokens_say_of_the_root():
+    with pytest.raises(InputError, match="tokens that say where the root goes"):
+        paper_mix()(couple())
+
+
+def test_dances_without_tokens_are_measured_by_the_terms_that_need_none():
+    assert set(RewardMix(paper_mix().config.without_tokens())(couple()).per_frame) == set(
+        RewardMix()(couple()).per_frame
+    )
+    assert set(RewardMix(paper_mix(foot=1.0).config.without_tokens())(couple()).per_frame) == {
+        "foot"
+    }
+    assert RewardMixConfig().without_tokens() == RewardMixConfig()
 
 
 def test_frames_that_are_no_whole_tokens_are_refused():
