@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Tag, ValidationError
 
 from duet_rl.errors import InputError
 
@@ -137,24 +137,47 @@ def _parse_value(word: str, value: str) -> Any:
 
 def _explain(model: type[BaseModel], fault: Any) -> str:
     """Return one clause that says what is wrong and what would be right."""
-    where = ".".join(str(part) for part in fault["loc"])
+    names, _ = _locate(model, fault["loc"])
+    where = ".".join(names)
+    if fault["type"] == "union_tag_invalid":
+        context = fault["ctx"]
+        return f"{where}: {context['tag']!r} is none of {context['expected_tags']}"
     if fault["type"] != "extra_forbidden":
         return f"{where}: {fault['msg']}, found {fault['input']!r}"
-    allowed = _allowed_keys(model, fault["loc"][:-1])
-    close = difflib.get_close_matches(str(fault["loc"][-1]), allowed, n=1)
+    _, holder = _locate(model, fault["loc"][:-1])
+    allowed = sorted(getattr(holder, "model_fields", {}))
+    close = difflib.get_close_matches(names[-1], allowed, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"unknown key {where!r}; {hint}allowed here: {', '.join(allowed)}"
 
 
-def _allowed_keys(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
-    """Return the field names of the sub-model at `location`."""
+def _locate(model: type[BaseModel], location: tuple[Any, ...]) -> tuple[list[str], Any]:
+    """Return the keys that a person wrote to get to `location`, and the sub-model there.
+
+    Pydantic also names the kind of settings that it chose where there are several.
+    """
+    names: list[str] = []
     current: Any = model
+    kinds: dict[Any, Any] = {}
     for part in location:
-        field = getattr(current, "model_fields", {}).get(part)
-        if field is None:
+        if part in kinds:
+            current = kinds[part]
             continue
-        current = _model_in(field.annotation)
-    return sorted(getattr(current, "model_fields", {}))
+        names.append(str(part))
+        field = getattr(current, "model_fields", {}).get(part)
+        if field is not None:
+            current, kinds = _model_in(field.annotation), _kinds_in(field.annotation)
+    return names, current
+
+
+def _kinds_in(annotation: Any) -> dict[Any, Any]:
+    """Return the models in a union whose members have tags, by tag."""
+    return {
+        mark.tag: _model_in(member)
+        for member in getattr(annotation, "__args__", ())
+        for mark in getattr(member, "__metadata__", ())
+        if isinstance(mark, Tag)
+    }
 
 
 def _model_in(annotation: Any) -> Any:

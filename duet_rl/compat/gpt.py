@@ -50,7 +50,7 @@ def gpt_keys(config: DuolandoGPTConfig) -> dict[str, tuple[str, ...]]:
 def mask_keys(config: DuolandoGPTConfig) -> dict[str, tuple[int, ...]]:
     """Return the original's mask buffers with their shapes; ours are computed."""
     seen = config.block + config.look_forward
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for ours, theirs in _layers(config):
         side = config.block
         if ours.startswith(("music", "leader")):
@@ -145,7 +145,9 @@ def _layers(config: DuolandoGPTConfig) -> Iterator[tuple[str, str]]:
 
 
 def _unused_keys() -> dict[str, tuple[str, ...]]:
-    names = {f"unused.{k.replace('.', '_')}": (f"{v}.pos_emb",) for k, v in _MIXERS.items()}
+    names: dict[str, tuple[str, ...]] = {
+        f"unused.{k.replace('.', '_')}": (f"{v}.pos_emb",) for k, v in _MIXERS.items()
+    }
     told = ("cond_emb", *(f"cond_{name}_emb" for name in STREAMS[:LEADER_STREAMS]))
     for i, theirs in enumerate(told):
         for kind in _KINDS:

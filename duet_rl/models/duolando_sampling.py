@@ -1,12 +1,14 @@
 """Sampling from a `DuolandoGPT`: its window over the past, and any way to choose a token."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from duet_rl.models.duolando import DuolandoGPT
+from duet_rl.errors import InputError
+from duet_rl.models.duolando import LEADER, DuolandoGPT
+from duet_rl.models.policy import SamplingConfig, choose
 
 Choose = Callable[[int, int, Tensor], Tensor]
 """Step, stream and logits `(B, V)` in, tokens `(B,)` out."""
@@ -37,7 +39,7 @@ def sample(
     start: Int[Tensor, "B 1 5"],
     music: Float[Tensor, "B T C"],
     leader: Int[Tensor, "B M 4"],
-    choose: Choose = greedy,
+    pick: Choose = greedy,
     shift: int | None = None,
 ) -> Int[Tensor, "B N 5"]:
     """Return `start` and what follows it, as far as the music can be looked ahead at.
@@ -50,7 +52,7 @@ def sample(
         start: the first tokens.
         music: from the second token step on.
         leader: from the first token step on; one step longer than the music, or more.
-        choose: picks tokens; called for each stream in its order.
+        pick: chooses tokens; called for each stream in its order.
         shift: see `history_length`.
     """
     config = model.config
@@ -62,6 +64,72 @@ def sample(
         logits = model.predict(
             tokens[:, first:], music[:, first * rate : stop * rate], leader[:, first:stop]
         )
-        chosen = [choose(step, stream, x[:, -1]) for stream, x in enumerate(logits)]
+        chosen = [pick(step, stream, x[:, -1]) for stream, x in enumerate(logits)]
         tokens = torch.cat([tokens, torch.stack(chosen, dim=-1)[:, None]], dim=1)
     return tokens
+
+
+@torch.no_grad()
+def dance(
+    model: DuolandoGPT,
+    conditions: Mapping[str, Tensor],
+    steps: int | None,
+    sampling: SamplingConfig,
+    generator: torch.Generator | None,
+    prompt: Int[Tensor, "B P 5"] | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return tokens, their log-probabilities and values (zeros), each `(B, N, 5)`.
+
+    The original stops `look_forward` tokens before its leader does. Here the last frame of music
+    and leader goes on, so that the dance is whole; what comes before does not change.
+
+    Args:
+        model: the follower; it runs in evaluation mode.
+        conditions: `music` and `leader_tokens` from the first step on, see `DuolandoGPT.forward`.
+        steps: length of the dance; None is as long as the leader.
+        sampling: temperature and cut-offs; temperature 0 is the original's choice.
+        generator: the source of chance.
+        prompt: the first step's tokens; None takes the config's `start_tokens`.
+
+    Raises:
+        InputError: conditions that do not fit, or nobody says how to start.
+    """
+    leader = conditions.get(LEADER)
+    steps = leader.shape[1] if steps is None and leader is not None else steps
+    music, leader = model.told(conditions, steps or 1)
+    start = _start(model, len(music), prompt).to(music.device)
+    likely = [torch.zeros_like(start[:, 0], dtype=torch.float32)]
+
+    def pick(step: int, stream: int, logits: Tensor) -> Tensor:
+        tokens, log_probs = choose(logits, sampling, generator)
+        if stream == 0:
+            likely.append(torch.zeros_like(likely[0]))
+        likely[-1][:, stream] = log_probs
+        return tokens
+
+    training = model.training
+    model.eval()
+    try:
+        tokens = sample(model, start, music, leader, pick, model.config.shift)
+    finally:
+        model.train(training)
+    log_probs = torch.stack(likely, dim=1)
+    return tokens, log_probs, torch.zeros_like(log_probs)
+
+
+def _start(
+    model: DuolandoGPT, batch: int, prompt: Int[Tensor, "B P 5"] | None
+) -> Int[Tensor, "B 1 5"]:
+    if prompt is not None:
+        if prompt.shape[1] != model.prompt_steps:
+            raise InputError(
+                f"a prompt of {prompt.shape[1]} steps was given; this follower begins with "
+                f"{model.prompt_steps}"
+            )
+        return prompt
+    if not model.config.start_tokens:
+        raise InputError(
+            "this follower has to be told its first tokens: set start_tokens in its config.yaml, "
+            "or give the beginning of the true follower"
+        )
+    return torch.tensor(model.config.start_tokens).expand(batch, 1, -1)

@@ -20,6 +20,7 @@ from duet_rl.models.transformer import Transformer, initialise
 class MultiStreamGPTConfig(Config):
     """Size and habits of a `MultiStreamGPT`; streams and conditions come with the data."""
 
+    architecture: Literal["multistream"] = "multistream"
     classes: tuple[int, ...] = ()  # of each stream; from the TokenSpec
     conditions: tuple[ConditionConfig, ...] = ()  # from the data
     width: int = Field(default=128, gt=0)  # channels
@@ -49,6 +50,11 @@ class MultiStreamGPTConfig(Config):
             raise ValueError(f"classes is {self.classes}; every stream needs one or more")
         return self
 
+    @property
+    def condition_names(self) -> tuple[str, ...]:
+        """What the follower wants to be told."""
+        return tuple(condition.name for condition in self.conditions)
+
 
 class GPTOutput(NamedTuple):
     """What the model says about every step, before the token of that step is known."""
@@ -74,6 +80,8 @@ class MultiStreamGPT(nn.Module):
         >>> [tuple(logits.shape) for logits in output.logits]
         [(2, 16, 512), (2, 16, 256)]
     """
+
+    prompt_steps = 0  # first steps of a dance whose tokens must be given
 
     def __init__(self, config: MultiStreamGPTConfig) -> None:
         super().__init__()

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from duet_rl.errors import InputError
 from duet_rl.models.conditions import LookAhead
-from duet_rl.models.multistream_gpt import MultiStreamGPT
+from duet_rl.models.duolando import DuolandoGPT
+from duet_rl.models.duolando_sampling import dance
+from duet_rl.models.follower import FollowerGPT
 from duet_rl.models.policy import DEFAULT_SAMPLING, SamplingConfig, log_probs
 from duet_rl.models.step_decoder import SampledStep, StepDecoder
 
@@ -25,7 +27,7 @@ class Sampled(NamedTuple):
 
 
 def generate(
-    model: MultiStreamGPT,
+    model: FollowerGPT,
     conditions: Mapping[str, Tensor],
     steps: int | None = None,
     sampling: SamplingConfig = DEFAULT_SAMPLING,
@@ -33,7 +35,7 @@ def generate(
     look_ahead: LookAhead = None,
     prompt: Int[Tensor, "B P S"] | None = None,
 ) -> Sampled:
-    """Sample the follower's tokens for a batch of clips, with a KV cache.
+    """Sample the follower's tokens for a batch of clips, with a KV cache where there can be one.
 
     Args:
         model: the follower.
@@ -42,7 +44,8 @@ def generate(
         sampling: temperature and cut-offs.
         generator: the source of chance; one seed gives one answer.
         look_ahead: tokens of future that the conditions may use; None is their maximum.
-        prompt: `(B, P, S)`, known first tokens.
+        prompt: `(B, P, S)`, known first tokens; a follower with `prompt_steps` that gets none
+            begins with the `start_tokens` of its config.
 
     Returns:
         Tokens with their log-probabilities and values, those of the prompt included.
@@ -50,6 +53,9 @@ def generate(
     Raises:
         InputError: conditions that do not fit the model or are shorter than `steps`.
     """
+    if isinstance(model, DuolandoGPT):
+        model.check_look_ahead(look_ahead)
+        return Sampled(*dance(model, conditions, steps, sampling, generator, prompt))
     decoder = StepDecoder(model, look_ahead)
     decoder.start(conditions)
     steps = decoder.ready if steps is None else steps

@@ -1,0 +1,50 @@
+"""The models that can be a follower, told apart by their `architecture`."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import Discriminator, Tag
+
+from duet_rl.config import Config, validate
+from duet_rl.models.duolando import DuolandoGPT, DuolandoGPTConfig
+from duet_rl.models.multistream_gpt import MultiStreamGPT, MultiStreamGPTConfig
+
+FollowerGPT: TypeAlias = MultiStreamGPT | DuolandoGPT
+_ARCHITECTURE = "architecture"
+_DEFAULT = "multistream"
+
+
+def _architecture(values: Any) -> str:
+    if isinstance(values, Config):
+        return str(getattr(values, _ARCHITECTURE))
+    return str(values.get(_ARCHITECTURE, _DEFAULT)) if isinstance(values, Mapping) else _DEFAULT
+
+
+FollowerGPTConfig: TypeAlias = Annotated[
+    Annotated[MultiStreamGPTConfig, Tag("multistream")]
+    | Annotated[DuolandoGPTConfig, Tag("duolando")],
+    Discriminator(_architecture),
+]
+"""Settings of either model; where `architecture` is not said, of a `MultiStreamGPT`."""
+
+
+class _Holder(Config):
+    gpt: FollowerGPTConfig
+
+
+def read_gpt_config(
+    values: Mapping[str, Any], source: str = ""
+) -> MultiStreamGPTConfig | DuolandoGPTConfig:
+    """Return the settings of a follower's model from plain values.
+
+    Raises:
+        InputError: an unknown architecture or key, or a value of the wrong kind.
+    """
+    return validate(_Holder, {"gpt": dict(values)}, source).gpt
+
+
+def build_gpt(config: MultiStreamGPTConfig | DuolandoGPTConfig) -> FollowerGPT:
+    """Return a model of these settings, untrained."""
+    if isinstance(config, DuolandoGPTConfig):
+        return DuolandoGPT(config)
+    return MultiStreamGPT(config)
