@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from duet_rl.body.axes import UP_AXES, turn_to_y_up
 from duet_rl.body.motion import Motion
 from duet_rl.body.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from duet_rl.body.skeleton import NUM_JOINTS, Skeleton, default_skeleton
@@ -41,14 +42,11 @@ _POSE_WIDTH = 3 * NUM_JOINTS
 _SMPLH_WIDTH = 156  # SMPL-H: 22 body joints and two hands, without jaw and eyes
 _BODY_JOINTS = 22
 _BETAS = 16
-_UP_AXES = ("y", "z")
 # The models turn a body about its pelvis and keep that apart from the origin: at zero translation
 # the mean body has it about here, metres, in the axes of the file. A body's own shape moves it by a
 # centimetre or two, which only the licensed models can tell.
-_SMPLX_PELVIS = (0.0, -0.35, 0.01)
+SMPLX_PELVIS = (0.0, -0.35, 0.01)
 _SMPLH_PELVIS = (0.0, -0.22, 0.03)
-# World of AMASS (z up, so that y points away) to ours (y up): turn by -90 degrees about x.
-_Z_UP_TO_Y_UP = ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, -1.0, 0.0))
 
 
 def write_npz(path: Path | str, motion: Motion) -> None:
@@ -61,7 +59,7 @@ def write_npz(path: Path | str, motion: Motion) -> None:
     poses = matrix_to_axis_angle(motion.rotations.double()).flatten(1)
     arrays: dict[str, Any] = {
         "poses": _numpy(poses),
-        "trans": _numpy(motion.root.double() - torch.tensor(_SMPLX_PELVIS, dtype=torch.float64)),
+        "trans": _numpy(motion.root.double() - torch.tensor(SMPLX_PELVIS, dtype=torch.float64)),
         "betas": np.zeros(_BETAS, np.float32),
         "gender": np.array("neutral"),
         "mocap_frame_rate": np.array(motion.fps),
@@ -91,7 +89,7 @@ def read_npz(
         InputError: no such file, not an npz, missing or misshapen arrays, NaN, or no frame rate.
     """
     path = require_file(path, "an npz motion")
-    if up is not None and up not in _UP_AXES:
+    if up is not None and up not in UP_AXES:
         raise InputError(f"up axis {up!r} for {path.name}; wanted 'y' or 'z'")
     arrays = _load(path)
     poses = _poses(path, arrays)
@@ -107,12 +105,11 @@ def read_npz(
             frame = int(np.argwhere(~np.isfinite(array))[0, 0])
             raise InputError(f"{path}: NaN or infinity in the {name} of frame {frame}; repair it")
     rotations = axis_angle_to_matrix(torch.from_numpy(poses).view(frames, NUM_JOINTS, 3))
-    pelvis = _SMPLH_PELVIS if _is_smplh(arrays) else _SMPLX_PELVIS
+    pelvis = _SMPLH_PELVIS if _is_smplh(arrays) else SMPLX_PELVIS
     root = torch.from_numpy(trans) * scale + torch.tensor(pelvis, dtype=torch.float64)
-    if (up or str(arrays.get("up_axis", "z"))) == "z":
-        turn = torch.tensor(_Z_UP_TO_Y_UP, dtype=rotations.dtype)
-        root = root @ turn.T
-        rotations[:, 0] = turn @ rotations[:, 0]
+    turn = turn_to_y_up(root, "z" if (up or str(arrays.get("up_axis", "z"))) == "z" else "y")
+    root = root @ turn.mT
+    rotations[:, 0] = turn @ rotations[:, 0]
     skeleton = _skeleton(path, arrays)
     rate = fps if fps is not None else _frame_rate(path, arrays)
     return Motion.from_rotations(root.float(), rotations.float(), skeleton, rate)
