@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -19,10 +19,11 @@ from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.rewards.base import RewardMix, RewardMixConfig, RewardTerms
 from duet_rl.tokenizers.duet import DecodedFollower, DuetCodec, MotionBatch
+from duet_rl.tokenizers.leader import LEADER, LEADER_TOKENS, window_of
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 from envs.scene import Pick, Picker, Scene
 from envs.spaces import FEATURE_LIMIT, NO_TOKEN, action_space, observation_space
-from envs.unfolding import Codec, Unfolding, unfold
+from envs.unfolding import Codec, TokenCodec, Unfolding, unfold
 
 Observation = dict[str, np.ndarray]
 
@@ -35,6 +36,8 @@ class DanceConfig(Config):
     look_ahead: int = Field(8, ge=0)  # token steps of music and leader beyond the current one
     step_context: int = Field(16, ge=1)  # last tokens that the reward of one step looks at
     group_size: int = Field(1, ge=1)  # so many neighbouring dances follow the same leader
+    leader: Literal["features", "tokens"] = "features"  # how a follower is told of the leader
+    beyond: int = Field(0, ge=0)  # token steps of music and leader told past the end of a dance
 
     @property
     def tokens(self) -> int:
@@ -130,9 +133,20 @@ class DanceBatch:
             leader = self.clips[clip].duet.leader
             batch = MotionBatch(leader.joints[None], leader.rotations[None])
             with torch.no_grad():
-                described = self.codec.leader_features(batch)[0]
-            self._features[clip] = {"music": self.clips[clip].music, "leader": described}
+                if self.config.leader == "features":
+                    described = {LEADER: self.codec.leader_features(batch)[0]}
+                else:
+                    described = {LEADER_TOKENS: self._token_codec().leader_token_rows(batch)[0]}
+            self._features[clip] = {"music": self.clips[clip].music, **described}
         return self._features[clip]
+
+    def window(self, clip: int, frame: int) -> dict[str, Tensor]:
+        """Return what a follower is told in a dance that begins at `frame` of `clip`.
+
+        Features are `(T, C)`, tokens of the leader `(N, S)`; both with the `beyond`.
+        """
+        steps = self.config.tokens + self.config.beyond
+        return {name: window_of(x, frame, steps) for name, x in self.features(clip).items()}
 
     def restart(
         self, generators: Sequence[np.random.Generator], picks: Sequence[Pick] | None = None
@@ -157,19 +171,21 @@ class DanceBatch:
         self._tokens = torch.full_like(self._tokens, NO_TOKEN)
         self._unfolding, self._follower, self._time = unfold(self.codec), None, 0
 
-    def conditions(self) -> dict[str, Float[Tensor, "B T C"]]:
+    def conditions(self) -> dict[str, Tensor]:
         """Return music and leader of the current dances, whole, for a follower that sees them."""
-        frames = self.config.tokens * FRAMES_PER_TOKEN
-        rows = [self.features(pick.clip) for pick in self.picks]
-        return {
-            name: torch.stack(
-                [
-                    row[name][pick.frame : pick.frame + frames]
-                    for row, pick in zip(rows, self.picks, strict=True)
-                ]
-            )
-            for name in rows[0]
-        }
+        rows = [self.window(*pick) for pick in self.picks]
+        return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
+
+    def beginnings(self) -> Int[Tensor, "B 1 S"]:
+        """Return the tokens that the true followers begin the current dances with."""
+        leader, partners = self._danced(0, self.config.tokens).leader, []
+        frames = leader.joints.shape[1]
+        for clip, frame in self.picks:
+            partner = self.clips[clip].duet.follower.slice(frame, frame + frames)
+            partners.append((partner.joints, partner.rotations))
+        joints, rotations = (torch.stack(parts) for parts in zip(*partners, strict=True))
+        with torch.no_grad():
+            return self._token_codec().first_tokens(leader, MotionBatch(joints, rotations))
 
     def decode(self, tokens: Int[Tensor, "B N S"]) -> DecodedFollower:
         """Return the follower that `tokens` mean from the first step of the dances on."""
@@ -231,6 +247,14 @@ class DanceBatch:
         frame = max(0, self._time * FRAMES_PER_TOKEN - 1)
         follower = scene.partner[:, frame] if self._follower is None else self._follower
         return draw_duet(scene.leader.joints[dance, frame], follower[dance], width, height)
+
+    def _token_codec(self) -> TokenCodec:
+        if not isinstance(self.codec, TokenCodec):
+            raise InputError(
+                f"{type(self.codec).__name__} does not tell the leader's tokens; use a DuetCodec, "
+                "or a follower that is told features"
+            )
+        return self.codec
 
     def _danced(self, start: int, stop: int) -> Scene:
         if self._scene is None:

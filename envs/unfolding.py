@@ -26,6 +26,17 @@ class Codec(Protocol):
 
 
 @runtime_checkable
+class TokenCodec(Codec, Protocol):
+    """What the dance needs besides for followers that are told the leader's tokens."""
+
+    def leader_token_rows(self, leader: MotionBatch) -> Tensor:
+        """Return the leader's tokens for windows that begin at any frame, `(B, T, S)`."""
+
+    def first_tokens(self, leader: MotionBatch, follower: MotionBatch) -> Tensor:
+        """Return the tokens that a dance of `follower` begins with, `(B, 1, S)`."""
+
+
+@runtime_checkable
 class Unfolding(Protocol):
     """A follower that is decoded while it dances."""
 

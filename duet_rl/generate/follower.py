@@ -12,11 +12,10 @@ from torch import Tensor
 from duet_rl import checkpoint
 from duet_rl.body.motion import Motion
 from duet_rl.body.skeleton import Skeleton
-from duet_rl.config import validate
 from duet_rl.datasets.clip import FPS
 from duet_rl.errors import InputError
 from duet_rl.models.conditions import LookAhead
-from duet_rl.models.multistream_gpt import MultiStreamGPT, MultiStreamGPTConfig
+from duet_rl.models.follower import FollowerGPT, build_gpt, read_gpt_config
 from duet_rl.models.policy import DEFAULT_SAMPLING, SamplingConfig
 from duet_rl.models.sampling import generate as sample_tokens
 from duet_rl.tokenizers.duet import DecodedFollower, DuetCodec
@@ -32,7 +31,7 @@ class Follower:
     """The codec, the model that writes its tokens, and what its checkpoint says about itself."""
 
     codec: DuetCodec
-    model: MultiStreamGPT
+    model: FollowerGPT
     meta: Mapping[str, Any]
 
     @property
@@ -48,6 +47,7 @@ class Follower:
         seed: int = 0,
         sampling: SamplingConfig = DEFAULT_SAMPLING,
         look_ahead: LookAhead = None,
+        true_followers: Sequence[Motion] | None = None,
     ) -> DecodedFollower:
         """Return one follower for each of `B` leaders, sampled as one batch.
 
@@ -57,6 +57,7 @@ class Follower:
             seed: of the sampling; one seed gives one dance.
             sampling: temperature and cut-offs.
             look_ahead: tokens of future that the follower may know; None is all it was made for.
+            true_followers: where a model has to be given its first tokens, they are these dancers'.
 
         Returns:
             The followers, on the model's device.
@@ -64,10 +65,7 @@ class Follower:
         Raises:
             InputError: leaders and music that do not fit each other or the model.
         """
-        leader = MotionBatch(
-            torch.stack([motion.joints for motion in leaders]).to(self.device),
-            torch.stack([motion.rotations for motion in leaders]).to(self.device),
-        )
+        leader = self._stacked(leaders)
         frames = leader.joints.shape[1]
         if music.shape[:2] != leader.joints.shape[:2] or frames % FRAMES_PER_TOKEN:
             raise InputError(
@@ -76,19 +74,29 @@ class Follower:
                 f"{FRAMES_PER_TOKEN}"
             )
         generator = torch.Generator().manual_seed(seed)
+        prompt = None
+        if true_followers is not None and self.model.prompt_steps:
+            prompt = self.codec.first_tokens(leader, self._stacked(true_followers))
         sampled = sample_tokens(
             self.model,
             self._conditions(leader, music.to(self.device)),
             sampling=sampling,
             generator=generator,
             look_ahead=look_ahead,
+            prompt=prompt,
         )
         return self.codec.decode(sampled.tokens, leader)
 
+    def _stacked(self, motions: Sequence[Motion]) -> MotionBatch:
+        return MotionBatch(
+            torch.stack([motion.joints for motion in motions]).to(self.device),
+            torch.stack([motion.rotations for motion in motions]).to(self.device),
+        )
+
     def _conditions(self, leader: MotionBatch, music: Tensor) -> dict[str, Tensor]:
         """Return what the model asks for, by name."""
-        known = {"music": music, "leader": self.codec.leader_features(leader)}
-        wanted = [condition.name for condition in self.model.config.conditions]
+        wanted = self.model.config.condition_names
+        known = {"music": music, **self.codec.describe_leader(leader, wanted)}
         if unknown := sorted(set(wanted) - set(known)):
             raise InputError(
                 f"the follower wants the conditions {unknown}; a leader and music give "
@@ -106,13 +114,13 @@ def load_follower(folder: Path | str, device: torch.device | str = "cpu") -> Fol
     folder = Path(folder)
     saved = checkpoint.load(folder, KIND)
     codec = DuetCodec.load(folder)
-    config = validate(MultiStreamGPTConfig, saved.config, str(folder / checkpoint.CONFIG))
+    config = read_gpt_config(saved.config, str(folder / checkpoint.CONFIG))
     if config.classes != codec.spec.classes:
         raise InputError(
             f"{folder}: the model writes streams of {config.classes} classes, its codec reads "
             f"{codec.spec.classes}; train the follower on this codec"
         )
-    model = MultiStreamGPT(config)
+    model = build_gpt(config)
     checkpoint.load_module(model, saved.tensors, folder)
     return Follower(codec.to(device).eval(), model.to(device).eval(), saved.meta)
 

@@ -1,7 +1,9 @@
-"""The leader as continuous features: what a follower sees of its partner, frame by frame."""
+"""The leader as a follower sees it: continuous features, or the tokens of its poses."""
+
+from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from duet_rl.body.contact import foot_speed, palms, planted_feet
@@ -9,7 +11,9 @@ from duet_rl.body.rotations import rotate_yaw
 from duet_rl.body.skeleton import FEET, UP
 from duet_rl.tokenizers.conv import StreamCache
 from duet_rl.tokenizers.frames import FrameConfig, HeadingFrame, MotionBatch, velocities
+from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
+LEADER, LEADER_TOKENS = "leader", "leader_tokens"  # names of the two among the conditions
 _BODY = slice(1, 22)  # all joints of the body but the pelvis
 _PALMS = 2
 LEADER_CHANNELS = (
@@ -58,6 +62,40 @@ def leader_features(
         ],
         dim=-1,
     )
+
+
+def tokens_by_frame(
+    encode: Callable[[MotionBatch], Int[Tensor, "B N S"]], leader: MotionBatch
+) -> Int[Tensor, "B T S"]:
+    """Return for each frame the tokens of the four frames that begin there.
+
+    A window that begins at any frame thus finds its tokens in every fourth row. The last three
+    frames, at which no four begin, repeat the rows four frames before them.
+
+    Args:
+        encode: tokens of a motion of whole tokens.
+        leader: `(B, T)` frames, eight or more.
+    """
+    frames = leader.joints.shape[1]
+    rows: list[Tensor] = [torch.empty(0)] * frames
+    for start in range(FRAMES_PER_TOKEN):
+        stop = start + (frames - start) // FRAMES_PER_TOKEN * FRAMES_PER_TOKEN
+        cut = MotionBatch(leader.joints[:, start:stop], leader.rotations[:, start:stop])
+        rows[start:stop:FRAMES_PER_TOKEN] = encode(cut).unbind(1)
+    for frame in range(frames - FRAMES_PER_TOKEN + 1, frames):
+        rows[frame] = rows[frame - FRAMES_PER_TOKEN]
+    return torch.stack(rows, dim=1)
+
+
+def window_of(rows: Tensor, frame: int, steps: int) -> Tensor:
+    """Return what a window of token steps holds of a whole clip's rows, one row a frame.
+
+    Features keep every frame, tokens (whole numbers, see `tokens_by_frame`) one a step. Beyond
+    the end of the clip its last row goes on.
+    """
+    apart = 1 if rows.is_floating_point() else FRAMES_PER_TOKEN
+    index = torch.arange(frame, frame + steps * FRAMES_PER_TOKEN, apart)
+    return rows[index.clamp_max(len(rows) - 1)]
 
 
 def _after_last(values: Tensor, cache: StreamCache | None, key: str) -> Tensor:
