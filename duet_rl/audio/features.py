@@ -4,14 +4,14 @@ from pathlib import Path
 
 import librosa
 import numpy as np
-from jaxtyping import Float
-from scipy.ndimage import median_filter
+from jaxtyping import Float, Int
 
+from duet_rl.audio import beat_track_08
 from duet_rl.audio.files import MINIMUM_SECONDS, read_audio
+from duet_rl.audio.recipes import OCTAVE_BINS, Compat, Recipe, recipe
+from duet_rl.audio.spectra import HOP, SAMPLE_RATE, mel_power, take_apart, tuning
 from duet_rl.errors import InputError
 
-SAMPLE_RATE = 15360  # Hz
-HOP = 512  # samples a frame: 30 frames a second exactly
 FPS = SAMPLE_RATE / HOP
 
 MFCC = slice(0, 20)  # timbre
@@ -21,10 +21,9 @@ ONSET = 52  # onset strength of the percussive part
 BEAT = 53  # 1 on a beat, else 0
 MUSIC_DIMS = 54
 
-_FFT = 2048  # samples
 _CHROMA_OCTAVES = 7
-_CHROMA_BINS = 36  # bins an octave
-_MEDIAN = 31  # frames or frequency bins; librosa's default for splitting harmony and percussion
+_TEMPO_SECONDS = 8.0  # s; a tempo shows in onsets this near to each other
+_TEMPO_BLOCK = 4096  # frames whose tempograms are held at once
 _DELTA_WIDTH = 3  # frames
 _SILENCE = 1e-5  # amplitude; a track that never gets louder has no beat and no harmony
 
@@ -53,7 +52,7 @@ def resample_audio(
 
 
 def music_features(
-    samples: Float[np.ndarray, "samples"], frames: int | None = None
+    samples: Float[np.ndarray, "samples"], frames: int | None = None, compat: Compat = "0.11"
 ) -> Float[np.ndarray, "T 54"]:
     """Return the music features of a whole track, 30 frames a second.
 
@@ -66,36 +65,46 @@ def music_features(
         samples: mono, `SAMPLE_RATE` Hz.
         frames: return exactly so many frames, with silence after the end of a shorter track;
             by default `1 + samples / HOP`.
+        compat: the librosa whose numbers are wanted: today's, or 0.8, which Duolando's authors
+            used; see `recipes.recipe` about its resampler.
 
     Returns:
         `(T, 54)` float32, frame `t` centred on `t / 30` seconds.
 
     Raises:
-        InputError: there are too few samples, or some are not finite.
+        InputError: there are too few samples, or some are not finite, or the librosa is unknown.
     """
+    made_by = recipe(compat)
     samples = _checked(samples, frames)
-    spectrum = librosa.stft(samples, n_fft=_FFT, hop_length=HOP)
-    mfcc = _mfcc(spectrum)
-    features = np.zeros((spectrum.shape[1], MUSIC_DIMS), dtype=np.float32)
-    features[:, MFCC] = mfcc.T
+    parts = take_apart(samples, made_by.pad_mode)
+    mfcc = librosa.feature.mfcc(S=librosa.power_to_db(parts.mel, ref=np.max), n_mfcc=20)
+    features = np.zeros((mfcc.shape[1], MUSIC_DIMS), dtype=np.float32)
+    features[:, MFCC] = mfcc.T  # decibels below the loudest mel band of the track
     features[:, MFCC_DELTA] = librosa.feature.delta(mfcc, width=_DELTA_WIDTH, order=1).T
     if np.abs(samples).max() > _SILENCE:
-        harmonic, percussive = _harmonic_percussive(spectrum, len(samples))
-        features[:, CHROMA] = _chroma(harmonic).T
-        onset = librosa.onset.onset_strength(y=percussive, sr=SAMPLE_RATE, aggregate=np.median)
-        features[:, ONSET] = onset
-        features[beat_frames(onset), BEAT] = 1
+        features[:, CHROMA] = _chroma(parts.harmonic, made_by).T
+        features[:, ONSET] = onset = _onset_strength(parts.percussive, made_by)
+        features[beat_frames(onset, compat), BEAT] = 1
     return features[:frames]
 
 
-def music_features_of(path: Path | str, frames: int | None = None) -> Float[np.ndarray, "T 54"]:
+def music_features_of(
+    path: Path | str, frames: int | None = None, compat: Compat = "0.11"
+) -> Float[np.ndarray, "T 54"]:
     """Return the music features of a file; see `load_audio` and `music_features`."""
-    return music_features(load_audio(path), frames)
+    return music_features(load_audio(path), frames, compat)
 
 
-def beat_frames(onset: Float[np.ndarray, "T"]) -> np.ndarray:
+def beat_frames(onset: Float[np.ndarray, "T"], compat: Compat = "0.11") -> Int[np.ndarray, "beats"]:
     """Return the frames of the beats that librosa's tracker hears in an onset envelope."""
-    _, beats = librosa.beat.beat_track(onset_envelope=onset, sr=SAMPLE_RATE, hop_length=HOP)
+    if not onset.any():
+        return np.zeros(0, dtype=int)
+    bpm = _tempo(onset)
+    if compat == "0.8":
+        return beat_track_08.track_beats(onset, bpm, FPS)
+    _, beats = librosa.beat.beat_track(
+        onset_envelope=onset, sr=SAMPLE_RATE, hop_length=HOP, bpm=bpm
+    )
     return beats
 
 
@@ -113,40 +122,40 @@ def _checked(
     return np.pad(samples.astype(np.float32), (0, max(0, wanted - len(samples))))
 
 
-def _mfcc(spectrum: np.ndarray) -> np.ndarray:
-    """Return `(20, T)` MFCC, in decibels below the loudest mel band of the track."""
-    mel = librosa.feature.melspectrogram(S=np.abs(spectrum) ** 2, sr=SAMPLE_RATE)
-    return librosa.feature.mfcc(S=librosa.power_to_db(mel, ref=np.max), n_mfcc=20)
+def _onset_strength(percussive: np.ndarray, made_by: Recipe) -> Float[np.ndarray, "T"]:
+    mel = mel_power(percussive, made_by.pad_mode, made_by.onset_fmax)
+    decibels = librosa.power_to_db(mel)
+    return librosa.onset.onset_strength(S=decibels, sr=SAMPLE_RATE, aggregate=np.median)
 
 
-def _harmonic_percussive(spectrum: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sustained and the struck part of the music (Fitzgerald 2010).
-
-    Equal to `librosa.effects.hpss`, with the median filters run ten times as fast.
-    """
-    magnitude = np.abs(spectrum)
-    sustained = _running_median(magnitude)
-    struck = np.ascontiguousarray(_running_median(np.ascontiguousarray(magnitude.T)).T)
-    harmonic = spectrum * librosa.util.softmask(sustained, struck, power=2.0, split_zeros=True)
-    percussive = spectrum * librosa.util.softmask(struck, sustained, power=2.0, split_zeros=True)
-    return librosa.istft(harmonic, length=length), librosa.istft(percussive, length=length)
-
-
-def _running_median(rows: np.ndarray) -> np.ndarray:
-    """Return the median over `_MEDIAN` neighbours along the last axis, mirrored at both ends.
-
-    SciPy's filter is fast in one dimension only, so the padded rows are laid end to end.
-    """
-    half = _MEDIAN // 2
-    padded = np.pad(rows, ((0, 0), (half, half)), mode="symmetric")
-    return median_filter(padded.ravel(), size=_MEDIAN).reshape(padded.shape)[:, half:-half]
-
-
-def _chroma(harmonic: np.ndarray) -> np.ndarray:
-    return librosa.feature.chroma_cqt(
-        y=harmonic,
+def _chroma(harmonic: np.ndarray, made_by: Recipe) -> Float[np.ndarray, "12 T"]:
+    pitches = librosa.cqt(
+        harmonic,
         sr=SAMPLE_RATE,
         hop_length=HOP,
-        n_octaves=_CHROMA_OCTAVES,
-        bins_per_octave=_CHROMA_BINS,
+        n_bins=_CHROMA_OCTAVES * OCTAVE_BINS,
+        bins_per_octave=OCTAVE_BINS,
+        tuning=tuning(harmonic, made_by.pad_mode, OCTAVE_BINS),
+        filter_scale=made_by.filter_scale,
+        pad_mode=made_by.pad_mode,
+        res_type=made_by.resampler,
     )
+    return librosa.feature.chroma_cqt(
+        C=np.abs(pitches), sr=SAMPLE_RATE, bins_per_octave=OCTAVE_BINS
+    )
+
+
+def _tempo(onset: np.ndarray) -> float:
+    """Return the beats a minute of a whole track: `librosa.feature.tempo`, block by block."""
+    width = int(librosa.time_to_frames(_TEMPO_SECONDS, sr=SAMPLE_RATE, hop_length=HOP))
+    padded = np.pad(onset, width // 2, mode="linear_ramp", end_values=0)
+    total = np.zeros(width)
+    for start in range(0, len(onset), _TEMPO_BLOCK):
+        stop = min(start + _TEMPO_BLOCK, len(onset))
+        near = padded[start : stop + width - 1]
+        tempogram = librosa.feature.tempogram(
+            onset_envelope=near, hop_length=HOP, win_length=width, center=False
+        )
+        total += tempogram.sum(axis=-1)
+    mean = total[:, None] / len(onset)
+    return float(librosa.feature.tempo(tg=mean, sr=SAMPLE_RATE, hop_length=HOP).item())

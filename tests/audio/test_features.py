@@ -13,10 +13,11 @@ from duet_rl.audio.features import (
     MUSIC_DIMS,
     ONSET,
     SAMPLE_RATE,
-    _harmonic_percussive,
     music_features,
     resample_audio,
 )
+from duet_rl.audio.recipes import Compat
+from duet_rl.audio.spectra import mel_power, take_apart, tuning
 from duet_rl.errors import InputError
 
 A4 = 9  # the chroma row of the note A
@@ -42,8 +43,18 @@ def rhythm() -> np.ndarray:
     return clicks(120) + tone(440, 8.0, 0.05)
 
 
-def test_a_second_has_thirty_frames_of_54_features(rhythm):
-    features = music_features(rhythm)
+@pytest.fixture(scope="module")
+def long_track() -> np.ndarray:
+    """More frames than a block of spectrum has, and not a whole number of hops."""
+    rng = np.random.default_rng(0)
+    return np.concatenate([clicks(bpm, 9.3) + tone(bpm * 3, 9.3) for bpm in (90, 120, 96, 140)])[
+        : -rng.integers(HOP)
+    ]
+
+
+@pytest.mark.parametrize("compat", ["0.11", "0.8"])
+def test_a_second_has_thirty_frames_of_54_features(rhythm, compat: Compat):
+    features = music_features(rhythm, compat=compat)
     assert features.shape == (1 + len(rhythm) // HOP, MUSIC_DIMS)
     assert features.dtype == np.float32 and np.isfinite(features).all()
 
@@ -58,9 +69,10 @@ def test_chroma_shows_the_note(rhythm):
     assert (chroma[10:-10].argmax(axis=1) == A4).all()
 
 
-def test_beats_are_flags_on_the_clicks():
+@pytest.mark.parametrize("compat", ["0.11", "0.8"])
+def test_beats_are_flags_on_the_clicks(compat: Compat):
     bpm = 120
-    features = music_features(clicks(bpm))
+    features = music_features(clicks(bpm), compat=compat)
     assert set(np.unique(features[:, BEAT])) == {0.0, 1.0}
     heard = np.flatnonzero(features[:, BEAT]) / 30
     true = np.arange(30 / bpm, 8, 60 / bpm)
@@ -85,16 +97,52 @@ def test_deltas_are_the_slope_of_the_mfcc(rhythm):
     np.testing.assert_allclose(features[1:-1, MFCC_DELTA], slope, atol=1e-3)
 
 
-def test_the_fast_split_equals_librosas(rhythm):
-    spectrum = librosa.stft(rhythm)
-    ours = _harmonic_percussive(spectrum, len(rhythm))
-    for mine, theirs in zip(ours, librosa.effects.hpss(rhythm), strict=True):
+@pytest.mark.parametrize("pad_mode", ["constant", "reflect"])
+def test_a_track_in_blocks_is_taken_apart_as_librosa_does_at_once(long_track, pad_mode):
+    parts = take_apart(long_track, pad_mode)
+    mel = librosa.feature.melspectrogram(y=long_track, sr=SAMPLE_RATE, pad_mode=pad_mode)
+    np.testing.assert_allclose(parts.mel, mel, rtol=1e-4, atol=1e-6 * mel.max())
+    whole = librosa.effects.hpss(long_track, pad_mode=pad_mode)
+    for mine, theirs in zip(parts[1:], whole, strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-6)
 
 
-def test_silence_has_features_and_no_beat():
-    features = music_features(np.zeros(SAMPLE_RATE, dtype=np.float32))
+def test_bands_above_half_the_rate_change_no_other(long_track):
+    mel = mel_power(long_track, "reflect", 11025.0)
+    with pytest.warns(UserWarning, match="Empty filters"):
+        whole = librosa.feature.melspectrogram(
+            y=long_track, sr=SAMPLE_RATE, fmax=11025.0, pad_mode="reflect"
+        )
+    np.testing.assert_allclose(mel, whole, rtol=1e-4, atol=1e-6 * whole.max())
+
+
+def test_the_tuning_of_blocks_is_that_of_the_track(long_track):
+    whole = librosa.estimate_tuning(y=long_track, sr=SAMPLE_RATE, bins_per_octave=36)
+    assert tuning(long_track, "constant", 36) == whole
+
+
+def test_the_features_of_librosa_08_differ_most_at_the_ends(rhythm):
+    ours, theirs = music_features(rhythm), music_features(rhythm, compat="0.8")
+    difference = np.abs(ours - theirs)[:, MFCC].max(axis=1)
+    assert difference[[0, -1]].min() > 1 > 0.1 > difference[3:-3].max()
+    assert not np.array_equal(ours[:, ONSET], theirs[:, ONSET])
+
+
+def test_an_unknown_librosa_is_refused(rhythm):
+    with pytest.raises(Exception, match=r"0\.9"):
+        music_features(rhythm, compat="0.9")
+
+
+@pytest.mark.parametrize("compat", ["0.11", "0.8"])
+def test_silence_has_features_and_no_beat(compat: Compat):
+    features = music_features(np.zeros(SAMPLE_RATE, dtype=np.float32), compat=compat)
     assert np.isfinite(features).all() and not features[:, BEAT].any()
+
+
+@pytest.mark.parametrize("compat", ["0.11", "0.8"])
+def test_half_a_second_is_enough(compat: Compat):
+    features = music_features(clicks(120, 0.6), compat=compat)
+    assert np.isfinite(features).all()
 
 
 def test_resampling_keeps_the_pitch():
