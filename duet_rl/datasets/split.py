@@ -11,15 +11,38 @@ from duet_rl.errors import InputError
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+SplitRule = Literal["drawn", "dd100"]
+
+_DD100_BALLET = "Ballet"  # in the names of genres with a list of test choreographies of their own
+_DD100_BALLET_TEST = (9, 10)
+_DD100_TEST_EVERY = 5
 
 
 class SplitConfig(Config):
     """How choreographies are shared out. A choreography is never divided."""
 
+    rule: SplitRule = "drawn"  # dd100: the test split is that of the data set, and not drawn
     val: float = Field(0.1, ge=0, lt=1)  # share of the choreographies
-    test: float = Field(0.2, ge=0, lt=1)  # share of the choreographies
+    test: float = Field(0.2, ge=0, lt=1)  # share of the choreographies, where it is drawn
     seed: int = 0
     given: Mapping[str, Split] = Field(default_factory=dict)  # choreography -> split, not drawn
+
+
+def in_dd100_test(choreography: str) -> bool:
+    """Return whether `GENRE_NUMBER` is in the test split that DD100's authors use.
+
+    Raises:
+        InputError: the name does not end in a number.
+    """
+    genre, _, number = choreography.rpartition("_")
+    if not genre or not number.isdecimal():
+        raise InputError(
+            f"{choreography!r} is no choreography of DD100, whose split goes by GENRE_NUMBER; "
+            "rename the files, or set prepare.split.rule=drawn"
+        )
+    if _DD100_BALLET in genre:
+        return int(number) in _DD100_BALLET_TEST
+    return int(number) % _DD100_TEST_EVERY == 0
 
 
 def split_choreographies(
@@ -43,14 +66,18 @@ def split_choreographies(
             f"split.val {config.val:g} + split.test {config.test:g} leave nothing for training; "
             "their sum must be under 1"
         )
-    settled: dict[str, Split] = {**config.given, **(known or {})}
+    ruled: dict[str, Split] = {}
+    if config.rule == "dd100":
+        ruled = {name: "test" for name in styles if in_dd100_test(name)}
+    settled: dict[str, Split] = {**ruled, **config.given, **(known or {})}
     unknown = sorted(config.given.keys() - styles.keys() - (known or {}).keys())
     if unknown:
         raise InputError(f"split.given names {unknown}; the choreographies are {sorted(styles)}")
     everyone = styles.keys() | (known or {}).keys()
     splits = {name: settled[name] for name in styles if name in settled}
     free = _in_turns({name: style for name, style in styles.items() if name not in settled}, config)
-    for split in ("test", "val"):
+    drawn: tuple[Split, ...] = ("test", "val") if config.rule == "drawn" else ("val",)
+    for split in drawn:
         taken = sum(settled.get(name) == split for name in everyone)
         wanted = _count(len(everyone), getattr(config, split)) - taken
         # One choreography, at least, is left for training.
