@@ -151,15 +151,13 @@ class DuetRL(Algorithm):
         self.iterations_done += 1
 
     def _learn(self, fresh: Sequence[RolloutGroup]) -> None:
-        """Take gradient steps on the fresh groups, each joined by remembered ones."""
+        """Take gradient steps on the fresh groups and on remembered ones."""
         settings = self.config.settings
         rng = np.random.default_rng([settings.seed, self.iterations_done])
         staleness = [self.updates_done - group.version for group in fresh]
         for _ in range(settings.passes):
-            order = rng.permutation(len(fresh))
-            for start in range(0, len(order), settings.batch_groups):
-                now = [fresh[i] for i in order[start : start + settings.batch_groups]]
-                results = self.learner_group.update(episodes=now + self.replay.remembered(rng))
+            for groups in self.replay.batches(fresh, settings.batch_groups, rng):
+                results = self.learner_group.update(episodes=groups)
                 self.metrics.aggregate(results, key=LEARNER_RESULTS)
                 self.updates_done += 1
         self.metrics.log_value((FOLLOWER_RESULTS, "staleness"), float(np.mean(staleness)), window=1)

@@ -74,17 +74,23 @@ class Loss(NamedTuple):
 def duolando(verdict: Verdict, experience: Experience, config: DuolandoLossConfig) -> Loss:
     """Return Duolando's off-policy loss, `sum_s mean(-log(1.001 - |p - y|))` (spec 6.1).
 
-    A token's target probability is `y = sigmoid(alpha * r')` with `r' = r + 0.2 r_next`. There is
-    no baseline, no importance ratio and no KL; a reward of 1 pulls the token to p = 0.97.
+    The targets y are those of `duolando_targets`. There is no baseline, no importance ratio and no
+    KL; a reward of 1 pulls the token to p = 0.97.
     """
-    credited = propagate_back(experience.rewards - config.centre)
-    target = torch.sigmoid(config.alpha * credited)
+    target = duolando_targets(experience.rewards, config)
     miss = (verdict.log_probs.exp() - target).abs()
     per_stream = -torch.log(LOG_MARGIN - miss).mean(dim=(0, 1))  # (S,)
     return Loss(
         per_stream.sum(),
         {"loss/policy": per_stream.sum().detach(), "target": target.mean(), **_drift(verdict)},
     )
+
+
+def duolando_targets(
+    rewards: Float[Tensor, "B N S"], config: DuolandoLossConfig
+) -> Float[Tensor, "B N S"]:
+    """Return the probability that each token is pulled to, `sigmoid(alpha (r + 0.2 r_next))`."""
+    return torch.sigmoid(config.alpha * propagate_back(rewards - config.centre))
 
 
 def actor_critic(verdict: Verdict, experience: Experience, config: ActorCriticConfig) -> Loss:

@@ -1,7 +1,8 @@
-"""Packed rollouts and the bounded memory that mixes current, first and past ones."""
+"""Packed rollouts and the memory that mixes current, first and past ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from duet_rl.config import Config
 
 _ARRAYS = ("tokens", "log_probs", "rewards")
 _NUMBERS = ("clip", "frame", "version")
+_PAST_SHARE = 5  # Duolando draws so many past groups for each fresh or first one (spec 6.3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +30,7 @@ class RolloutGroup:
     version: int  # of the weights that sampled the tokens
     tokens: Int16[np.ndarray, "R N S"]
     log_probs: Float32[np.ndarray, "R N S"]  # of the behaviour policy
-    rewards: Float32[np.ndarray, "R N S"]  # each stream its own, in [0, 1]
+    rewards: Float32[np.ndarray, "R N S"]  # each stream its own
     means: dict[str, float] = field(default_factory=dict)  # of each reward term, for the log
 
     def __len__(self) -> int:
@@ -36,9 +38,18 @@ class RolloutGroup:
 
 
 class ReplayConfig(Config):
-    """How much of the past is kept, and how much of it joins each update."""
+    """How much of the past is kept, and how much of it joins each update.
 
-    capacity: int = Field(256, ge=0)  # groups of past rollouts kept; the oldest leave first
+    `recent` lets a few old groups join each gradient step. `duolando` is the paper's rule: an
+    iteration learns from its own groups, all groups of the first iteration, and past ones drawn
+    with replacement, up to five for each of these; the first iteration only from its own.
+    """
+
+    memory: Literal["recent", "duolando"] = "recent"
+    # Groups of past rollouts kept; the oldest leave first. None keeps all of them, as the paper.
+    capacity: int | None = Field(256, ge=0)
+
+    # `recent` alone
     first: int = Field(8, ge=0)  # groups of the very first rollouts, kept for good
     first_a_batch: int = Field(0, ge=0)  # groups of the first that join each gradient step
     past_a_batch: int = Field(1, ge=0)  # groups of the past that join each gradient step
@@ -49,7 +60,7 @@ class Replay:
 
     Example:
         >>> replay = Replay(ReplayConfig())
-        >>> replay.remembered(np.random.default_rng(0))
+        >>> list(replay.batches([], size=4, rng=np.random.default_rng(0)))
         []
     """
 
@@ -62,17 +73,49 @@ class Replay:
         return len(self._first) + len(self._past)
 
     def add(self, groups: Sequence[RolloutGroup]) -> None:
-        """Remember `groups`: as first ones while there is room there, then as past ones."""
-        room = max(0, self.config.first - len(self._first))
+        """Remember the groups of an iteration: as first ones while there is room, or as past ones.
+
+        By the paper's rule there is room for the first iteration, all of it, and no more.
+        """
+        if self.config.memory == "duolando":
+            room = 0 if self._first else len(groups)
+        else:
+            room = max(0, self.config.first - len(self._first))
         self._first += groups[:room]
         self._past += groups[room:]
-        del self._past[: max(0, len(self._past) - self.config.capacity)]
+        if self.config.capacity is not None:
+            del self._past[: max(0, len(self._past) - self.config.capacity)]
+
+    def batches(
+        self, fresh: Sequence[RolloutGroup], size: int, rng: np.random.Generator
+    ) -> Iterator[list[RolloutGroup]]:
+        """Yield the groups of each gradient step of one pass over `fresh`, in random order.
+
+        Args:
+            fresh: the groups of this iteration, not yet added.
+            size: groups in a step, less in the last one; `recent` adds the old groups to these.
+            rng: draws the order and the old groups.
+        """
+        whole = self.config.memory == "duolando"
+        groups = [*fresh, *self._recalled(len(fresh), rng)] if whole else fresh
+        order = rng.permutation(len(groups))
+        for start in range(0, len(order), size):
+            now = [groups[i] for i in order[start : start + size]]
+            yield now if whole else now + self.remembered(rng)
 
     def remembered(self, rng: np.random.Generator) -> list[RolloutGroup]:
-        """Return the old groups that join one gradient step, drawn without replacement."""
+        """Return the groups that `recent` lets join one step, drawn without replacement."""
         return _draw(self._first, self.config.first_a_batch, rng) + _draw(
             self._past, self.config.past_a_batch, rng
         )
+
+    def _recalled(self, fresh: int, rng: np.random.Generator) -> list[RolloutGroup]:
+        """Return the groups that `duolando` lets join an iteration of `fresh` groups."""
+        count = min(_PAST_SHARE * (fresh + len(self._first)), len(self._past))
+        if not count:
+            return list(self._first)
+        picks = rng.integers(len(self._past), size=count)  # with replacement
+        return self._first + [self._past[int(pick)] for pick in picks]
 
     def tensors(self) -> dict[str, Tensor]:
         """Return everything remembered as a few tensors, for a checkpoint."""
@@ -84,7 +127,11 @@ class Replay:
             for name in _ARRAYS
         }
         numbers = [[getattr(group, name) for name in _NUMBERS] for group in groups]
-        return {**stacked, "numbers": torch.tensor(numbers)}
+        return {
+            **stacked,
+            "numbers": torch.tensor(numbers),
+            "first": torch.tensor(len(self._first)),
+        }
 
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Take back what `tensors` returned, in the same order."""
@@ -99,7 +146,9 @@ class Replay:
             )
             for index, numbers in enumerate(tensors["numbers"].tolist())
         ]
-        self.add(groups)
+        # A run that began before this number was saved had its first groups by `recent`.
+        first = int(tensors["first"]) if "first" in tensors else self.config.first
+        self._first, self._past = groups[:first], groups[first:]
 
 
 def _draw(groups: list[RolloutGroup], count: int, rng: np.random.Generator) -> list[RolloutGroup]:

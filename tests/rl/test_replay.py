@@ -1,6 +1,7 @@
 """The replay keeps the first, forgets the oldest, and comes back from a checkpoint."""
 
 import numpy as np
+import pytest
 
 from duet_rl.rl.replay import Replay, ReplayConfig, RolloutGroup
 
@@ -46,6 +47,67 @@ def test_a_draw_mixes_first_and_past_without_repeats() -> None:
 def test_an_empty_or_short_memory_gives_what_it_has() -> None:
     assert filled(0).remembered(np.random.default_rng(0)) == []
     assert [old.clip for old in filled(1).remembered(np.random.default_rng(0))] == [0]
+
+
+def in_order(replay: Replay, fresh: list[int], seed: int = 0) -> list[list[int]]:
+    """Return the clips of each gradient step."""
+    batches = replay.batches([group(clip) for clip in fresh], 2, np.random.default_rng(seed))
+    return [[old.clip for old in batch] for batch in batches]
+
+
+def test_every_step_sees_its_share_of_the_fresh_and_of_the_past() -> None:
+    steps = in_order(filled(9), [30, 31, 32])
+    assert sorted(clip for step in steps for clip in step if clip >= 30) == [30, 31, 32]
+    assert [len(step) for step in steps] == [2 + 3, 1 + 3]
+
+
+def by_the_papers_rule(iterations: int, capacity: int | None = None) -> Replay:
+    """Return the memory after iterations of two groups each, of clips 0, 1; 10, 11; 20, 21 ..."""
+    replay = Replay(ReplayConfig(memory="duolando", capacity=capacity, first=1))
+    for iteration in range(iterations):
+        replay.add([group(10 * iteration), group(10 * iteration + 1)])
+    return replay
+
+
+@pytest.mark.parametrize(("iteration", "past"), [(0, 0), (1, 0), (2, 2), (3, 4), (12, 20)])
+def test_by_the_papers_rule_all_first_groups_and_up_to_five_past_ones_each_join(
+    iteration: int, past: int
+) -> None:
+    fresh = [900, 901]
+    seen = [clip for step in in_order(by_the_papers_rule(iteration), fresh) for clip in step]
+    assert sorted(clip for clip in seen if clip >= 900) == fresh
+    assert sorted(clip for clip in seen if clip < 10) == ([0, 1] if iteration else [])
+    assert len([clip for clip in seen if 10 <= clip < 900]) == past
+
+
+def test_by_the_papers_rule_past_groups_are_drawn_with_replacement_from_all_of_the_past() -> None:
+    replay = by_the_papers_rule(4)
+    draws = [
+        [clip for step in in_order(replay, [900, 901], seed) for clip in step if 10 <= clip < 900]
+        for seed in range(50)
+    ]
+    assert any(len(set(draw)) < len(draw) for draw in draws)
+    assert {clip for draw in draws for clip in draw} == {10, 11, 20, 21, 30, 31}
+
+
+def test_the_papers_rule_fills_whole_steps_in_random_order() -> None:
+    steps = in_order(by_the_papers_rule(4), [900, 901])
+    assert [len(step) for step in steps] == [2] * 5
+    assert steps != in_order(by_the_papers_rule(4), [900, 901], seed=1)
+
+
+def test_a_memory_without_bound_forgets_nothing_and_a_bounded_one_the_oldest() -> None:
+    assert len(by_the_papers_rule(200)) == 400
+    bounded = by_the_papers_rule(200, capacity=4)
+    seen = {c for s in range(30) for step in in_order(bounded, [], s) for c in step}
+    assert seen == {0, 1, 1980, 1981, 1990, 1991}
+
+
+def test_a_memory_by_the_papers_rule_comes_back_whole() -> None:
+    replay = by_the_papers_rule(5)
+    restored = by_the_papers_rule(0)
+    restored.load_tensors(replay.tensors())
+    assert in_order(restored, [900, 901]) == in_order(replay, [900, 901])
 
 
 def test_a_restored_replay_goes_on_as_the_old_one_would() -> None:
