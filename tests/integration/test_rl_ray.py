@@ -12,9 +12,12 @@ from duet_rl import checkpoint
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.models.multistream_gpt import MultiStreamGPT
+from duet_rl.rewards.base import RewardMixConfig, RewardWeights
 from duet_rl.rl.algorithm import DuetRL
 from duet_rl.rl.collector import RolloutError
+from duet_rl.rl.replay import ReplayConfig
 from duet_rl.rl.run import WORK, run_rl
+from duet_rl.rl.settings import RLConfig
 from duet_rl.run_log import STEP, read_metrics
 from tests.envs.dancers import small_codec, walking_couple
 from tests.rl.world import GPT, SETTINGS, algorithm_config, write_follower
@@ -22,6 +25,17 @@ from tests.rl.world import GPT, SETTINGS, algorithm_config, write_follower
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
 TERMS = {"contact", "foot", "beat", "consistency", "tracking", "total"}
+PAPER = SETTINGS.model_copy(
+    update={
+        "loss": "duolando",
+        "rewards": RewardMixConfig(
+            weights=RewardWeights(contact=0, foot=0, beat=0, consistency=0, tracking=0, duolando=1),
+            uncredited="one",
+        ),
+        "replay": ReplayConfig(memory="duolando", capacity=None),
+        "rollouts": 1,
+    }
+)
 
 
 @pytest.fixture(scope="module")
@@ -91,16 +105,19 @@ def test_a_wrong_setting_fails_in_the_driver_before_any_actor_starts(follower: P
         config.build_algo()
 
 
-def test_a_resumed_run_is_the_unbroken_run(follower: Path, tmp_path: Path) -> None:
-    unbroken = algorithm_config(follower, SETTINGS).build_algo()
+@pytest.mark.parametrize("settings", [SETTINGS, PAPER], ids=["default", "paper"])
+def test_a_resumed_run_is_the_unbroken_run(
+    follower: Path, tmp_path: Path, settings: RLConfig
+) -> None:
+    unbroken = algorithm_config(follower, settings).build_algo()
     for _ in range(4):
         unbroken.train()
-    first = algorithm_config(follower, SETTINGS).build_algo()
+    first = algorithm_config(follower, settings).build_algo()
     for _ in range(2):
         first.train()
     first.save_checkpoint(str(tmp_path / "state"))
     first.stop()
-    second = algorithm_config(follower, SETTINGS).build_algo()
+    second = algorithm_config(follower, settings).build_algo()
     second.load_checkpoint(str(tmp_path / "state"))
     for _ in range(2):
         second.train()
