@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import max_pool1d, pad
 
-from duet_rl.audio.features import BEAT
+from duet_rl.audio.features import BEAT, FPS
 from duet_rl.body.heading import low_pass
 from duet_rl.body.skeleton import FEET
 from duet_rl.errors import InputError
@@ -34,6 +34,12 @@ class Tempo(NamedTuple):
 
     bpm: float  # beats a minute
     phase: float  # s; time of the first beat, at least 0 and less than one beat
+
+
+def tempo_of(features: Float[Tensor, "T 54"]) -> float:
+    """Return the beats per minute of music, from the median distance of its beats; 0 without."""
+    beats = music_beats(features).nonzero()[:, 0].float()
+    return float(60 * FPS / beats.diff().quantile(0.5)) if len(beats) > 1 else 0.0
 
 
 def music_beats(features: Float[Tensor, "*batch T 54"]) -> Bool[Tensor, "*batch T"]:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from pydantic import Field
 
-from duet_rl.audio.beats import estimate_tempo_from_feet, music_beats
+from duet_rl.audio.beats import estimate_tempo_from_feet, tempo_of
 from duet_rl.audio.features import music_features_of
 from duet_rl.audio.files import write_wav
 from duet_rl.audio.grooves import GROOVES, Style
+from duet_rl.audio.recipes import Compat, MusicConfig
 from duet_rl.audio.synth import SAMPLE_RATE, render_rhythm
 from duet_rl.body.bvh import read_bvh
 from duet_rl.body.contact import hold_due
@@ -90,7 +90,9 @@ def find_pairs(folder: Path | str, config: PairsConfig) -> list[Pair]:
     ]
 
 
-def pair_tasks(pairs: Sequence[Pair], config: PairsConfig) -> list[PrepareTask]:
+def pair_tasks(
+    pairs: Sequence[Pair], config: PairsConfig, music: MusicConfig = MusicConfig()
+) -> list[PrepareTask]:
     """Return what prepares each take; a take is a choreography of its own."""
     tasks = []
     for pair in pairs:
@@ -98,14 +100,14 @@ def pair_tasks(pairs: Sequence[Pair], config: PairsConfig) -> list[PrepareTask]:
         tasks.append(
             PrepareTask(
                 pair.take,
-                fingerprint(config.model_copy(update={"music": None}), *inputs),
-                partial(read_pair, pair, config),
+                fingerprint(config.model_copy(update={"music": None}), *inputs, music=music),
+                partial(read_pair, pair, config, compat=music.compat),
             )
         )
     return tasks
 
 
-def read_pair(pair: Pair, config: PairsConfig, scratch: Path) -> DuetClip:
+def read_pair(pair: Pair, config: PairsConfig, scratch: Path, compat: Compat = "0.11") -> DuetClip:
     """Return the clip of one take, 30 fps; music that is rendered for it goes into `scratch`.
 
     Raises:
@@ -117,9 +119,9 @@ def read_pair(pair: Pair, config: PairsConfig, scratch: Path) -> DuetClip:
     audio, tempo = pair.music, None
     if audio is None:
         audio, tempo = _render_music(pair.take, duet, config.style, scratch)
-    features = torch.from_numpy(music_features_of(audio))
+    features = torch.from_numpy(music_features_of(audio, compat=compat))
     if tempo is None:
-        tempo = _tempo_of(features)
+        tempo = tempo_of(features)
     return align(
         duet,
         features,
@@ -168,14 +170,6 @@ def _render_music(take: str, duet: Duet, style: Style, scratch: Path) -> tuple[P
     path = scratch / f"{take}.wav"
     write_wav(path, samples, SAMPLE_RATE)
     return path, tempo.bpm
-
-
-def _tempo_of(features: torch.Tensor) -> float:
-    """Return the beats per minute of a recording, from the median distance of its beats."""
-    beats = music_beats(features).nonzero()[:, 0]
-    if len(beats) < 2:
-        return 0.0
-    return float(60 * FPS / np.median(np.diff(beats.numpy())))
 
 
 def _takes(folder: Path, pattern: str) -> dict[str, Path]:
