@@ -22,6 +22,7 @@ class ConvConfig(Config):
     width: int = Field(64, gt=0)  # channels of the hidden layers
     depth: int = Field(2, ge=0)  # residual blocks a stage
     dilation_growth: int = Field(3, ge=1)  # dilation of block i is growth ** i
+    narrow_end: bool = False  # the decoder's last layer sees the code's width, as in Jukebox
 
 
 class TimeConv(nn.Module):
@@ -129,13 +130,15 @@ class Decoder(_Chain):
 
     def __init__(self, config: ConvConfig, inputs: int, outputs: int, *, causal: bool) -> None:
         layers: list[nn.Module] = [TimeConv(inputs, config.width, 3, causal=causal)]
-        for _ in range(HALVINGS):
+        end = inputs if config.narrow_end else config.width
+        for stage in range(HALVINGS):
             layers += [
                 ResidualBlock(config.width, config.dilation_growth**i, causal=causal)
                 for i in reversed(range(config.depth))
             ]
-            layers.append(TimeUpsample(config.width, config.width, causal=causal))
-        layers.append(TimeConv(config.width, outputs, 3, causal=causal))
+            channels = config.width if stage < HALVINGS - 1 else end
+            layers.append(TimeUpsample(config.width, channels, causal=causal))
+        layers.append(TimeConv(end, outputs, 3, causal=causal))
         super().__init__(layers, causal=causal)
 
 

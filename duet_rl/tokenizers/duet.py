@@ -1,6 +1,6 @@
 """The duet codec: a follower as rows of tokens beside a leader, and back into the world."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,12 +10,17 @@ from torch import Tensor, nn
 
 from duet_rl.body.heading import low_pass, unwrap
 from duet_rl.body.kinematics import forward_kinematics
-from duet_rl.body.rotations import rotate_yaw
 from duet_rl.errors import InputError
 from duet_rl.files import require_folder
 from duet_rl.tokenizers.conv import StreamCache
 from duet_rl.tokenizers.frames import MotionBatch, smoothed
-from duet_rl.tokenizers.leader import LEADER_CHANNELS, leader_features
+from duet_rl.tokenizers.leader import (
+    LEADER,
+    LEADER_CHANNELS,
+    LEADER_TOKENS,
+    leader_features,
+    tokens_by_frame,
+)
 from duet_rl.tokenizers.placement import PlacementTokenizer
 from duet_rl.tokenizers.pose import PoseTokenizer
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN, TokenSpec
@@ -23,11 +28,13 @@ from duet_rl.tokenizers.tokenizer import DuetCodecConfig
 
 
 class DecodedFollower(NamedTuple):
-    """A follower in the world; its joints follow from its rotations."""
+    """A follower in the world."""
 
-    joints: Float[Tensor, "B T 55 3"]  # m
+    joints: Float[Tensor, "B T 55 3"]  # m; see `DecodingConfig.joints` for what they follow from
     rotations: Float[Tensor, "B T 55 3 3"]  # local
-    root_velocity: Float[Tensor, "B T 3"]  # m/s, world axes: how the legs say that the root moves
+    # m/s, world axes: how the legs say that the root moves, to each frame (heading kind) or on from
+    # it (world kind)
+    root_velocity: Float[Tensor, "B T 3"]
 
 
 class DuetCodec(nn.Module):
@@ -82,7 +89,7 @@ class DuetCodec(nn.Module):
             tokens: one row for every four frames.
             leader: the frames of the tokens.
             offsets: the follower's bones, `(55, 3)` or one set a clip, metres; by default those
-                of the followers that the codec was trained on.
+                of the followers that the codec was trained on. Decoded positions bring their own.
             cache: continues the clip it was used for before (causal codecs only).
 
         Raises:
@@ -99,9 +106,12 @@ class DuetCodec(nn.Module):
         pose = self.pose.decode(pose_tokens, cache)
         placed = self.placement.decode(placement_tokens, leader, cache)
         heading = self._heading(placed.heading, cache)
-        velocity = rotate_yaw(pose.root_velocity, heading)
+        velocity = self.pose.frame.to_world(pose.root_velocity, heading)
         root = self._root(placed.path, velocity, cache)
         rotations = self.pose.frame.local_rotations(pose.rotations, heading)
+        if self.config.decoding.joints == "positions":
+            joints = self.pose.frame.joints(pose.positions, rotations, heading, root)
+            return DecodedFollower(joints, rotations, velocity)
         if offsets is None:
             offsets = self.placement.offsets
         if offsets.ndim > 2:
@@ -115,6 +125,33 @@ class DuetCodec(nn.Module):
     ) -> Float[Tensor, "B T C"]:
         """Return the leader as continuous features, see `tokenizers.leader`."""
         return leader_features(leader, self.config.frame, cache)
+
+    @torch.no_grad()
+    def leader_tokens(self, leader: MotionBatch) -> Int[Tensor, "B N S"]:
+        """Return the leader's poses as tokens; its classes are those of the pose streams."""
+        return self.pose.encode(leader, "leader pose")
+
+    @torch.no_grad()
+    def leader_token_rows(self, leader: MotionBatch) -> Int[Tensor, "B T S"]:
+        """Return the leader's tokens for windows that begin anywhere, see `tokens_by_frame`."""
+        return tokens_by_frame(self.leader_tokens, leader)
+
+    def describe_leader(self, leader: MotionBatch, names: Collection[str]) -> dict[str, Tensor]:
+        """Return what of the leader is among the conditions `names`."""
+        known = {LEADER: self.leader_features, LEADER_TOKENS: self.leader_tokens}
+        return {name: describe(leader) for name, describe in known.items() if name in names}
+
+    @torch.no_grad()
+    def first_tokens(self, leader: MotionBatch, follower: MotionBatch) -> Int[Tensor, "B 1 S"]:
+        """Return the tokens that a dance of this follower begins with.
+
+        The pose is that of its first four frames alone; the placement knows what follows, as in
+        the original (Duolando 5.6).
+        """
+        start = slice(0, FRAMES_PER_TOKEN)
+        first = MotionBatch(follower.joints[:, start], follower.rotations[:, start])
+        placement = self.placement.encode(leader, follower)[:, :1]
+        return torch.cat([self.pose.encode(first, "follower pose"), placement], dim=-1)
 
     def save(self, folder: Path | str, meta: Mapping[str, Any]) -> Path:
         """Write both tokenizers as sub-folders `pose` and `translation`; return the folder."""
@@ -169,6 +206,8 @@ class DuetCodec(nn.Module):
         if cache is not None:
             travel = travel + cache.get("travel", torch.zeros_like(travel[:, 0]))[:, None]
             cache["travel"] = travel[:, -1]
+        if self.placement.frame.velocity_leaves:
+            travel = travel - velocity / self.config.frame.fps
         # The placement was low-passed before it was encoded, and again just now.
         slow = self._smoothed(travel, self.placement.frame.path_sigma, cache, "travel 1")
         slow = self._smoothed(slow, decoding.path_sigma, cache, "travel 2")

@@ -1,7 +1,7 @@
 """Frames of reference: how a body is described to the tokenizers, and where it is put back.
 
-`heading`: each body in its own low-passed heading frame, the follower's place in the leader's, so
-that turning or moving the couple changes nothing. `world`: the axes and units of Duolando.
+`heading`, here: each body in its own low-passed heading frame, the follower's place in the
+leader's, so that turning or moving the couple changes nothing. `world`: see `tokenizers.world`.
 """
 
 from abc import ABC, abstractmethod
@@ -9,32 +9,39 @@ from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
+from duet_rl.body.axes import UpAxis
 from duet_rl.body.heading import facing_angle, low_pass, unwrap
 from duet_rl.body.kinematics import forward_kinematics, global_to_local
-from duet_rl.body.rotations import matrix_from_6d, project_to_rotation, rotate_yaw
+from duet_rl.body.rotations import matrix_from_6d, rotate_yaw
 from duet_rl.body.skeleton import LEFT_HAND, NUM_JOINTS, PARENTS, RIGHT_HAND, UP, WRISTS
 from duet_rl.config import Config
 from duet_rl.tokenizers.conv import StreamCache
 
 HAND_SCALE = 10.0  # finger positions are this much larger in token space (spec 1.4)
 POSITION_SCALE = 5.0  # heading frame: units a metre, so that a dancer spans a few units
-PLACEMENT_SCALE = 20.0  # world frame: units a metre of relative placement (spec 4)
 TURN_SCALE = 3.0  # heading frame: units of the unit vector (cos, sin) of the relative heading
 BODY_JOINTS = LEFT_HAND[0]  # joints 0 to 24; the fingers come after them
-_HANDS = tuple(zip(WRISTS, (LEFT_HAND, RIGHT_HAND), strict=True))
+HANDS = tuple(zip(WRISTS, (LEFT_HAND, RIGHT_HAND), strict=True))
 
 
 class FrameConfig(Config):
     """The frame of reference of both tokenizers."""
 
     kind: Literal["heading", "world"] = "heading"
+    up: UpAxis = "y"  # world kind: the axis that points up in token space
     heading_sigma: float = Field(5.0, ge=0)  # frames; low-pass of the headings
     path_sigma: float = Field(8.0, ge=0)  # frames; heading kind: low-pass of the roots' paths
     causal: bool = False  # nothing looks at later frames, so that clips can be streamed
     fps: float = Field(30.0, gt=0)  # frames per second of every motion
+
+    @model_validator(mode="after")
+    def _check_up(self) -> "FrameConfig":
+        if self.kind == "heading" and self.up != "y":
+            raise ValueError("up: z is for kind: world; leave it out")
+        return self
 
 
 class MotionBatch(NamedTuple):
@@ -66,6 +73,7 @@ class Frame(ABC):
     rotation_channels: ClassVar[int]
     placement_channels: ClassVar[int]
     velocity_scale = 1.0  # units of the velocity head a m/s
+    velocity_leaves = False  # whether a frame's velocity leads away from it, else to it
     path_sigma = 0.0  # frames; how far the placed path is low-passed
 
     def __init__(self, config: FrameConfig) -> None:
@@ -86,6 +94,29 @@ class Frame(ABC):
         self, rotations: Float[Tensor, "B T 55 R"], heading: Float[Tensor, "B T"]
     ) -> Float[Tensor, "B T 55 3 3"]:
         """Return the local rotations that decoded ones stand for."""
+
+    @abstractmethod
+    def joints(
+        self,
+        positions: Float[Tensor, "B T 55 3"],
+        rotations: Float[Tensor, "B T 55 3 3"],
+        heading: Float[Tensor, "B T"],
+        root: Float[Tensor, "B T 3"],
+    ) -> Float[Tensor, "B T 55 3"]:
+        """Return the joints that decoded positions stand for, metres, world axes.
+
+        Args:
+            positions: as decoded; the root's own is not looked at.
+            rotations: local, of the same body.
+            heading: rad, of the same body.
+            root: where the root is, metres.
+        """
+
+    @abstractmethod
+    def to_world(
+        self, vectors: Float[Tensor, "B T 3"], heading: Float[Tensor, "B T"]
+    ) -> Float[Tensor, "B T 3"]:
+        """Return vectors of the frame of reference in world axes."""
 
     @abstractmethod
     def placement(
@@ -132,12 +163,12 @@ class HeadingFrame(Frame):
         body = rotate_yaw(columns[:, :, :BODY_JOINTS], -heading[..., None, None])
         hands = [
             (columns[:, :, hand].flatten(2, 3) @ turned[:, :, wrist]).unflatten(2, (-1, 2))
-            for wrist, hand in _HANDS
+            for wrist, hand in HANDS
         ]
         velocity = rotate_yaw(velocities(motion.joints[:, :, 0], self.config.fps), -heading)
         return PoseFeatures(
             self._positions(motion.joints, heading, turned),
-            _time_last(torch.cat([body, *hands], dim=2).flatten(3)),
+            time_last(torch.cat([body, *hands], dim=2).flatten(3)),
             velocity.mT * self.velocity_scale,
             heading,
         )
@@ -147,8 +178,29 @@ class HeadingFrame(Frame):
     ) -> Float[Tensor, "B T 55 3 3"]:
         turned = matrix_from_6d(rotations)
         body = rotate_yaw(turned[:, :, :BODY_JOINTS].mT, heading[..., None, None]).mT
-        hands = [body[:, :, wrist, None] @ turned[:, :, hand] for wrist, hand in _HANDS]
+        hands = [body[:, :, wrist, None] @ turned[:, :, hand] for wrist, hand in HANDS]
         return global_to_local(torch.cat([body, *hands], dim=2))
+
+    def joints(
+        self,
+        positions: Float[Tensor, "B T 55 3"],
+        rotations: Float[Tensor, "B T 55 3 3"],
+        heading: Float[Tensor, "B T"],
+        root: Float[Tensor, "B T 3"],
+    ) -> Float[Tensor, "B T 55 3"]:
+        turned = _global_rotations(rotations)
+        apart = rotate_yaw(positions[:, :, 1:BODY_JOINTS] / POSITION_SCALE, heading[..., None])
+        body = torch.cat([root[:, :, None], root[:, :, None] + apart], dim=2)
+        hands = [
+            body[:, :, wrist, None] + positions[:, :, hand] / HAND_SCALE @ turned[:, :, wrist].mT
+            for wrist, hand in HANDS
+        ]
+        return torch.cat([body, *hands], dim=2)
+
+    def to_world(
+        self, vectors: Float[Tensor, "B T 3"], heading: Float[Tensor, "B T"]
+    ) -> Float[Tensor, "B T 3"]:
+        return rotate_yaw(vectors, heading)
 
     def placement(
         self, leader: MotionBatch, follower: MotionBatch, cache: StreamCache | None = None
@@ -217,70 +269,10 @@ class HeadingFrame(Frame):
         level = root * root.new_tensor([0.0, 1.0, 0.0])
         hands = [
             (joints[:, :, hand] - joints[:, :, wrist, None]) @ turned[:, :, wrist] * HAND_SCALE
-            for wrist, hand in _HANDS
+            for wrist, hand in HANDS
         ]
         body = torch.cat([level, body], dim=2) * POSITION_SCALE
-        return _time_last(torch.cat([body, *hands], dim=2))
-
-
-class WorldFrame(Frame):
-    """The representation of Duolando: world axes, the follower's root minus the leader's."""
-
-    rotation_channels: ClassVar[int] = 9
-    placement_channels: ClassVar[int] = 3
-
-    def __init__(self, config: FrameConfig) -> None:
-        super().__init__(config)
-        self.velocity_scale = 1 / config.fps  # metres a frame (spec 3.6)
-
-    def positions(
-        self, motion: MotionBatch, dancer: str, cache: StreamCache | None = None
-    ) -> Float[Tensor, "B 55 3 T"]:
-        joints = motion.joints
-        body = joints[:, :, :BODY_JOINTS] - joints[:, :, :1]
-        hands = [
-            (joints[:, :, hand] - joints[:, :, wrist, None]) * HAND_SCALE for wrist, hand in _HANDS
-        ]
-        return _time_last(torch.cat([body, *hands], dim=2))
-
-    def features(self, motion: MotionBatch) -> PoseFeatures:
-        velocity = velocities(motion.joints[:, :, 0], self.config.fps)
-        return PoseFeatures(
-            self.positions(motion, "features"),
-            _time_last(motion.rotations.flatten(3)),
-            velocity.mT * self.velocity_scale,
-            torch.zeros_like(motion.joints[:, :, 0, 0]),
-        )
-
-    def local_rotations(
-        self, rotations: Float[Tensor, "B T 55 R"], heading: Float[Tensor, "B T"]
-    ) -> Float[Tensor, "B T 55 3 3"]:
-        return project_to_rotation(rotations.unflatten(-1, (3, 3)))
-
-    def placement(
-        self, leader: MotionBatch, follower: MotionBatch, cache: StreamCache | None = None
-    ) -> Float[Tensor, "B T P"]:
-        return (follower.joints[:, :, 0] - leader.joints[:, :, 0]) * PLACEMENT_SCALE
-
-    def place(
-        self,
-        placement: Float[Tensor, "B T P"],
-        leader: MotionBatch,
-        cache: StreamCache | None = None,
-    ) -> Placed:
-        path = leader.joints[:, :, 0] + placement / PLACEMENT_SCALE
-        return Placed(path, torch.zeros_like(path[..., 0]))
-
-    def shifted(
-        self, placement: Float[Tensor, "B T P"], by: Float[Tensor, "B 3"]
-    ) -> Float[Tensor, "B T P"]:
-        shift = torch.stack([by[:, 0], torch.zeros_like(by[:, 0]), by[:, 1]], dim=-1)
-        return placement + shift[:, None] * PLACEMENT_SCALE
-
-
-def frame_of(config: FrameConfig) -> Frame:
-    """Return the frame of reference that `config` names."""
-    return HeadingFrame(config) if config.kind == "heading" else WorldFrame(config)
+        return time_last(torch.cat([body, *hands], dim=2))
 
 
 def velocities(path: Float[Tensor, "B T C"], fps: float) -> Float[Tensor, "B T C"]:
@@ -318,5 +310,6 @@ def _global_rotations(rotations: Float[Tensor, "B T 55 3 3"]) -> Float[Tensor, "
     return forward_kinematics(rotations, root, nowhere).global_rotations
 
 
-def _time_last(values: Float[Tensor, "B T J C"]) -> Float[Tensor, "B J C T"]:
+def time_last(values: Float[Tensor, "B T J C"]) -> Float[Tensor, "B J C T"]:
+    """Return `values` as the tokenizers take them."""
     return values.permute(0, 2, 3, 1).contiguous()

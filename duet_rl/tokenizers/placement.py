@@ -8,7 +8,7 @@ from torch import Tensor
 
 from duet_rl.body.skeleton import default_skeleton
 from duet_rl.tokenizers.conv import StreamCache
-from duet_rl.tokenizers.frames import Frame, MotionBatch, Placed, frame_of, skeleton_offsets
+from duet_rl.tokenizers.frames import MotionBatch, Placed, skeleton_offsets
 from duet_rl.tokenizers.losses import motion_loss
 from duet_rl.tokenizers.spec import Stream
 from duet_rl.tokenizers.tokenizer import (
@@ -36,7 +36,6 @@ class PlacementTokenizer(Tokenizer):
 
     def __init__(self, config: DuetCodecConfig) -> None:
         super().__init__(config)
-        self.frame: Frame = frame_of(config.frame)
         channels = self.frame.placement_channels
         self.vqvae = PartVQVAE(
             config.placement.vqvae,

@@ -12,10 +12,8 @@ from duet_rl.body.skeleton import NUM_JOINTS, PARTS
 from duet_rl.tokenizers.conv import StreamCache
 from duet_rl.tokenizers.frames import (
     BODY_JOINTS,
-    Frame,
     MotionBatch,
     PoseFeatures,
-    frame_of,
     skeleton_offsets,
 )
 from duet_rl.tokenizers.losses import KinematicLoss, motion_loss
@@ -29,6 +27,7 @@ from duet_rl.tokenizers.tokenizer import (
 from duet_rl.tokenizers.vqvae import PartVQVAE, PartVQVAEConfig, VQVAEOutput
 
 _ORDER = tuple(joint for joints in PARTS.values() for joint in joints)  # of the decoded joints
+_FIRST = [joints[0] for joints in PARTS.values()]
 _IN_ORDER = tuple(_ORDER.index(joint) for joint in range(NUM_JOINTS))
 
 
@@ -37,6 +36,7 @@ class DecodedPose(NamedTuple):
 
     rotations: Float[Tensor, "B T 55 R"]
     root_velocity: Float[Tensor, "B T 3"]  # m/s, in the frame of reference
+    positions: Float[Tensor, "B T 55 3"]  # in units of the frame of reference
 
 
 class PoseTokenizer(Tokenizer):
@@ -50,7 +50,6 @@ class PoseTokenizer(Tokenizer):
 
     def __init__(self, config: DuetCodecConfig) -> None:
         super().__init__(config)
-        self.frame: Frame = frame_of(config.frame)
         sizes = _part_configs(config)
         self.parts = nn.ModuleDict(
             {
@@ -83,6 +82,8 @@ class PoseTokenizer(Tokenizer):
             cache: continues the clip it was used for before (causal tokenizers only).
         """
         positions = self.frame.positions(motion, dancer, cache)
+        if self.config.pose.zero_first_joints:
+            positions[:, _FIRST] = 0
         tokens = [
             self._part(part).encode(positions[:, list(joints)].flatten(1, 2).mT, cache)
             for part, joints in PARTS.items()
@@ -96,12 +97,14 @@ class PoseTokenizer(Tokenizer):
             part: self._part(part).decode(own, cache)
             for part, own in zip(PARTS, tokens.split(widths, dim=-1), strict=True)
         }
-        rotations = torch.cat(
-            [heads[part]["rotations"].unflatten(-1, (len(PARTS[part]), -1)) for part in PARTS],
-            dim=2,
+        rotations, positions = (
+            torch.cat(
+                [heads[part][head].unflatten(-1, (len(PARTS[part]), -1)) for part in PARTS], dim=2
+            )[:, :, list(_IN_ORDER)]
+            for head in ("rotations", "positions")
         )
         velocity = heads["lower"]["velocity"] / self.frame.velocity_scale
-        return DecodedPose(rotations[:, :, list(_IN_ORDER)], velocity)
+        return DecodedPose(rotations, velocity, positions)
 
     def loss(self, motion: MotionBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Return what to minimise and what to log; in training, also move the codebooks.
@@ -143,11 +146,13 @@ class PoseTokenizer(Tokenizer):
             "rotations": config.rotations,
             "velocity": config.velocity,
         }
+        motion = dict.fromkeys(weights, config.motion)
+        motion["velocity"] = config.root_motion or config.motion
         terms = {}
         for part, out in outputs.items():
             for head, decoded in out.heads.items():
                 error = decoded.float() - wanted[part][head]
-                terms[f"{part}_{head}"] = weights[head] * motion_loss(error, config.motion)
+                terms[f"{part}_{head}"] = weights[head] * motion_loss(error, motion[head])
             terms[f"{part}_commit"] = self._part(part).config.commit * out.commit_loss.float()
         return terms
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -13,6 +13,7 @@ from duet_rl.config import Config
 from duet_rl.tokenizers.workers import all_sum, own_rows, rank, world_size
 
 _SEED_STRIDE = 1_000_003  # updates before the draws of one seed meet those of the next
+_JUKEBOX_USE = 1.0  # moving average of a code's rows a batch below which Jukebox restarts it
 _NOISE = 0.01  # spread of the copies when a batch has fewer rows than the codebook has codes
 
 
@@ -22,6 +23,7 @@ class VectorQuantizerConfig(Config):
     codes: int = Field(128, gt=1)
     code_width: int = Field(32, gt=0)  # length of a code
     decay: float = Field(0.95, ge=0, lt=1)  # of the moving averages, per training step
+    restart: Literal["share", "jukebox"] = "share"  # which codes are moved, and what they keep
     restart_share: float = Field(0.2, ge=0)  # of the mean use; a code used less is moved
     seed: int = 0  # of the rows that restarted codes are moved to
 
@@ -47,7 +49,8 @@ class VectorQuantizer(nn.Module):
     """The nearest code of a codebook that follows the moving average of what it stands for.
 
     The first training batch fills the codebook with its own rows, and a code that is hardly used
-    moves to a row of the current batch (dead-code restart). The rows are drawn from the joined
+    moves to a row of the current batch (dead-code restart; `restart: jukebox` is the rule of
+    Jukebox and Duolando, spec 3.4). The rows are drawn from the joined
     batch of all workers by a generator that they share, and counts and sums are added over the
     workers, so two workers with half a batch each learn the codebook of one worker with all of
     it. Everything that learning needs is in the `state_dict`.
@@ -109,12 +112,20 @@ class VectorQuantizer(nn.Module):
         config = self.config
         sums = torch.lerp(statistics.sums, self.ema_sum, config.decay)
         counts = torch.lerp(statistics.counts, self.ema_count, config.decay)
-        mean_use = counts.mean()
-        dead = counts < config.restart_share * mean_use
-        # A restarted code begins with the mean use, so it has time to find followers.
-        self.ema_count.copy_(torch.where(dead, mean_use, counts))
-        self.ema_sum.copy_(torch.where(dead[:, None], statistics.candidates * mean_use, sums))
-        self.codebook.copy_(self.ema_sum / self.ema_count[:, None])
+        if config.restart == "jukebox":
+            # A restarted code keeps its averages: it moves at every step until it has found a row.
+            alive = (counts >= _JUKEBOX_USE)[:, None]
+            moved = torch.where(alive, sums / counts[:, None], statistics.candidates)
+        else:
+            mean_use = counts.mean()
+            dead = counts < config.restart_share * mean_use
+            # A restarted code begins with the mean use, so it has time to find followers.
+            counts = torch.where(dead, mean_use, counts)
+            sums = torch.where(dead[:, None], statistics.candidates * mean_use, sums)
+            moved = sums / counts[:, None]
+        self.ema_count.copy_(counts)
+        self.ema_sum.copy_(sums)
+        self.codebook.copy_(moved)
         self.updates += 1
 
     def _candidates(self, rows: Float[Tensor, "R D"]) -> Float[Tensor, "K D"]:

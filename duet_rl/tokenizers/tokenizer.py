@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
 from pydantic import Field
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from duet_rl import checkpoint
 from duet_rl.config import Config, validate
-from duet_rl.tokenizers.frames import FrameConfig
+from duet_rl.tokenizers.frames import Frame, FrameConfig, HeadingFrame
 from duet_rl.tokenizers.losses import KinematicLossConfig, MotionLossConfig
 from duet_rl.tokenizers.quantizers import (
     perplexity,
@@ -19,6 +19,7 @@ from duet_rl.tokenizers.quantizers import (
 )
 from duet_rl.tokenizers.spec import Stream
 from duet_rl.tokenizers.vqvae import PartVQVAE, PartVQVAEConfig, VQVAEOutput
+from duet_rl.tokenizers.world import WorldFrame
 
 AnyTokenizer = TypeVar("AnyTokenizer", bound="Tokenizer")
 
@@ -44,10 +45,12 @@ class PoseConfig(Config):
     lower: PartVQVAEConfig = PartVQVAEConfig()
     hand: HandVQVAEConfig = HandVQVAEConfig()  # each hand has its own
     motion: MotionLossConfig = MotionLossConfig()
+    root_motion: MotionLossConfig | None = None  # of the velocity head; None: as `motion`
     kinematics: KinematicLossConfig = KinematicLossConfig()  # heading frame only
     positions: float = Field(0.3, ge=0)  # weight of the positions head
     rotations: float = Field(1.0, ge=0)  # weight of the rotations head
     velocity: float = Field(1.0, ge=0)  # weight of the root velocity head
+    zero_first_joints: bool = False  # encode without each part's first joint (Duolando's quirk)
 
 
 class PlacementConfig(Config):
@@ -65,6 +68,7 @@ class DecodingConfig(Config):
     path_sigma: float = Field(4.0, ge=0)  # frames; low-pass of the decoded root path
     heading_sigma: float = Field(2.0, ge=0)  # frames; of the decoded heading, unless causal
     legs: bool = True  # the legs' root velocity gives what the low-passed path lacks
+    joints: Literal["rotations", "positions"] = "rotations"  # the head that the joints follow
 
 
 class DuetCodecConfig(Config):
@@ -84,6 +88,7 @@ class Tokenizer(nn.Module):
     def __init__(self, config: DuetCodecConfig) -> None:
         super().__init__()
         self.config = config
+        self.frame: Frame = frame_of(config.frame)
 
     def save(self, folder: Path | str, meta: Mapping[str, Any]) -> Path:
         """Write a checkpoint folder of this tokenizer's kind and return its path."""
@@ -112,6 +117,11 @@ class Tokenizer(nn.Module):
         for name, out in outputs.items():
             own, joined = joined[: len(out.statistics)], joined[len(out.statistics) :]
             vqvaes[name].quantizer.update(own)
+
+
+def frame_of(config: FrameConfig) -> Frame:
+    """Return the frame of reference that `config` names."""
+    return HeadingFrame(config) if config.kind == "heading" else WorldFrame(config)
 
 
 @torch.no_grad()

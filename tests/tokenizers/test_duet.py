@@ -5,12 +5,14 @@ import torch
 
 from duet_rl.body.kinematics import forward_kinematics
 from duet_rl.body.rotations import rotate_yaw
+from duet_rl.body.skeleton import PARTS
 from duet_rl.errors import InputError
 from duet_rl.tokenizers.duet import DuetCodec
-from duet_rl.tokenizers.frames import FrameConfig, MotionBatch, Placed, frame_of
+from duet_rl.tokenizers.frames import FrameConfig, MotionBatch, Placed
 from duet_rl.tokenizers.leader import LEADER_CHANNELS
 from duet_rl.tokenizers.pose import DecodedPose
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
+from duet_rl.tokenizers.tokenizer import frame_of
 from tests.tokenizers.conftest import FRAMES, small_config, train, windows
 
 STEPS = FRAMES // FRAMES_PER_TOKEN
@@ -55,6 +57,40 @@ def test_decoded_joints_follow_from_the_rotations(codec_of, duet, couple, kind):
     torch.testing.assert_close(posed.joints, decoded.joints, atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("kind", ["heading", "world"])
+def test_decoded_joints_may_follow_from_the_positions(codec_of, couple, kind, monkeypatch):
+    leader, follower = couple
+    codec = codec_of(kind=kind)
+    decoding = {"joints": "positions", "legs": False, "path_sigma": 0.0, "heading_sigma": 0.0}
+    config = codec.config
+    config = config.model_copy(update={"decoding": config.decoding.model_copy(update=decoding)})
+    frame = frame_of(config.frame)
+    features = frame.features(follower)
+    positions, rotations = (x.permute(0, 3, 1, 2) for x in (features.positions, features.rotations))
+    pose = DecodedPose(rotations, features.root_velocity.mT, positions + 0.1)
+    placed = Placed(follower.joints[:, :, 0], features.heading)
+    by_positions = DuetCodec(config)
+    monkeypatch.setattr(by_positions.pose, "decode", lambda tokens, cache: pose)
+    monkeypatch.setattr(by_positions.placement, "decode", lambda tokens, leader, cache: placed)
+    decoded = by_positions.decode(codec.encode(leader, follower), leader)
+    wanted = frame.joints(positions + 0.1, follower.rotations, features.heading, placed.path)
+    torch.testing.assert_close(decoded.joints, wanted, atol=1e-4, rtol=0)
+    assert (decoded.joints - follower.joints)[:, :, 1:].norm(dim=-1).min() > 0.01
+
+
+def test_quirk_hides_the_first_joint_of_each_part(codec_of, couple):
+    codec = codec_of(kind="world")
+    pose = codec.config.pose.model_copy(update={"zero_first_joints": True})
+    quirky = DuetCodec(codec.config.model_copy(update={"pose": pose})).eval()
+    quirky.load_state_dict(codec.state_dict())
+    shown, hidden = couple[1], couple[1].joints.clone()
+    first = [joints[0] for joints in PARTS.values()]
+    hidden[:, :, first[0]] += 1.0  # the spine; no other joint is measured from it
+    moved = shown._replace(joints=hidden)
+    assert torch.equal(quirky.pose.encode(shown), quirky.pose.encode(moved))
+    assert not torch.equal(codec.pose.encode(shown), codec.pose.encode(moved))
+
+
 def test_decoded_follower_has_the_bones_it_is_given(codec_of, duet, couple):
     codec = codec_of()
     offsets = 1.2 * duet.follower.skeleton.offsets
@@ -76,7 +112,8 @@ def test_perfect_heads_bring_the_follower_back(couple, causal, legs_sigma, monke
     frame = frame_of(config.frame)
     features = frame.features(follower)
     placed: Placed = frame.place(frame.placement(leader, follower), leader)
-    pose = DecodedPose(features.rotations.permute(0, 3, 1, 2), features.root_velocity.mT)
+    rotations, positions = (x.permute(0, 3, 1, 2) for x in (features.rotations, features.positions))
+    pose = DecodedPose(rotations, features.root_velocity.mT, positions)
     monkeypatch.setattr(codec.pose, "decode", lambda tokens, cache: pose)
     monkeypatch.setattr(codec.placement, "decode", lambda tokens, leader, cache: placed)
     decoded = codec.decode(torch.zeros(1, STEPS, 6, dtype=torch.int64), leader)

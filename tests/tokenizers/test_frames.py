@@ -10,10 +10,10 @@ from duet_rl.body.skeleton import JOINT, LEFT_HAND, RIGHT_HAND, UP
 from duet_rl.tokenizers.frames import (
     FrameConfig,
     MotionBatch,
-    frame_of,
     skeleton_offsets,
     velocities,
 )
+from duet_rl.tokenizers.tokenizer import frame_of
 
 HEADING = frame_of(FrameConfig())
 WORLD = frame_of(FrameConfig(kind="world"))
@@ -123,3 +123,56 @@ def test_shift_moves_the_follower_in_the_leaders_frame(couple):
     torch.testing.assert_close(moved, expected, atol=1e-5, rtol=0)
     turned = (after.heading - before.heading - 0.5).cos()
     torch.testing.assert_close(turned, torch.ones_like(turned), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [FrameConfig(), FrameConfig(kind="world"), FrameConfig(kind="world", up="z")],
+    ids=["heading", "world", "world, z up"],
+)
+def test_joints_come_back_from_their_positions(config, couple):
+    frame, follower = frame_of(config), couple[1]
+    features = frame.features(follower)
+    positions, turned = (x.permute(0, 3, 1, 2) for x in (features.positions, features.rotations))
+    rotations = frame.local_rotations(turned, features.heading)
+    torch.testing.assert_close(rotations, follower.rotations, atol=1e-4, rtol=0)
+    root = follower.joints[:, :, 0]
+    joints = frame.joints(positions, rotations, features.heading, root)
+    torch.testing.assert_close(joints, follower.joints, atol=1e-4, rtol=0)
+
+
+def test_up_axis_turns_what_the_world_kind_sees(couple):
+    turned = frame_of(FrameConfig(kind="world", up="z"))
+    upright, lying = (frame.features(couple[1]) for frame in (WORLD, turned))
+    for name in ("positions", "root_velocity"):
+        x, y, z = getattr(upright, name).unbind(-2)
+        assert torch.equal(getattr(lying, name), torch.stack([x, -z, y], dim=-2))
+    height = couple[1].joints[:, :, JOINT["head"], UP] - couple[1].joints[:, :, 0, UP]
+    assert torch.equal(lying.positions[:, JOINT["head"], 2], height)
+    posed = forward_kinematics(
+        lying.rotations.permute(0, 3, 1, 2).unflatten(-1, (3, 3)),
+        torch.zeros(3).expand(*height.shape, 3),
+        skeleton_offsets(couple[1])[:, None],
+    ).joints
+    body = slice(0, LEFT_HAND[0])
+    seen = lying.positions.permute(0, 3, 1, 2)
+    torch.testing.assert_close(posed[:, :, body], seen[:, :, body], atol=1e-4, rtol=0)
+    leader, follower = couple
+    placed = turned.place(turned.placement(leader, follower), leader)
+    torch.testing.assert_close(placed.path, follower.joints[:, :, 0], atol=1e-5, rtol=0)
+    by = torch.tensor([[0.1, -0.2, 0.0]])
+    shifted = turned.place(turned.shifted(turned.placement(leader, follower), by), leader)
+    moved = (shifted.path - placed.path)[0, 0]
+    torch.testing.assert_close(moved, torch.tensor([0.1, 0.0, -0.2]), atol=1e-5, rtol=0)
+
+
+def test_up_axis_is_of_the_world_kind_alone():
+    with pytest.raises(ValueError, match="world"):
+        FrameConfig(up="z")
+
+
+def test_world_velocity_leads_away_from_each_frame(couple):
+    root = couple[1].joints[:, :, 0]
+    steps = WORLD.features(couple[1]).root_velocity.mT  # m a frame
+    torch.testing.assert_close(root[:, :-1] + steps[:, :-1], root[:, 1:], atol=1e-6, rtol=0)
+    assert torch.equal(steps[:, -1], steps[:, -2])

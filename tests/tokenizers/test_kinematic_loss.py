@@ -5,13 +5,14 @@ import torch
 
 from duet_rl.body.rotations import rotate_yaw
 from duet_rl.body.skeleton import JOINT
-from duet_rl.tokenizers.frames import BODY_JOINTS, FrameConfig, frame_of, skeleton_offsets
+from duet_rl.tokenizers.frames import BODY_JOINTS, FrameConfig, skeleton_offsets
 from duet_rl.tokenizers.losses import (
     POSED,
     KinematicLoss,
     KinematicLossConfig,
     MotionLossConfig,
 )
+from duet_rl.tokenizers.tokenizer import frame_of
 
 FPS = 30.0
 LOSS = KinematicLoss(

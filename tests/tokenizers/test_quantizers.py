@@ -70,6 +70,23 @@ def test_code_that_nothing_is_near_to_is_restarted():
     assert usage(torch.bincount(quantizer.encode(clusters(50)).flatten(), minlength=8).float()) == 1
 
 
+def test_jukebox_moves_a_code_until_it_is_used_once_a_batch():
+    quantizer = VectorQuantizer(CONFIG.model_copy(update={"restart": "jukebox"}))
+    latents = clusters(0)
+    quantizer.initialise(latents)
+    quantizer.codebook[0] = 1e3  # far from all rows
+    seen, own_sum, own_count = [], quantizer.ema_sum[0].clone(), 1.0
+    for step in range(3):
+        rows = clusters(step)
+        quantizer.update(quantizer.statistics(rows, quantizer.nearest(rows).clamp_min(1)))
+        own_sum, own_count = CONFIG.decay * own_sum, CONFIG.decay * own_count
+        torch.testing.assert_close(quantizer.ema_sum[0], own_sum)  # never set back
+        assert float(quantizer.ema_count[0]) == pytest.approx(own_count)
+        seen.append(quantizer.codebook[0].clone())
+        assert (rows.flatten(0, 1) == seen[-1]).all(-1).any()
+    assert not torch.equal(seen[0], seen[1]) and not torch.equal(seen[1], seen[2])
+
+
 def test_batch_smaller_than_the_codebook_gives_distinct_codes():
     quantizer = VectorQuantizer(VectorQuantizerConfig(codes=32, code_width=3))
     quantizer.initialise(clusters(0, rows=8))
