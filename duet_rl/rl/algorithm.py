@@ -16,14 +16,17 @@ from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, LEARNER_RESULTS, TIMERS
 from torch import Tensor
 
 from duet_rl import checkpoint
+from duet_rl.models.duolando import DuolandoGPTConfig
+from duet_rl.models.follower import read_gpt_config
 from duet_rl.rl.collector import Collector
 from duet_rl.rl.dances import dances_of, make_dances
 from duet_rl.rl.env_runner import TOKENS_PER_SECOND, FollowerEnvRunner
-from duet_rl.rl.learner import FollowerLearner, RolloutsToBatch
+from duet_rl.rl.learner import FollowerLearner, RolloutsToBatch, WindowCut
 from duet_rl.rl.losses import METRICS
 from duet_rl.rl.module import FollowerRLModule
 from duet_rl.rl.replay import Replay, RolloutGroup
 from duet_rl.rl.settings import RLConfig
+from duet_rl.rl.windows import WindowSizes
 
 STATE = "rl_state"  # kind of checkpoint that holds an unfinished run
 FOLLOWER_RESULTS = "follower"  # where the results of `train()` hold what is ours
@@ -45,7 +48,7 @@ class DuetRLConfig(AlgorithmConfig):
         super().__init__(algo_class=algo_class or DuetRL)
         self.settings = RLConfig()
         self.follower = ""  # folder of the follower to start from
-        self.gpt: dict[str, Any] = {}  # settings of its MultiStreamGPT
+        self.gpt: dict[str, Any] = {}  # settings of its model
         self.env_runner_cls = FollowerEnvRunner
         self.batch_mode = "complete_episodes"
         self.gym_env_vectorize_mode = "vector_entry_point"
@@ -65,7 +68,7 @@ class DuetRLConfig(AlgorithmConfig):
         Args:
             settings: ours.
             follower: folder of the follower to start from.
-            gpt: settings of its `MultiStreamGPT`.
+            gpt: settings of its model.
             env_settings: keyword arguments of the environment.
             runners: env runner actors; 0 rolls out in the driver.
         """
@@ -77,7 +80,7 @@ class DuetRLConfig(AlgorithmConfig):
             num_envs_per_env_runner=settings.leaders * settings.rollouts,
             create_local_env_runner=runners == 0,
         )
-        lookup = partial(_lookup, settings.env, settings.rollouts, env_settings)
+        lookup = partial(_lookup, settings, gpt, env_settings)
         config.learners(num_learners=0, learner_connector=lookup)
         config.training(lr=settings.lr, grad_clip=settings.grad_clip)
         config.fault_tolerance(
@@ -97,6 +100,7 @@ class DuetRLConfig(AlgorithmConfig):
                 "gpt": self.gpt,
                 "temperature": self.settings.temperature,
                 "look_ahead": self.settings.look_ahead,
+                "dropout": self.settings.dropout,
             },
         )
 
@@ -106,10 +110,19 @@ class DuetRLConfig(AlgorithmConfig):
 
 
 def _lookup(
-    env: str, count: int, env_settings: dict[str, Any], *spaces: Any, **kwargs: Any
+    settings: RLConfig,
+    gpt: dict[str, Any],
+    env_settings: dict[str, Any],
+    *spaces: Any,
+    **kwargs: Any,
 ) -> RolloutsToBatch:
     """Return the connector that looks features up in an environment of its own."""
-    return RolloutsToBatch(dances_of(make_dances(env, count, env_settings)))
+    dances = dances_of(make_dances(settings.env, settings.rollouts, env_settings))
+    config, cut = read_gpt_config(gpt), None
+    if isinstance(config, DuolandoGPTConfig):
+        sizes = WindowSizes(config.block, config.look_forward, config.frames_per_token)
+        cut = WindowCut(sizes, settings.window_stride, settings.drop_last_window)
+    return RolloutsToBatch(dances, cut)
 
 
 class DuetRL(Algorithm):
@@ -152,7 +165,8 @@ class DuetRL(Algorithm):
 
     def _learn(self, fresh: Sequence[RolloutGroup]) -> None:
         """Take gradient steps on the fresh groups and on remembered ones."""
-        settings = self.config.settings
+        settings, done = self.config.settings, self.iterations_done
+        self._learner(lambda learner: learner.begin_iteration(done))
         rng = np.random.default_rng([settings.seed, self.iterations_done])
         staleness = [self.updates_done - group.version for group in fresh]
         for _ in range(settings.passes):

@@ -48,10 +48,16 @@ class Dances(Protocol):
         """Begin new dances, one generator each."""
 
     def conditions(self) -> dict[str, Tensor]:
-        """Return what the follower is told in the current dances, `(B, T, C)` each."""
+        """Return what the follower is told in the current dances: `(B, T, C)`, `(B, N, S)`."""
 
-    def features(self, clip: int) -> dict[str, Tensor]:
-        """Return what the follower is told in one whole clip, `(T, C)` each."""
+    def window(self, clip: int, frame: int) -> dict[str, Tensor]:
+        """Return what the follower is told in the dance that begins at `frame` of `clip`."""
+
+    def beginnings(self) -> Tensor:
+        """Return the tokens of the true followers' first step in the current dances, `(B, 1, S)`.
+
+        Only followers that must be given their first tokens ask for them.
+        """
 
     def score(self, tokens: Tensor) -> RewardTerms:
         """Return the reward terms of whole rollouts, `(B, N, S)`."""

@@ -12,12 +12,14 @@ from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.utils.annotations import override
 from torch import Tensor
 
+from duet_rl.models.policy import SamplingConfig
 from duet_rl.models.sampling import Sampled, generate
 from duet_rl.rewards.base import RewardTerms
 from duet_rl.rl.dances import Dances, dances_of
 from duet_rl.rl.replay import RolloutGroup
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
+GREEDY = SamplingConfig(temperature=0)
 TOKENS_PER_SECOND = "tokens_per_second"
 _THREADS = 1  # of a runner that has a process of its own; there is one runner a core
 
@@ -96,13 +98,15 @@ class FollowerEnvRunner(SingleAgentEnvRunner):
         self, dances: Sequence[np.random.Generator], tokens: torch.Generator
     ) -> tuple[Sampled, RewardTerms]:
         self.dances.restart(dances)
+        gpt, sampling = self.module.gpt, self.module.sampling
         sampled = generate(
-            self.module.gpt,
+            gpt,
             self.dances.conditions(),
             self.dances.steps,
-            self.module.sampling,
+            GREEDY if self.config.settings.greedy else sampling,
             tokens,
             self.module.look_ahead,
+            self.dances.beginnings() if gpt.prompt_steps else None,
         )
         return sampled, self.dances.score(sampled.tokens)
 

@@ -1,7 +1,7 @@
 """The learner: packed rollouts in, one gradient step out."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,14 +13,24 @@ from ray.rllib.utils.annotations import override
 from torch import Tensor, nn
 
 from duet_rl import checkpoint
+from duet_rl.models.duolando import LEADER, MUSIC
+from duet_rl.models.multistream_gpt import MultiStreamGPT
 from duet_rl.rl.dances import Dances
 from duet_rl.rl.losses import Experience, Loss, Verdict, actor_critic, duolando
 from duet_rl.rl.module import VERDICT, FollowerRLModule
 from duet_rl.rl.replay import RolloutGroup
-from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
+from duet_rl.rl.windows import WindowSizes, replay_windows
 
 _POLICY, _VALUE = "policy", "value"  # the optimizers: the value head learns faster
 _WEIGHTS = "weights."  # prefix in a checkpoint
+
+
+class WindowCut(NamedTuple):
+    """How whole dances are cut into windows."""
+
+    sizes: WindowSizes
+    stride: int  # every so many windows one is kept
+    drop_last: bool  # leave out the last window of a dance
 
 
 class RolloutsToBatch(ConnectorV2):
@@ -28,12 +38,15 @@ class RolloutsToBatch(ConnectorV2):
 
     Args:
         dances: where the features of a clip are looked up.
+        cut: how dances are cut, for followers that see no more than a window at once.
         device: where the batch goes.
     """
 
-    def __init__(self, dances: Dances, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self, dances: Dances, cut: WindowCut | None = None, device: str | torch.device = "cpu"
+    ) -> None:
         super().__init__()
-        self.dances, self.device = dances, device
+        self.dances, self.cut, self.device = dances, cut, device
 
     @override(ConnectorV2)
     def __call__(
@@ -45,6 +58,8 @@ class RolloutsToBatch(ConnectorV2):
             Columns.REWARDS: self._stack([group.rewards for group in episodes]),
             Columns.OBS: self._conditions(episodes),
         }
+        if self.cut is not None:
+            columns = _windows(columns, self.cut)
         return {DEFAULT_MODULE_ID: columns}
 
     def _stack(self, arrays: Sequence[np.ndarray]) -> Tensor:
@@ -53,10 +68,8 @@ class RolloutsToBatch(ConnectorV2):
     def _conditions(self, groups: Sequence[RolloutGroup]) -> dict[str, Tensor]:
         windows: dict[str, list[Tensor]] = {}
         for group in groups:
-            rollouts, steps, _ = group.tokens.shape
-            frames = slice(group.frame, group.frame + steps * FRAMES_PER_TOKEN)
-            for name, feature in self.dances.features(group.clip).items():
-                windows.setdefault(name, []).append(feature[frames].expand(rollouts, -1, -1))
+            for name, rows in self.dances.window(group.clip, group.frame).items():
+                windows.setdefault(name, []).append(rows.expand(len(group.tokens), -1, -1))
         return {name: torch.cat(parts).to(self.device) for name, parts in windows.items()}
 
 
@@ -75,8 +88,9 @@ class FollowerLearner(TorchLearner):
         start = checkpoint.load(self.config.follower, "follower")
         # RLlib itself would skip keys that do not match; a warm start must be whole.
         checkpoint.load_module(self.follower.gpt, start.tensors, start.path)
-        nn.init.zeros_(self.follower.gpt.value.read.weight)  # pretraining leaves it untrained
-        nn.init.zeros_(self.follower.gpt.value.read.bias)
+        if isinstance(self.follower.gpt, MultiStreamGPT):
+            nn.init.zeros_(self.follower.gpt.value.read.weight)  # pretraining leaves it untrained
+            nn.init.zeros_(self.follower.gpt.value.read.bias)
         self.follower.freeze_start()
 
     @property
@@ -91,21 +105,28 @@ class FollowerLearner(TorchLearner):
 
     @override(TorchLearner)
     def configure_optimizers_for_module(self, module_id: str, config: Any = None) -> None:
-        settings = self.config.settings
-        values = list(self.follower.gpt.value.parameters())
+        gpt = self.follower.gpt
+        values = list(gpt.value.parameters()) if isinstance(gpt, MultiStreamGPT) else []
         own = {id(parameter) for parameter in values}
         rest = [p for p in self.get_parameters(self.follower) if id(p) not in own]
-        for name, params, lr in (
-            (_POLICY, rest, settings.lr),
-            (_VALUE, values, settings.value_lr),
-        ):
-            self.register_optimizer(
-                module_id=module_id,
-                optimizer_name=name,
-                optimizer=torch.optim.Adam(params),
-                params=params,
-                lr_or_lr_schedule=lr,
-            )
+        for name, params in ((_POLICY, rest), (_VALUE, values)):
+            if params:
+                optimizer = torch.optim.Adam(params, lr=self._rate(name))
+                self.register_optimizer(
+                    module_id=module_id, optimizer_name=name, optimizer=optimizer, params=params
+                )
+
+    def begin_iteration(self, done: int) -> None:
+        """Set the learning rates after `done` iterations."""
+        settings = self.config.settings
+        factor = settings.decay ** sum(done >= milestone for milestone in settings.milestones)
+        for name, optimizer in self._adams().items():
+            for group in optimizer.param_groups:
+                group["lr"] = self._rate(name) * factor
+
+    def _rate(self, optimizer: str) -> float:
+        settings = self.config.settings
+        return float(settings.lr if optimizer == _POLICY else settings.value_lr)
 
     @override(TorchLearner)
     def compute_gradients(self, loss_per_module: Any, **kwargs: Any) -> dict[Any, Tensor]:
@@ -117,11 +138,14 @@ class FollowerLearner(TorchLearner):
     def compute_loss_for_module(
         self, *, module_id: str, config: Any, batch: dict[str, Any], fwd_out: dict[str, Any]
     ) -> Tensor:
-        settings = self.config.settings
+        settings, given = self.config.settings, self.follower.gpt.prompt_steps
         experience = Experience(
-            batch[Columns.REWARDS], batch[Columns.ACTION_LOGP], settings.rollouts
+            batch[Columns.REWARDS][:, given:],
+            batch[Columns.ACTION_LOGP][:, given:],
+            settings.rollouts,
         )
-        loss = self._loss(fwd_out[VERDICT], experience)
+        verdict = Verdict(*(part[:, given:] for part in fwd_out[VERDICT]))
+        loss = self._loss(verdict, experience)
         self.metrics.log_dict(loss.metrics, key=module_id, window=1)
         return loss.total
 
@@ -153,7 +177,36 @@ class FollowerLearner(TorchLearner):
         self._weights_seq_no = version
 
     def _adams(self) -> dict[str, torch.optim.Optimizer]:
-        return {name: self.get_optimizer(DEFAULT_MODULE_ID, name) for name in (_POLICY, _VALUE)}
+        known = {name: f"{DEFAULT_MODULE_ID}_{name}" for name in (_POLICY, _VALUE)}
+        return {
+            name: self.get_optimizer(DEFAULT_MODULE_ID, name)
+            for name, registered in known.items()
+            if registered in self._named_optimizers
+        }
+
+
+def _windows(columns: dict[str, Any], cut: WindowCut) -> dict[str, Any]:
+    """Return dances cut into windows, each with the token before the first one that is judged."""
+    told = columns[Columns.OBS]
+    windows = replay_windows(
+        columns[Columns.ACTIONS],
+        columns[Columns.REWARDS],
+        told[LEADER],
+        told[MUSIC],
+        cut.sizes,
+        cut.drop_last,
+    )
+    tokens = torch.cat([windows.tokens[:, :1], windows.targets], dim=1)
+    # What comes first is given: its reward is not looked at, nor the music before the window.
+    rewards = nn.functional.pad(windows.rewards, (0, 0, 1, 0))
+    music = nn.functional.pad(windows.music, (0, 0, cut.sizes.music_rate, 0))
+    kept = slice(None, None, cut.stride)
+    return {
+        Columns.ACTIONS: tokens[kept],
+        Columns.REWARDS: rewards[kept],
+        Columns.ACTION_LOGP: torch.zeros_like(rewards[kept]),  # the loss knows no ratio
+        Columns.OBS: {MUSIC: music[kept], LEADER: windows.leader[kept]},
+    }
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -12,7 +12,9 @@ from ray.rllib.core.rl_module.torch import TorchRLModule
 from ray.rllib.utils.annotations import override
 from torch import Tensor, nn
 
-from duet_rl.models.multistream_gpt import GPTOutput, MultiStreamGPT, MultiStreamGPTConfig
+from duet_rl.models.attention import SelfAttention
+from duet_rl.models.follower import build_gpt, read_gpt_config
+from duet_rl.models.multistream_gpt import GPTOutput, MultiStreamGPT
 from duet_rl.models.policy import SamplingConfig, policy_logits
 from duet_rl.rl.losses import Verdict
 
@@ -22,20 +24,21 @@ VERDICT = "verdict"
 class FollowerRLModule(TorchRLModule, InferenceOnlyAPI):
     """One categorical action per token stream, one value per stream and step.
 
-    The network is a plain `MultiStreamGPT`; this class only translates between its tensors and
-    RLlib's batch columns, so the GPT never learns that RLlib exists. `reference` is the frozen
-    follower that RL started from; env runners do without it.
+    The network is a plain follower GPT; this class only translates between its tensors and RLlib's
+    batch columns, so the GPT never learns that RLlib exists. `reference` is the frozen follower
+    that RL started from; env runners do without it.
     """
 
     model_config: Any  # RLlib: a dict, once it is here
 
     @override(TorchRLModule)
     def setup(self) -> None:
-        config = MultiStreamGPTConfig(**self.model_config["gpt"])
+        config = read_gpt_config(self.model_config["gpt"])
         self.sampling = SamplingConfig(temperature=self.model_config["temperature"])
+        self.dropout: bool = self.model_config["dropout"]
         self.look_ahead: int | None = self.model_config["look_ahead"]
-        self.gpt = MultiStreamGPT(config)
-        self.reference = MultiStreamGPT(config).requires_grad_(False)
+        self.gpt = build_gpt(config)
+        self.reference = build_gpt(config).requires_grad_(False)
         self.action_dist_cls = TorchMultiCategorical.get_partial_dist_cls(
             input_lens=list(config.classes)
         )
@@ -48,9 +51,14 @@ class FollowerRLModule(TorchRLModule, InferenceOnlyAPI):
     def train(self, mode: bool = True) -> "FollowerRLModule":
         """Stay in evaluation mode: tokens are judged by the policy that sampled them.
 
-        Dropout and a corrupted history would make it another one.
+        Dropout and a corrupted history would make it another one. The setting `dropout` leaves
+        dropout on all the same, as the paper does.
         """
-        return super().train(False)
+        super().train(False)
+        for part in self.gpt.modules():
+            if isinstance(part, nn.Dropout | SelfAttention):
+                part.train(mode and self.dropout)
+        return self
 
     def freeze_start(self) -> None:
         """Make the present weights the ones that KL is measured to."""
@@ -66,9 +74,11 @@ class FollowerRLModule(TorchRLModule, InferenceOnlyAPI):
             for stream, (now, before) in enumerate(zip(output.logits, start.logits, strict=True))
         ]
         chosen, entropy, kl = (torch.stack(column, dim=-1) for column in zip(*rows, strict=True))
-        # The value reads the state and leaves it alone: it starts from nothing, and its first
-        # errors would spoil what pretraining has learned.
-        values = self.gpt.value(output.hidden.detach()[:, :, None])
+        values = output.values
+        if isinstance(self.gpt, MultiStreamGPT):
+            # The value reads the state and leaves it alone: it starts from nothing, and its first
+            # errors would spoil what pretraining has learned.
+            values = self.gpt.value(output.hidden.detach()[:, :, None])
         return Verdict(chosen, entropy, kl, values)
 
     @override(TorchRLModule)

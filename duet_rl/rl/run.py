@@ -15,8 +15,10 @@ from tqdm import tqdm
 
 from duet_rl import checkpoint
 from duet_rl.datasets.store import DuetStore
+from duet_rl.errors import InputError
 from duet_rl.files import atomic_path, sha256_of
 from duet_rl.generate.follower import KIND, load_follower
+from duet_rl.models.duolando import LEADER, DuolandoGPTConfig
 from duet_rl.models.multistream_gpt import MultiStreamGPTConfig
 from duet_rl.resources import start_ray, usable_cpus
 from duet_rl.rl.settings import RLConfig
@@ -54,6 +56,7 @@ def run_rl(
     """
     follower, out = Path(follower), Path(out)
     gpt = load_follower(follower).model.config  # with all its checks: codec and model fit
+    _check(config, gpt)
     origin = _origin(config, follower, DuetStore.open(data))
     if _is_done(out / FOLDER, origin, config.iterations):
         logger.info("%s is done already", out / FOLDER)
@@ -64,7 +67,12 @@ def run_rl(
         "codec": str(follower.resolve()),
         "split": "train",
         "rewards": config.rewards.model_dump(),
-        "dance": {"seconds": config.seconds, "group_size": config.rollouts},
+        "dance": {
+            "seconds": config.seconds,
+            "group_size": config.rollouts,
+            "leader": "tokens" if LEADER in gpt.condition_names else "features",
+            "beyond": gpt.look_forward if isinstance(gpt, DuolandoGPTConfig) else 0,
+        },
     }
     with _algorithm(config, follower.resolve(), gpt.model_dump(), env_settings) as algorithm:
         if checkpoint.is_checkpoint(work / STATE):
@@ -124,6 +132,20 @@ def _algorithm(
             ray.shutdown()
 
 
+def _check(config: RLConfig, gpt: MultiStreamGPTConfig | DuolandoGPTConfig) -> None:
+    """Refuse settings that this follower, or each other, cannot live with."""
+    if isinstance(gpt, DuolandoGPTConfig) and config.loss != "duolando":
+        raise InputError(
+            f"rl.loss is {config.loss}; a Duolando GPT has no value head and no log-probabilities "
+            "that a rollout shares with its windows: set rl.loss=duolando"
+        )
+    if config.greedy and config.loss != "duolando":
+        raise InputError(
+            f"rl.greedy rolls out the likeliest tokens, from which {config.loss} cannot learn; "
+            "set rl.loss=duolando or rl.greedy=false"
+        )
+
+
 def _origin(config: RLConfig, follower: Path, store: DuetStore) -> dict[str, Any]:
     """Return what makes this run this run: its settings, its follower, its data."""
     settings = json.dumps(config.model_dump(mode="json", exclude=_FREE), sort_keys=True)
@@ -160,7 +182,7 @@ def _write_follower(
     folder: Path,
     start: Path,
     tensors: dict[str, Tensor],
-    gpt: MultiStreamGPTConfig,
+    gpt: MultiStreamGPTConfig | DuolandoGPTConfig,
     meta: dict[str, Any],
 ) -> Path:
     """Write the refined follower as a copy of the one it started from, but for the weights."""

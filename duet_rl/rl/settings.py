@@ -24,6 +24,7 @@ class RLConfig(Config):
     rollouts: int = Field(8, ge=1)  # of each window: the group that is compared
     seconds: float = Field(8.5, gt=0)  # a rollout, 64 tokens
     temperature: float = Field(1.0, gt=0)  # of sampling; tokens are judged at the same
+    greedy: bool = False  # roll out the likeliest tokens, for loss `duolando`; judged as above
     look_ahead: int | None = Field(None, ge=0)  # tokens; None: the farthest of the follower
 
     # Learning
@@ -37,6 +38,11 @@ class RLConfig(Config):
     new_groups: int = Field(4, ge=1)  # fresh groups that an iteration waits for
     batch_groups: int = Field(4, ge=1)  # fresh groups in one gradient step
     passes: int = Field(1, ge=1)  # over the fresh groups of an iteration
+    milestones: tuple[int, ...] = ()  # iterations after which the rates fall
+    decay: float = Field(0.1, gt=0, le=1)  # factor by which they fall
+    dropout: bool = False  # drop while learning, though rollouts do not
+    window_stride: int = Field(1, ge=1)  # tokens between the windows that a Duolando GPT learns in
+    drop_last_window: bool = False  # of each dance, as the original does
 
     # Running
     checkpoint_every: int = Field(20, ge=1)  # iterations between saved states
