@@ -50,10 +50,11 @@ def count_windows(
         leader_tokens: so many; Duolando's follower ends `look_forward` tokens before its leader.
         music_frames: so many, from the first frame of the dance on.
         sizes: of a window.
-        drop_last: leave out the last one that the follower's tokens allow, as the original does.
+        drop_last: leave out the last one, as the original does: it counts by the leader, one less
+            than its own follower and full music allow.
     """
-    by_follower = follower_tokens - sizes.block - int(drop_last)
-    by_leader = leader_tokens - sizes.span + 1
+    by_follower = follower_tokens - sizes.block
+    by_leader = leader_tokens - sizes.span + (-1 if drop_last else 1)
     by_music = music_frames // sizes.music_rate - sizes.span
     return min(by_follower, by_leader, by_music)
 

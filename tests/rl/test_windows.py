@@ -50,6 +50,12 @@ def test_the_shortest_of_follower_leader_and_music_decides(
     assert len(windows_of(leader_tokens, frames).tokens) == 2 * count
 
 
+def test_the_last_window_is_left_out_for_a_follower_as_long_as_its_leader_too() -> None:
+    frames = 4 * LEADER
+    assert count_windows(LEADER, LEADER, frames, SIZES) == 4
+    assert count_windows(LEADER, LEADER, frames, SIZES, drop_last=True) == 3
+
+
 def test_short_music_costs_no_window_twice() -> None:
     assert count_windows(STEPS, LEADER, 32, SIZES, drop_last=True) == 3
     assert count_windows(STEPS, LEADER, 32, SIZES) == 3
