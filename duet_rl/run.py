@@ -45,7 +45,8 @@ class RunConfig(Config):
 def prepare_synthetic(config: RunConfig, out: Path, progress: bool = True) -> DuetStore:
     """Make the synthetic duet world and return its store."""
     made_with = {"synthetic": config.synthetic.model_dump(mode="json")}
-    return prepare(synthetic_tasks(config.synthetic), out, config.prepare, made_with, progress)
+    tasks = synthetic_tasks(config.synthetic, config.prepare.music)
+    return prepare(tasks, out, config.prepare, made_with, progress)
 
 
 def prepare_pairs(config: RunConfig, folder: Path, out: Path, progress: bool = True) -> DuetStore:
@@ -54,7 +55,7 @@ def prepare_pairs(config: RunConfig, folder: Path, out: Path, progress: bool = T
     Raises:
         InputError: no takes, a missing partner, or a file that cannot be read.
     """
-    tasks = pair_tasks(find_pairs(folder, config.pairs), config.pairs)
+    tasks = pair_tasks(find_pairs(folder, config.pairs), config.pairs, config.prepare.music)
     made_with = {"pairs": config.pairs.model_dump(mode="json")}
     return prepare(tasks, out, config.prepare, made_with, progress)
 

@@ -44,11 +44,9 @@ class Recipe:
     resampler: str  # inside the constant-Q transform
 
     @property
-    def resampler_name(self) -> str:
-        """The resampler and, where it is a package of its own, its version."""
-        if self.resampler != _KAISER:
-            return self.resampler
-        return f"{_KAISER} ({_KAISER_PACKAGE} {version(_KAISER_PACKAGE)})"
+    def packages(self) -> dict[str, str]:
+        """The package besides librosa that takes part, and its version."""
+        return {_KAISER_PACKAGE: version(_KAISER_PACKAGE)} if self.resampler == _KAISER else {}
 
 
 def recipe(compat: Compat) -> Recipe:

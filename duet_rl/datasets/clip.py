@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from duet_rl.audio.features import BEAT, MUSIC_DIMS
+from duet_rl.audio.provenance import MusicFacts
 from duet_rl.body.motion import Duet, Motion
 from duet_rl.body.rotations import matrix_from_6d, matrix_to_6d
 from duet_rl.body.skeleton import Skeleton
@@ -39,6 +40,7 @@ class DuetClip:
         style: e.g. `waltz`; `unknown` if nobody said.
         tempo: beats per minute.
         source: where it comes from, for credits, e.g. `synthetic` or the file names.
+        music_facts: which extractor made `music`; None if nobody said.
 
     Raises:
         InputError: lengths or frame rates do not fit, or a value is NaN.
@@ -54,6 +56,7 @@ class DuetClip:
     style: str
     tempo: float
     source: str
+    music_facts: MusicFacts | None = None
 
     def __post_init__(self) -> None:
         frames = self.duet.leader.frames

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from pydantic import Field
 from tqdm import tqdm
 
+from duet_rl.audio.provenance import MusicFacts, describe, music_facts
+from duet_rl.audio.recipes import MusicConfig
 from duet_rl.config import Config, validate
 from duet_rl.datasets.clip import DuetClip
 from duet_rl.datasets.split import SplitConfig
@@ -41,6 +43,7 @@ class PrepareConfig(Config):
     """How takes are prepared, whatever their source."""
 
     split: SplitConfig = Field(default_factory=SplitConfig)
+    music: MusicConfig = MusicConfig()  # whose numbers the music features are
     skip_bad: bool = False  # leave out takes that cannot be read instead of stopping
     parallel: bool = True  # as Ray tasks; False: one after the other in this process
 
@@ -71,9 +74,11 @@ class Outcome(NamedTuple):
 Outcomes = Generator[Outcome, None, None]
 
 
-def fingerprint(settings: Config, *inputs: Path | str) -> str:
+def fingerprint(settings: Config, *inputs: Path | str, music: MusicConfig = MusicConfig()) -> str:
     """Return a hash of the settings of a take and of the contents of its files (or plain words)."""
     facts = [sha256_of(source) if isinstance(source, Path) else source for source in inputs]
+    if music != MusicConfig():  # takes of the default keep the hash that they always had
+        facts.append(describe(music_facts(music)))
     text = json.dumps([settings.model_dump(mode="json"), facts], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -84,6 +89,7 @@ def prepare(
     config: PrepareConfig,
     made_with: Mapping[str, Any],
     progress: bool | None = None,
+    music: MusicFacts | None = None,
 ) -> DuetStore:
     """Return the store at `out` that holds the takes of all `tasks`.
 
@@ -97,13 +103,17 @@ def prepare(
         config: split, what to do with bad takes.
         made_with: the settings of the source, for the record.
         progress: whether to show a progress bar; None: if there is a terminal.
+        music: what made the features; None: this program, as `config` asks.
 
     Raises:
         InputError: a take cannot be read (all that can not, with `skip_bad`, are only logged),
-            or `out` holds something else.
+            `out` holds something else, or a store whose music features are others.
     """
     out, tasks = Path(out), list(tasks)
+    music = music_facts(config.music) if music is None else music
     store = _existing(out)
+    if store is not None:
+        store.require_music(music)
     pending = _pending(tasks, store)
     if store is not None and not pending:
         logger.info("%s is complete: %s", out, store.summary())
@@ -130,7 +140,7 @@ def prepare(
         raise InputError(f"none of {len(pending)} takes can be used; the first is {faults[0]}")
     records = [finished[task.name] for task in pending if task.name in finished]
     if store is None:
-        store = _finish(partial, out, records, config.split, made_with)
+        store = _finish(partial, out, records, config.split, made_with, music)
     else:
         store = _grow(store, partial, records)
     logger.info("%s: %s", out, store.summary())
@@ -225,9 +235,10 @@ def _finish(
     records: Sequence[ClipRecord],
     split: SplitConfig,
     made_with: Mapping[str, Any],
+    music: MusicFacts,
 ) -> DuetStore:
     """Turn the partial folder into the store."""
-    write_index(partial, records, split, made_with)
+    write_index(partial, records, split, made_with, music=music)
     _drop_strangers(partial, records)
     _remove(partial / _SCRATCH)
     os.replace(partial, out)

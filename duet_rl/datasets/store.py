@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from duet_rl.audio.provenance import UNSTATED, MusicFacts, are_equal, describe
 from duet_rl.config import Config, validate
 from duet_rl.datasets.clip import FPS, DuetClip, MusicSource, from_arrays, to_arrays
 from duet_rl.datasets.split import SPLITS, Split, SplitConfig, split_choreographies
@@ -47,6 +48,7 @@ class StoreIndex(Config):
     data_hash: str  # of clips and splits; changes when anything that is learned from changes
     split: SplitConfig
     made_with: dict[str, Any]  # the settings of the preparation
+    music: dict[str, Any] | None = None  # what made the features; older stores do not say
     splits: dict[str, Split]  # choreography -> split
     clips: tuple[ClipRecord, ...]
 
@@ -87,24 +89,38 @@ class DuetStore:
         clips: Iterable[DuetClip],
         split: SplitConfig | None = None,
         made_with: Mapping[str, Any] | None = None,
+        music: MusicFacts | None = None,
     ) -> "DuetStore":
         """Write `clips` as a new store, whole or not at all.
 
+        Args:
+            path: folder of the store.
+            clips: of one extractor of music features.
+            split: how choreographies are split.
+            made_with: settings, for the record.
+            music: what made the features; None: what the clips say, if they do.
+
         Raises:
-            InputError: something is at `path` already, or two clips share a name.
+            InputError: something is at `path` already, two clips share a name, or their music
+                features are of different extractors.
         """
         path = Path(path)
         refuse_existing(path)
         with atomic_path(path) as temporary:
-            records = [write_clip(temporary, clip) for clip in clips]
-            write_index(temporary, records, split or SplitConfig(), made_with or {})
+            records = []
+            for clip in clips:
+                music = music or clip.music_facts
+                _require_equal_music(clip, music)
+                records.append(write_clip(temporary, clip))
+            write_index(temporary, records, split or SplitConfig(), made_with or {}, music=music)
         return cls.open(path)
 
     def append(self, clips: Iterable[DuetClip]) -> "DuetStore":
         """Add `clips` and return the grown store; clips that are there keep their split.
 
         Raises:
-            InputError: a clip of that name is there already.
+            InputError: a clip of that name is there already, or its music features are of
+                another extractor.
         """
         known, records = {record.name for record in self.index.clips}, []
         for clip in clips:
@@ -113,14 +129,30 @@ class DuetStore:
                     f"the store {self.path} has a clip {clip.name!r} already; names must differ"
                 )
             known.add(clip.name)
+            _require_equal_music(clip, self.music)
             records.append(write_clip(self.path, clip))
         return self.adopt(records)
 
     def adopt(self, records: Sequence[ClipRecord]) -> "DuetStore":
         """Return the store with `records`, whose files are in its folders already, added."""
-        everyone = [*self.index.clips, *records]
-        write_index(self.path, everyone, self.index.split, self.index.made_with, self.index.splits)
+        index = self.index
+        everyone = [*index.clips, *records]
+        write_index(self.path, everyone, index.split, index.made_with, index.splits, index.music)
         return DuetStore.open(self.path)
+
+    def require_music(self, facts: MusicFacts) -> None:
+        """Raise `InputError` if features with these facts are not as those of the store."""
+        if not are_equal(facts, self.music):
+            raise InputError(
+                f"the store {self.path} has music features of {describe(self.music)}, and these "
+                f"would be of {describe(facts)}; set prepare.music.compat="
+                f"{self.music.get('compat')}, or choose another folder for the store"
+            )
+
+    @property
+    def music(self) -> MusicFacts:
+        """What made the music features of all clips."""
+        return self.index.music or UNSTATED
 
     @property
     def hash(self) -> str:
@@ -162,7 +194,7 @@ class DuetStore:
 
     def _load(self, record: ClipRecord) -> DuetClip:
         audio = None if record.audio is None else self.path / AUDIO / record.audio
-        return read_clip(self.path, record, audio)
+        return read_clip(self.path, record, audio, self.music)
 
 
 def write_clip(folder: Path, clip: DuetClip, fingerprint: str = "") -> ClipRecord:
@@ -192,7 +224,7 @@ def write_clip(folder: Path, clip: DuetClip, fingerprint: str = "") -> ClipRecor
     )
 
 
-def read_clip(folder: Path, record: ClipRecord, audio: Path | None) -> DuetClip:
+def read_clip(folder: Path, record: ClipRecord, audio: Path | None, music: MusicFacts) -> DuetClip:
     """Return the clip that `record` describes.
 
     Raises:
@@ -221,6 +253,7 @@ def read_clip(folder: Path, record: ClipRecord, audio: Path | None) -> DuetClip:
         style=record.style,
         tempo=record.tempo,
         source=record.source,
+        music_facts=music,
     )
 
 
@@ -230,6 +263,7 @@ def write_index(
     split: SplitConfig,
     made_with: Mapping[str, Any],
     known: Mapping[str, Split] | None = None,
+    music: MusicFacts | None = None,
 ) -> None:
     """Write `store.json`, the last thing that makes a folder a store.
 
@@ -250,6 +284,7 @@ def write_index(
         data_hash=_hash(ordered, splits),
         split=split,
         made_with=dict(made_with),
+        music=None if music is None else dict(music),
         splits=dict(sorted(splits.items())),
         clips=ordered,
     )
@@ -282,6 +317,14 @@ def _read_index(path: Path) -> StoreIndex:
             f"{file} was edited after it was written (its hash differs); prepare the store again"
         )
     return index
+
+
+def _require_equal_music(clip: DuetClip, music: MusicFacts | None) -> None:
+    if clip.music_facts is not None and not are_equal(clip.music_facts, music or UNSTATED):
+        raise InputError(
+            f"the music features of clip {clip.name!r} are of {describe(clip.music_facts)}, those "
+            f"of the store of {describe(music or UNSTATED)}; prepare the clip anew for this store"
+        )
 
 
 def _hash(records: Sequence[ClipRecord], splits: Mapping[str, Split]) -> str:

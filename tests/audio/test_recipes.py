@@ -2,7 +2,6 @@
 
 import pytest
 
-from duet_rl.audio import recipes
 from duet_rl.audio.recipes import MusicConfig, recipe
 from duet_rl.config import resolve, validate
 from duet_rl.errors import InputError
@@ -17,16 +16,6 @@ def test_the_setting_may_look_like_a_number(word):
 def test_another_version_is_refused(value):
     with pytest.raises(InputError, match="compat"):
         validate(MusicConfig, {"compat": value})
-
-
-def test_without_its_package_the_old_resampler_is_replaced_and_named(monkeypatch):
-    monkeypatch.setattr(recipes, "find_spec", lambda name: None)
-    assert recipe("0.8").resampler_name == recipe("0.11").resampler_name == "soxr_hq"
-
-
-def test_the_old_resampler_is_named_with_its_package():
-    pytest.importorskip("resampy", reason="the extra compat08 is not installed")
-    assert recipe("0.8").resampler_name.startswith("kaiser_fast (resampy ")
 
 
 def test_the_filters_of_librosa_08_are_a_hundredth_shorter():

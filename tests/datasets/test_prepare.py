@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from duet_rl.audio.recipes import MusicConfig
 from duet_rl.datasets.clip import DuetClip
-from duet_rl.datasets.prepare import PrepareConfig, PrepareTask, prepare
+from duet_rl.datasets.prepare import PrepareConfig, PrepareTask, fingerprint, prepare, run_task
 from duet_rl.datasets.split import SplitConfig
 from duet_rl.datasets.store import DuetStore
+from duet_rl.datasets.synthetic import SyntheticConfig
+from duet_rl.datasets.synthetic_takes import synthetic_tasks
 from duet_rl.errors import InputError
 from tests.datasets.conftest import make_clip
 
@@ -162,3 +165,27 @@ def test_a_bad_take_ends_a_parallel_run_and_leaves_nothing(
     with pytest.raises(InputError, match="take b: b"):
         prepared(tasks, tmp_path / "store", PrepareConfig())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_takes_heard_in_two_ways_are_not_mixed(tmp_path: Path) -> None:
+    old = HERE.model_copy(update={"music": MusicConfig(compat="0.8")})
+    store = prepared([good("a")], tmp_path / "store", old)
+    assert store.music["compat"] == "0.8"
+    with pytest.raises(InputError, match=r"librosa 0\.8 .*set prepare\.music\.compat=0\.8"):
+        prepared([good("a"), good("b")], tmp_path / "store")
+    assert len(prepared([good("a"), good("b")], tmp_path / "store", old).clips()) == 2
+
+
+def test_a_finished_take_is_made_anew_when_it_is_to_be_heard_otherwise() -> None:
+    settings = [MusicConfig(), MusicConfig(compat="0.8")]
+    ours, theirs = (fingerprint(HERE, "a take", music=music) for music in settings)
+    assert ours == fingerprint(HERE, "a take") != theirs
+
+
+def test_the_synthetic_world_is_heard_as_asked(tmp_path: Path) -> None:
+    config = SyntheticConfig(choreographies=1, seconds=2.0)
+    clips = [
+        run_task(*synthetic_tasks(config, MusicConfig(compat=compat)), tmp_path / compat).record
+        for compat in ("0.11", "0.8")
+    ]
+    assert clips[0] and clips[1] and clips[0].sha256 != clips[1].sha256

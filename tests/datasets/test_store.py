@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from duet_rl.audio.provenance import music_facts
+from duet_rl.audio.recipes import MusicConfig
 from duet_rl.datasets.split import SplitConfig
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
@@ -164,3 +166,41 @@ def test_a_clip_divides_into_the_tokens_of_the_tokenizers() -> None:
     from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
     assert FRAME_MULTIPLE == FRAMES_PER_TOKEN
+
+
+OLD_MUSIC = music_facts(MusicConfig(compat="0.8"))
+
+
+def test_a_store_says_what_made_its_music_features(tmp_path: Path) -> None:
+    store = DuetStore.create(tmp_path / "store", [make_clip()], music=OLD_MUSIC)
+    assert store.music == OLD_MUSIC and store.clip("take").music_facts == OLD_MUSIC
+    assert json.loads((store.path / "store.json").read_text())["music"]["compat"] == "0.8"
+
+
+def test_a_store_older_than_the_choice_has_the_features_of_then(store: DuetStore) -> None:
+    file = store.path / "store.json"
+    index = json.loads(file.read_text())
+    del index["music"]
+    file.write_text(json.dumps(index))
+    assert DuetStore.open(store.path).music["compat"] == "0.11"
+
+
+def test_a_grown_store_keeps_saying_it(tmp_path: Path) -> None:
+    store = DuetStore.create(tmp_path / "store", [make_clip("a")], music=OLD_MUSIC)
+    assert store.append([make_clip("b", seed=1)]).music == OLD_MUSIC
+
+
+def test_clips_of_two_extractors_do_not_meet_in_a_store(store: DuetStore, tmp_path: Path) -> None:
+    old = DuetStore.create(tmp_path / "old", [make_clip("other")], music=OLD_MUSIC)
+    with pytest.raises(
+        InputError, match=r"'other' are of librosa 0\.8 .* of the store of .* 0\.11"
+    ):
+        store.append(old.clips())
+    with pytest.raises(InputError, match=r"'other' are of librosa 0\.8"):
+        DuetStore.create(tmp_path / "mixed", [*store.clips(), *old.clips()])
+    assert not (tmp_path / "mixed").exists() and len(DuetStore.open(store.path).clips()) == 5
+
+
+def test_clips_of_a_store_keep_their_extractor_in_another(tmp_path: Path) -> None:
+    old = DuetStore.create(tmp_path / "old", [make_clip("other")], music=OLD_MUSIC)
+    assert DuetStore.create(tmp_path / "copy", old.clips()).music == OLD_MUSIC
