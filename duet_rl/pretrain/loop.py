@@ -187,8 +187,10 @@ def _wait_for_all(world: int) -> None:
 
 
 def _to(batch: Any, device: torch.device) -> Any:
-    """Return a batch of (nested tuples of) tensors on `device`."""
+    """Return a batch of (nested tuples and mappings of) tensors on `device`."""
     if isinstance(batch, Tensor):
         return batch.to(device, non_blocking=True)
+    if isinstance(batch, dict):
+        return {name: _to(part, device) for name, part in batch.items()}
     moved = [_to(part, device) for part in batch]
     return type(batch)(*moved) if hasattr(batch, "_fields") else tuple(moved)

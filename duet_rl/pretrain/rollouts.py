@@ -6,7 +6,7 @@ import torch
 
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.generate.follower import Follower
-from duet_rl.models.multistream_gpt import MultiStreamGPT
+from duet_rl.models.follower import FollowerGPT
 from duet_rl.rewards.base import RewardInput, RewardMix
 from duet_rl.tokenizers.duet import DuetCodec
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
@@ -28,7 +28,7 @@ class Rollouts:
         self.codec = codec
         self.clips = [clip.slice(0, frames) for clip in clips[:most]]
 
-    def score(self, gpt: MultiStreamGPT) -> dict[str, float]:
+    def score(self, gpt: FollowerGPT) -> dict[str, float]:
         """Return the default reward mix, its terms, and the distance from the true root (m)."""
         if not self.clips:
             return {}

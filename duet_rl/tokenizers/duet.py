@@ -58,6 +58,11 @@ class DuetCodec(nn.Module):
         """Channels of `leader_features`."""
         return LEADER_CHANNELS
 
+    @property
+    def leader_classes(self) -> tuple[int, ...]:
+        """Classes of the streams of `leader_tokens`: those of the poses."""
+        return self.spec.classes[: len(self.pose.streams)]
+
     @torch.no_grad()
     def encode(
         self, leader: MotionBatch, follower: MotionBatch, cache: StreamCache | None = None

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from duet_rl import checkpoint
 from duet_rl.errors import InputError
-from duet_rl.pretrain.gpt import FollowerConfig, FollowerPlan
+from duet_rl.pretrain.follower import FollowerConfig, FollowerPlan
 from duet_rl.pretrain.run import run_stages
 from duet_rl.pretrain.stage import ClusterConfig, StageConfig
 from duet_rl.pretrain.tokenizer import PosePlan, PoseStage, TranslationPlan

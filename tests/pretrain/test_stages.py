@@ -11,7 +11,7 @@ from torch import nn
 from duet_rl.datasets.split import SplitConfig
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
-from duet_rl.pretrain.gpt import FollowerConfig, FollowerPlan
+from duet_rl.pretrain.follower import FollowerConfig, FollowerPlan
 from duet_rl.pretrain.loop import learning_rate
 from duet_rl.pretrain.stage import StageConfig
 from duet_rl.pretrain.state import Progress, load_state, read_progress, save_state
@@ -94,6 +94,8 @@ def test_the_follower_overfits_a_few_dances(data: Path, tmp_path: Path) -> None:
     scores = stage.danced()
     assert {"total", "contact", "foot", "beat", "consistency", "tracking"} <= scores.keys()
     assert 0 < scores["total"] < 1 and scores == stage.danced()
+    stage.save(tmp_path / "follower", {})
+    assert load_follower(tmp_path / "follower").music == stage.store.music
 
 
 def test_the_learning_rate_rises_then_falls() -> None:

@@ -1,0 +1,48 @@
+"""The follower stage: which GPT learns to continue the true follower's tokens, and from where."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from duet_rl import checkpoint
+from duet_rl.datasets.store import DuetStore
+from duet_rl.errors import InputError
+from duet_rl.files import sha256_of
+from duet_rl.models.duolando import DuolandoGPTConfig
+from duet_rl.pretrain.duolando import DuolandoStage
+from duet_rl.pretrain.follower_stage import FOLLOWER, PARTS, FollowerConfig, FollowerStage
+from duet_rl.pretrain.multistream import MultiStreamStage
+from duet_rl.pretrain.stage import StagePlan
+
+__all__ = ["FOLLOWER", "FollowerConfig", "FollowerPlan"]
+
+
+@dataclass(frozen=True)
+class FollowerPlan(StagePlan):
+    """Train the follower on the tokens of a finished codec, `codec` or else the run's own."""
+
+    name: ClassVar[str] = FOLLOWER
+    config: FollowerConfig
+    codec: Path | None = None
+
+    @property
+    def codec_folder(self) -> Path:
+        """Where the codec's two parts are."""
+        return self.codec or self.out
+
+    def open(self) -> FollowerStage:
+        """Read the data and build the GPT."""
+        duolando = isinstance(self.config.gpt, DuolandoGPTConfig)
+        kind = DuolandoStage if duolando else MultiStreamStage
+        return kind(DuetStore.open(self.data), self.config, self.codec_folder)
+
+    def settings(self) -> Mapping[str, Any]:
+        """Return what the result depends on."""
+        missing = [p for p in PARTS if not checkpoint.is_checkpoint(self.codec_folder / p, p)]
+        if missing:
+            raise InputError(
+                f"{self.codec_folder} has no finished {' and '.join(missing)} tokenizer; run "
+                f"`duet-rl pretrain {missing[0]}` first"
+            )
+        return {part: sha256_of(self.codec_folder / part / checkpoint.WEIGHTS) for part in PARTS}

@@ -1,0 +1,75 @@
+"""What the stages of both kinds of follower share: settings, codec, dances, the finished folder."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from duet_rl import checkpoint
+from duet_rl.audio.provenance import META_KEY
+from duet_rl.datasets.store import DuetStore
+from duet_rl.files import atomic_path
+from duet_rl.models.follower import FollowerGPT, FollowerGPTConfig
+from duet_rl.models.multistream_gpt import MultiStreamGPTConfig
+from duet_rl.pretrain.rollouts import Rollouts
+from duet_rl.pretrain.stage import Stage, StageConfig
+from duet_rl.tokenizers.duet import DuetCodec
+from duet_rl.tokenizers.placement import PlacementTokenizer
+from duet_rl.tokenizers.pose import PoseTokenizer
+
+FOLLOWER = "follower"  # name of the stage and kind of its checkpoint
+PARTS = (PoseTokenizer.kind, PlacementTokenizer.kind)  # the codec's sub-folders
+
+
+class FollowerConfig(StageConfig):
+    """How the follower is trained, and its GPT; streams and conditions come with the data."""
+
+    steps: int = Field(400, ge=1)
+    window_tokens: int = Field(48, ge=2)  # a Duolando GPT has windows of its own
+    gpt: FollowerGPTConfig = MultiStreamGPTConfig()
+    rollouts: int = Field(8, ge=0)  # held-out clips that are danced, at most, at a validation
+    rollout_tokens: int = Field(64, ge=2)  # token steps, at most, that each is danced for
+
+    # Of a multi-stream GPT alone
+    leader: Literal["features", "tokens", "both"] = "features"  # how it is told of the leader
+    look_ahead: int = Field(29, ge=0, le=29)  # tokens; the farthest future it is trained with
+    look_back: int = Field(8, ge=0)  # tokens of music and leader before the present
+
+
+class FollowerStage(Stage):
+    """Base of the follower stages: a codec to learn in, a GPT to train."""
+
+    kind: ClassVar[str] = FOLLOWER
+
+    def __init__(self, store: DuetStore, config: FollowerConfig, codec_folder: Path) -> None:
+        super().__init__(store)
+        self.config, self.codec_folder = config, codec_folder
+        self.codec = DuetCodec.load(codec_folder)
+        self.rollouts = Rollouts(
+            self.codec, store.clips("val"), config.rollouts, config.rollout_tokens
+        )
+
+    @property
+    def gpt(self) -> FollowerGPT:
+        """The GPT that is trained."""
+        raise NotImplementedError
+
+    def danced(self) -> dict[str, float]:
+        """Return how the follower dances with held-out leaders."""
+        return self.rollouts.score(self.gpt)
+
+    def save(self, folder: Path, meta: Mapping[str, Any]) -> None:
+        """Write the GPT with its codec beside it, so that the folder dances by itself."""
+        with atomic_path(folder) as temporary:
+            temporary.mkdir()
+            for part in PARTS:
+                shutil.copytree(self.codec_folder / part, temporary / part)
+            checkpoint.write_files(
+                temporary,
+                kind=self.kind,
+                tensors=self.gpt.state_dict(),
+                config=self.gpt.config,
+                meta={**meta, META_KEY: dict(self.store.music)},
+            )
