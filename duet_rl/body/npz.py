@@ -2,7 +2,7 @@
 
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ def read_npz(
     path = require_file(path, "an npz motion")
     if up is not None and up not in UP_AXES:
         raise InputError(f"up axis {up!r} for {path.name}; wanted 'y' or 'z'")
-    arrays = _load(path)
+    arrays = load_arrays(path, _wanted)
     poses = _poses(path, arrays)
     trans = _first(path, arrays, _TRANSLATIONS)
     frames = len(poses)
@@ -115,15 +115,19 @@ def read_npz(
     return Motion.from_rotations(root.float(), rotations.float(), skeleton, rate)
 
 
-def _load(path: Path) -> dict[str, np.ndarray]:
-    """Return all arrays of the file, and never unpickle one."""
+def load_arrays(path: Path, wanted: Callable[[str], bool]) -> dict[str, np.ndarray]:
+    """Return the arrays of an npz file whose names are wanted, and never unpickle one.
+
+    Raises:
+        InputError: not an npz, damaged, or a wanted array holds Python objects.
+    """
     try:
         with zipfile.ZipFile(path) as whole:
             damaged = whole.testzip()  # numpy would parse a damaged header before it checks it
         if damaged is not None:
             raise zipfile.BadZipFile(f"{damaged} is damaged")
         with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files if _wanted(name)}
+            return {name: archive[name] for name in archive.files if wanted(name)}
     except _UNREADABLE as error:
         raise InputError(
             f"{path}: not a whole npz file of plain arrays ({error}); fetch or export it again"

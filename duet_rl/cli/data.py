@@ -1,4 +1,4 @@
-"""`duet-rl prepare`: dances become a store of clips."""
+"""`duet-rl prepare`: dances become a store of clips; body models for them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +7,7 @@ import typer
 
 from duet_rl.cli.options import DEFAULT_PRESET, Preset, Settings
 
-app = typer.Typer(no_args_is_help=True, help="Make a store of clips from dances.")
+app = typer.Typer(no_args_is_help=True, help="Make a store of clips from dances, or body models.")
 
 Store = Annotated[Path, typer.Option(help="Folder of the store; takes that are there stay.")]
 
@@ -27,6 +27,19 @@ def synthetic(
 
     store = prepare_synthetic(resolve(RunConfig, preset, settings or ()), out)
     typer.echo(f"{out}: {store.summary()}")
+
+
+@app.command()
+def body(
+    out: Annotated[Path, typer.Option(help="Folder for SMPLX_{NEUTRAL,MALE,FEMALE}.npz.")],
+) -> None:
+    """Write stand-in body models, for when there is no licensed SMPL-X at hand.
+
+    They have its layout and joints, and a shape of our own; see docs/body_models.md.
+    """
+    from duet_rl.body.stand_in import write_stand_in
+
+    typer.echo(f"{write_stand_in(out)}: three stand-in bodies, not the licensed SMPL-X")
 
 
 @app.command("bvh-pairs")
