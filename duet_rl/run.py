@@ -14,7 +14,7 @@ from duet_rl.errors import InputError
 from duet_rl.evaluate import EvaluateConfig, Evaluation, evaluate
 from duet_rl.generate.follower import load_follower
 from duet_rl.models.sampling import SamplingConfig
-from duet_rl.pretrain.gpt import FOLLOWER, FollowerConfig, FollowerPlan
+from duet_rl.pretrain.follower import FOLLOWER, FollowerConfig, FollowerPlan
 from duet_rl.pretrain.run import run_stages
 from duet_rl.pretrain.stage import ClusterConfig, StagePlan
 from duet_rl.pretrain.tokenizer import PosePlan, TokenizerStageConfig, TranslationPlan
