@@ -20,7 +20,7 @@ from duet_rl.datasets.split import Split
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path
-from duet_rl.generate.follower import Follower
+from duet_rl.generate.follower import Follower, require_same_music
 from duet_rl.metrics.baselines import mirror_leader, typical_distance
 from duet_rl.metrics.bootstrap import Interval, bootstrap_mean
 from duet_rl.metrics.duet import MEASURES, diversity, measure_duet
@@ -121,8 +121,10 @@ def evaluate(
         progress: whether to show a bar.
 
     Raises:
-        InputError: the split is empty.
+        InputError: the split is empty, or a follower learned from other music features.
     """
+    for name, follower in followers.items():
+        require_same_music(f"the follower {name!r}", follower.music, store)
     clips = store.clips(config.split)[: config.max_clips]
     if not clips:
         raise InputError(

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from duet_rl import checkpoint
+from duet_rl.audio.provenance import facts_in
 from duet_rl.config import Config
 from duet_rl.datasets.bvh_pairs import PairsConfig, find_pairs, pair_tasks
 from duet_rl.datasets.prepare import PrepareConfig, prepare
@@ -12,7 +14,7 @@ from duet_rl.datasets.synthetic import SyntheticConfig
 from duet_rl.datasets.synthetic_takes import synthetic_tasks
 from duet_rl.errors import InputError
 from duet_rl.evaluate import EvaluateConfig, Evaluation, evaluate
-from duet_rl.generate.follower import load_follower
+from duet_rl.generate.follower import load_follower, require_same_music
 from duet_rl.models.sampling import SamplingConfig
 from duet_rl.pretrain.follower import FOLLOWER, FollowerConfig, FollowerPlan
 from duet_rl.pretrain.run import run_stages
@@ -81,7 +83,10 @@ def pretrain(
     Raises:
         InputError: data or settings do not fit, or a stage before this one is missing.
     """
-    DuetStore.open(data)  # a wrong folder is told here and not by a worker
+    store = DuetStore.open(data)  # a wrong folder is told here and not by a worker
+    before = out / FOLLOWER
+    if stage in {FOLLOWER, "all"} and checkpoint.is_checkpoint(before, FOLLOWER):
+        require_same_music(f"the follower {before}", facts_in(checkpoint.read_meta(before)), store)
     return run_stages(_plans(config, stage, data, out, codec), config.cluster, progress)
 
 

@@ -10,6 +10,8 @@ from duet_rl.audio.spectra import HOP, SAMPLE_RATE
 MusicFacts = Mapping[str, Any]
 """Plain values: `compat`, `sample_rate` (Hz), `hop` (samples), `resampler`, `librosa` (version)."""
 
+META_KEY = "music"  # of the facts, among those about a follower's checkpoint
+
 _DECISIVE = ("compat", "sample_rate", "hop")  # with another value the features are others
 _FINE = "resampler"  # moves the chroma by some thousandths
 
@@ -43,6 +45,11 @@ AUTHORS: MusicFacts = {
     "librosa": "0.8.0",
 }
 """The facts of the feature files that Duolando's authors give out with DD100."""
+
+
+def facts_in(meta: Mapping[str, Any]) -> MusicFacts:
+    """Return the facts in the meta of a checkpoint: of the music that a follower learned from."""
+    return meta.get(META_KEY) or UNSTATED
 
 
 def describe(facts: MusicFacts) -> str:

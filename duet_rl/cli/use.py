@@ -50,7 +50,7 @@ def generate(
     require_file(music, "the music")
     follower = load_follower(checkpoint, device)
     led = read_motion(leader, fps=fps, scale=scale, up=up).resample(30.0)
-    features = torch.from_numpy(music_features_of(music))
+    features = torch.from_numpy(music_features_of(music, compat=follower.music["compat"]))
     sampling = SamplingConfig(temperature=temperature)
     danced = dance(follower, led, features, seed, sampling, look_ahead=look_ahead)[0]
     for path in outs:

@@ -10,9 +10,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from duet_rl import checkpoint
+from duet_rl.audio.provenance import MusicFacts, are_alike, describe, facts_in
 from duet_rl.body.motion import Motion
 from duet_rl.body.skeleton import Skeleton
 from duet_rl.datasets.clip import FPS
+from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.models.conditions import LookAhead
 from duet_rl.models.follower import FollowerGPT, build_gpt, read_gpt_config
@@ -38,6 +40,11 @@ class Follower:
     def device(self) -> torch.device:
         """Where the model is; leaders and music are brought there."""
         return next(self.model.parameters()).device
+
+    @property
+    def music(self) -> MusicFacts:
+        """Which extractor made the music features that it learned from."""
+        return facts_in(self.meta)
 
     @torch.no_grad()
     def dance(
@@ -123,6 +130,23 @@ def load_follower(folder: Path | str, device: torch.device | str = "cpu") -> Fol
     model = build_gpt(config)
     checkpoint.load_module(model, saved.tensors, folder)
     return Follower(codec.to(device).eval(), model.to(device).eval(), saved.meta)
+
+
+def require_same_music(follower: str, music: MusicFacts, store: DuetStore) -> None:
+    """Raise `InputError` if a follower that learned from `music` cannot hear that of `store`.
+
+    Args:
+        follower: its name, for the message.
+        music: the facts of its music features.
+        store: clips that it is to dance to.
+    """
+    if not are_alike(music, store.music):
+        raise InputError(
+            f"{follower} learned from music features of {describe(music)}, and the store "
+            f"{store.path} has those of {describe(store.music)}; prepare a store with "
+            f"prepare.music.compat={music.get('compat')}, or train a follower on this one, "
+            "in a folder of its own"
+        )
 
 
 def generate(

@@ -14,10 +14,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from duet_rl import checkpoint
+from duet_rl.audio.provenance import META_KEY
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path, sha256_of
-from duet_rl.generate.follower import KIND, load_follower
+from duet_rl.generate.follower import KIND, load_follower, require_same_music
 from duet_rl.models.duolando import LEADER, DuolandoGPTConfig
 from duet_rl.models.multistream_gpt import MultiStreamGPTConfig
 from duet_rl.resources import start_ray, usable_cpus
@@ -55,9 +56,11 @@ def run_rl(
         RolloutError: the env runners fail.
     """
     follower, out = Path(follower), Path(out)
-    gpt = load_follower(follower).model.config  # with all its checks: codec and model fit
+    start, store = load_follower(follower), DuetStore.open(data)  # with all their checks
+    require_same_music(f"the follower {follower}", start.music, store)
+    gpt = start.model.config
     _check(config, gpt)
-    origin = _origin(config, follower, DuetStore.open(data))
+    origin = _origin(config, follower, store)
     if _is_done(out / FOLDER, origin, config.iterations):
         logger.info("%s is done already", out / FOLDER)
         return out / FOLDER
@@ -86,6 +89,7 @@ def run_rl(
             "iterations": algorithm.iterations_done,
             "updates": algorithm.updates_done,
             "token_steps": algorithm.token_steps,
+            META_KEY: dict(start.music),
         }
     return _write_follower(out / FOLDER, follower, tensors, gpt, {**origin, **facts})
 

@@ -11,6 +11,7 @@ from torch import nn
 from duet_rl.datasets.split import SplitConfig
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
+from duet_rl.generate.follower import load_follower
 from duet_rl.pretrain.follower import FollowerConfig, FollowerPlan
 from duet_rl.pretrain.loop import learning_rate
 from duet_rl.pretrain.stage import StageConfig
