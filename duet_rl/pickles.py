@@ -1,6 +1,7 @@
 """Other people's pickles: arrays and plain containers come in, everything else is refused unrun."""
 
 import pickle
+import pickletools
 import re
 import warnings
 import zipfile
@@ -13,10 +14,12 @@ import numpy as np
 import torch
 
 from duet_rl.errors import InputError
-from duet_rl.files import require_file
+from duet_rl.files import atomic_path, require_file
 
 _NPY_MAGIC = b"\x93NUMPY"
 _TEXT_ENCODINGS = ("latin1", "latin-1", "ascii", "utf-8", "utf8")  # that old pickles store bytes in
+_OLD_CORE, _NEW_CORE = "numpy.core.", "numpy._core."  # before and after numpy 2
+_OLD_PROTOCOL = 3  # of pickle: spells names out, which later ones need not
 _DAMAGED = (  # what readers of a file that is not whole raise, each its own
     pickle.UnpicklingError,
     zipfile.BadZipFile,
@@ -65,6 +68,20 @@ def load_object_npy(path: Path | str) -> Any:
     return array
 
 
+def save_object_npy(path: Path | str, value: Any, shape: tuple[int, ...] = ()) -> None:
+    """Write a dict of arrays as one pickled object in an array of `shape`, as `np.save` would.
+
+    The module that numpy 2 renamed keeps its old name in the file, so that programs of the time
+    of numpy 1 read it too; numpy 2 knows both names.
+    """
+    array = np.empty(shape, object)
+    array[(0,) * len(shape)] = value
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        header = np.lib.format.header_data_from_array_1_0(array)
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(_with_old_names(pickle.dumps(array, protocol=_OLD_PROTOCOL)))
+
+
 def load_torch_checkpoint(path: Path | str) -> dict[str, Any]:
     """Return the mapping that `torch.save` wrote, with its tensors on the CPU.
 
@@ -105,6 +122,18 @@ class _ArrayUnpickler(pickle.Unpickler):
             raise InputError(_refusal(f"{module}.{name}")) from None
 
 
+def _with_old_names(pickled: bytes) -> bytes:
+    """Return a pickle that names numpy's modules as numpy 1 does."""
+    parts, done = [], 0
+    for operation, named, start in pickletools.genops(pickled):
+        if operation.name == "GLOBAL" and start is not None and str(named).startswith(_NEW_CORE):
+            module, name = str(named).split(" ")
+            old = f"c{module.replace(_NEW_CORE, _OLD_CORE)}\n{name}\n".encode()
+            parts += [pickled[done:start], old]
+            done = start + len(f"c{module}\n{name}\n")
+    return b"".join([*parts, pickled[done:]])
+
+
 def _encode(words: str, encoding: str = "latin1") -> bytes:
     """Return the bytes that a pickle of protocol 2 spells as words."""
     if encoding not in _TEXT_ENCODINGS:  # others import modules by name
@@ -125,10 +154,10 @@ def _rebuilders() -> dict[tuple[str, str], Callable[..., Any]]:
         ("_codecs", "encode"): _encode,
         ("collections", "OrderedDict"): OrderedDict,
     }
-    for core in ("numpy.core", "numpy._core"):  # before and after numpy 2
+    for core in (_OLD_CORE, _NEW_CORE):
         for where, function in spelled.items():
             module, name = where.split(".")
-            known[f"{core}.{module}", name] = function
+            known[core + module, name] = function
     for builtins in ("builtins", "__builtin__"):  # Python 3 and 2
         for container in (set, frozenset, complex):
             known[builtins, container.__name__] = container

@@ -6,6 +6,7 @@ import os
 import pickle
 import sys
 import types
+import warnings
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 import torch
 
 from duet_rl.errors import InputError
-from duet_rl.pickles import load_object_npy, load_torch_checkpoint
+from duet_rl.pickles import load_object_npy, load_torch_checkpoint, save_object_npy
 
 TAKE = {
     "poses": np.arange(330, dtype=np.float64).reshape(2, 165),
@@ -84,6 +85,21 @@ def test_what_numpy_saves_is_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load_object_npy(tmp_path / "a.npy")["poses"], TAKE["poses"])
     np.save(tmp_path / "b.npy", TAKE["poses"])
     np.testing.assert_array_equal(load_object_npy(tmp_path / "b.npy"), TAKE["poses"])
+
+
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_what_we_save_is_read_by_us_and_by_numpy(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    path = tmp_path / "a.npy"
+    save_object_npy(path, TAKE, shape)
+    assert b"numpy.core.multiarray" in path.read_bytes()
+    assert b"numpy._core" not in path.read_bytes()
+    with warnings.catch_warnings():  # numpy 2 calls the old name deprecated, and takes it
+        warnings.simplefilter("ignore", DeprecationWarning)
+        theirs = np.load(path, allow_pickle=True)
+    assert theirs.shape == shape
+    for take in (load_object_npy(path), theirs.item()):
+        np.testing.assert_array_equal(take["poses"], TAKE["poses"])
+        assert take["meta"] == TAKE["meta"]
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])
