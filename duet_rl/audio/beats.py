@@ -1,6 +1,7 @@
 """Beats: of music, of moving bodies, and the tempo that a pair of feet keeps."""
 
 import math
+from statistics import median
 from typing import NamedTuple
 
 import torch
@@ -38,8 +39,8 @@ class Tempo(NamedTuple):
 
 def tempo_of(features: Float[Tensor, "T 54"]) -> float:
     """Return the beats per minute of music, from the median distance of its beats; 0 without."""
-    beats = music_beats(features).nonzero()[:, 0].float()
-    return float(60 * FPS / beats.diff().quantile(0.5)) if len(beats) > 1 else 0.0
+    gaps = music_beats(features).nonzero()[:, 0].diff().tolist()  # frames
+    return 60 * FPS / median(gaps) if gaps else 0.0
 
 
 def music_beats(features: Float[Tensor, "*batch T 54"]) -> Bool[Tensor, "*batch T"]:
