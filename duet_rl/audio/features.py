@@ -48,7 +48,7 @@ def resample_audio(
     """Return `samples` taken at `from_rate` Hz as float32 samples at `to_rate` Hz."""
     if from_rate != to_rate:
         samples = librosa.resample(samples, orig_sr=from_rate, target_sr=to_rate)
-    return samples.astype(np.float32)
+    return samples.astype(np.float32, copy=False)
 
 
 def music_features(

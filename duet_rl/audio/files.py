@@ -14,6 +14,8 @@ from duet_rl.files import atomic_path, require_file
 UNKNOWN_SIZE = 0xFFFFFF00  # bytes; a streamed WAV states this or more, meaning "until the end"
 MINIMUM_SECONDS = 0.5  # s; a shorter sound has no rhythm to dance to
 
+_BLOCK = 1 << 20  # samples of every channel that are held at once
+
 _OGG_CAPTURE = b"OggS"
 _OGG_HEADER = 27  # bytes before a page's segment table
 _OGG_LAST_PAGE = 0x04  # bit of a page's type byte (RFC 3533, section 6)
@@ -34,7 +36,7 @@ def read_audio(path: Path | str) -> tuple[Float[np.ndarray, "samples"], int]:
         raise InputError(f"{path} is empty; give a WAV, OGG, MP3 or FLAC file")
     try:
         with soundfile.SoundFile(io.BytesIO(content)) as file:
-            samples = file.read(dtype="float32", always_2d=True).mean(axis=1)
+            samples = _mixed(file)
             rate, stated, log = file.samplerate, file.frames, file.extra_info
     except soundfile.LibsndfileError as error:
         why = error.error_string.strip().rstrip(".")
@@ -59,6 +61,14 @@ def write_wav(path: Path | str, samples: Float[np.ndarray, "samples"], sample_ra
     """Write mono samples in [-1, 1] as a 16-bit WAV file, whole or not at all."""
     with atomic_path(path) as temporary:
         soundfile.write(temporary, samples, sample_rate, subtype="PCM_16", format="WAV")
+
+
+def _mixed(file: soundfile.SoundFile) -> Float[np.ndarray, "samples"]:
+    """Return all channels mixed to one, without holding them all at once."""
+    blocks = [np.zeros(0, dtype=np.float32)]
+    while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
+        blocks.append(block.mean(axis=1))
+    return np.concatenate(blocks)
 
 
 def _wav_is_cut(log: str) -> bool:
