@@ -59,7 +59,7 @@ def run_rl(
     start, store = load_follower(follower), DuetStore.open(data)  # with all their checks
     require_same_music(f"the follower {follower}", start.music, store)
     gpt = start.model.config
-    _check(config, gpt)
+    check_settings(config, gpt)
     origin = _origin(config, follower, store)
     if _is_done(out / FOLDER, origin, config.iterations):
         logger.info("%s is done already", out / FOLDER)
@@ -136,8 +136,12 @@ def _algorithm(
             ray.shutdown()
 
 
-def _check(config: RLConfig, gpt: MultiStreamGPTConfig | DuolandoGPTConfig) -> None:
-    """Refuse settings that this follower, or each other, cannot live with."""
+def check_settings(config: RLConfig, gpt: MultiStreamGPTConfig | DuolandoGPTConfig) -> None:
+    """Refuse settings that this follower, or each other, cannot live with.
+
+    Raises:
+        InputError: says which, and what to set instead.
+    """
     if isinstance(gpt, DuolandoGPTConfig) and config.loss != "duolando":
         raise InputError(
             f"rl.loss is {config.loss}; a Duolando GPT has no value head and no log-probabilities "

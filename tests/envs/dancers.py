@@ -9,6 +9,7 @@ from duet_rl.body.rotations import yaw_matrix
 from duet_rl.body.skeleton import NUM_JOINTS, UP, default_skeleton
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.tokenizers.duet import DecodedFollower, DuetCodec, MotionBatch
+from duet_rl.tokenizers.leader import tokens_by_frame
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN, Stream, TokenSpec
 from duet_rl.tokenizers.tokenizer import DuetCodecConfig
 
@@ -64,6 +65,33 @@ class SidestepCodec:
     def leader_features(self, leader: MotionBatch) -> Tensor:
         root = leader.joints[:, :, 0]
         return torch.cat([root, leader.rotations[:, :, 0, 0, :1]], dim=-1)
+
+
+class FiveStreamCodec(SidestepCodec):
+    """A `SidestepCodec` with the streams of Duolando, that also tells tokens of the leader."""
+
+    spec = TokenSpec(
+        (
+            Stream("upper", 2, "upper"),
+            Stream("lower", 3, "lower"),
+            Stream("left_hand", 2, "left_hand"),
+            Stream("right_hand", 2, "right_hand"),
+            Stream("placement", 5, "placement"),
+        )
+    )
+
+    def decode(self, tokens: Tensor, leader: MotionBatch) -> DecodedFollower:
+        return super().decode(tokens[..., [4, 1]], leader)
+
+    def leader_tokens(self, leader: MotionBatch) -> Tensor:
+        sides = (leader.joints[:, ::FRAMES_PER_TOKEN, 0, 0] > 0).long()
+        return sides[..., None].expand(-1, -1, 4)
+
+    def leader_token_rows(self, leader: MotionBatch) -> Tensor:
+        return tokens_by_frame(self.leader_tokens, leader)
+
+    def first_tokens(self, leader: MotionBatch, follower: MotionBatch) -> Tensor:
+        return torch.tensor([0, 0, 0, 0, 2]).expand(len(leader.joints), 1, -1)
 
 
 def small_codec(causal: bool) -> DuetCodec:

@@ -73,7 +73,11 @@ class Pair(NamedTuple):
 
 def make_pair(folder: Path, settings: RLConfig, seed: int = 0) -> Pair:
     """Return a runner and a learner that start from the follower in `folder`."""
-    config = algorithm_config(folder, settings.model_copy(update={"seed": seed}))
+    return pair_of(algorithm_config(folder, settings.model_copy(update={"seed": seed})))
+
+
+def pair_of(config: DuetRLConfig) -> Pair:
+    """Return a runner and a learner with this configuration."""
     config.validate()
     runner = FollowerEnvRunner(config=config, worker_index=None)
     spec = config.get_multi_rl_module_spec(spaces=runner.get_spaces(), inference_only=False)
