@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from duet_rl.cli import data, train, use
+from duet_rl.cli import convert, data, train, use
 from duet_rl.errors import InputError
 
 BAD_INPUT = 2  # exit code: what was given cannot be used
@@ -44,6 +44,7 @@ app = typer.Typer(
     help="Train and use a dance follower.",
 )
 app.add_typer(data.app, name="prepare")
+app.add_typer(convert.app, name="convert")
 app.command()(train.pretrain)
 app.command()(train.rl)
 app.command()(train.config)

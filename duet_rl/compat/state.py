@@ -65,21 +65,26 @@ def size_of(state: Mapping[str, Tensor], *places: tuple[str, int]) -> int | None
     return None
 
 
-def number_in(config: Any, names: Sequence[str], default: float) -> float:
-    """Return the number that `config` has under one of `names`, at any depth.
+def numbers_in(config: Any, names: Sequence[str]) -> set[float]:
+    """Return the different numbers that a stored config has under `names`, at any depth.
 
     Raises:
-        InputError: two different numbers, or something that is no number.
+        InputError: one of these settings is something else.
     """
-    found = [value for key, value in _settings(config) if key in names]
-    if not found:
-        return default
-    numbers = [
-        value for value in found if isinstance(value, int | float) and not isinstance(value, bool)
+    found = values_in(config, names)
+    others = [x for x in found if not isinstance(x, int | float) or isinstance(x, bool)]
+    if others:
+        raise InputError(f"the stored config has {others[0]!r} for {names[0]}; wanted a number")
+    return set(found)
+
+
+def values_in(config: Any, names: Sequence[str]) -> list[Any]:
+    """Return all values that a stored config has under `names`, at any depth; no sections."""
+    return [
+        value
+        for key, value in _settings(config)
+        if key in names and not isinstance(value, Mapping | list | tuple)
     ]
-    if len(numbers) < len(found) or len(set(numbers)) > 1:
-        raise InputError(f"the stored config has {names[0]} = {found}; one number is wanted")
-    return numbers[0]
 
 
 def some(names: Sequence[str]) -> str:

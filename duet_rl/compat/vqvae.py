@@ -1,6 +1,6 @@
 """Duolando's VQ-VAEs: their state dicts become our tokenizers, and back (spec 3.3 and 4)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -9,11 +9,12 @@ from torch import Tensor
 from duet_rl.body.axes import UpAxis
 from duet_rl.body.skeleton import PARTS
 from duet_rl.compat.state import (
-    number_in,
+    numbers_in,
     plain_state,
     require_shapes,
     single_precision,
     size_of,
+    values_in,
 )
 from duet_rl.config import load_preset, merge, validate
 from duet_rl.errors import InputError
@@ -39,6 +40,11 @@ _STORED = {  # our settings that the stored config tells, and its names for them
     "dilation_growth": ("dilation_growth_rate", "dilation_growth"),
     "decay": ("l_mu", "mu"),
     "commit": ("commit",),
+}
+_UNLIKE = {  # settings of theirs under which the layers would mean something else
+    "dilation_cycle": lambda value: value is not None,
+    "reverse_decoder_dilation": lambda value: value is False,
+    "vqvae_reverse_decoder_dilation": lambda value: value is False,
 }
 
 
@@ -136,8 +142,21 @@ def _sizes(tensors: Mapping[str, Tensor], prefix: str, stored: Any) -> dict[str,
     }
     known = {name: size for name, size in sizes.items() if size is not None}
     base = _codec_config({}).placement.vqvae
-    told = {name: number_in(stored, names, getattr(base, name)) for name, names in _STORED.items()}
+    told = {name: _told(stored, names, getattr(base, name)) for name, names in _STORED.items()}
+    for name, unlike in _UNLIKE.items():
+        if any(unlike(value) for value in values_in(stored, (name,))):
+            raise InputError(f"the stored config has another {name} than Duolando; not supported")
     return {**known, "depth": depth, **told}
+
+
+def _told(stored: Any, names: Sequence[str], default: float) -> float:
+    """Return the one number that the stored config has under `names`, or else the default."""
+    found = numbers_in(stored, names) or {default}
+    if len(found) > 1:
+        raise InputError(
+            f"the stored config has {names[0]} = {sorted(found)}; give a file of one training"
+        )
+    return found.pop()
 
 
 def _codec_config(values: Mapping[str, Any]) -> DuetCodecConfig:

@@ -1,0 +1,38 @@
+"""`duet-rl convert`: checkpoints of other systems become ours."""
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Bring checkpoints of other systems into our format.")
+
+
+class Up(str, Enum):
+    """Which axis points up."""
+
+    y = "y"
+    z = "z"
+
+
+@app.callback()
+def _convert() -> None:
+    """Bring checkpoints of other systems into our format."""  # keeps it a group of one command
+
+
+@app.command()
+def duolando(
+    pose: Annotated[Path, typer.Option(help="Checkpoint of the pose VQ-VAE: epoch_500.pt.")],
+    translation: Annotated[Path, typer.Option(help="Checkpoint of the translation VQ-VAE.")],
+    gpt: Annotated[Path, typer.Option(help="Checkpoint of the follower, from either stage.")],
+    out: Annotated[Path, typer.Option(help="Folder of the follower to write.")],
+    up: Annotated[Up, typer.Option(help="The axis that pointed up in its training data.")] = Up.z,
+    heads: Annotated[
+        int | None, typer.Option(min=1, help="Attention heads, if the file does not say.")
+    ] = None,
+) -> None:
+    """Make a follower of Duolando's three checkpoints; no code in them is run."""
+    from duet_rl.compat.duolando import convert
+
+    typer.echo(convert(pose, translation, gpt, out, up.value, heads))

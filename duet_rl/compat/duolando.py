@@ -1,0 +1,189 @@
+"""Duolando's three checkpoints become one follower of ours (spec 3.3, 4 and 5.1)."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from duet_rl import checkpoint
+from duet_rl.audio.provenance import AUTHORS, META_KEY
+from duet_rl.body.axes import UpAxis
+from duet_rl.body.skeleton import default_skeleton
+from duet_rl.compat.gpt import from_original, original_shapes, read_gpt
+from duet_rl.compat.state import numbers_in, plain_state, require_shapes, size_of
+from duet_rl.compat.vqvae import placement_tokenizer, pose_tokenizer
+from duet_rl.errors import InputError
+from duet_rl.files import atomic_path, sha256_of
+from duet_rl.models.duolando import DuolandoGPTConfig
+from duet_rl.pickles import load_torch_checkpoint
+from duet_rl.tokenizers.frames import MotionBatch
+from duet_rl.tokenizers.placement import PlacementTokenizer
+from duet_rl.tokenizers.pose import PoseTokenizer
+from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN, TokenSpec
+
+FOLLOWER = "follower"  # kind of the checkpoint that is written
+DEMO_TOKENS = (19, 41, 268, 197, 321)  # that the authors' demo begins with (spec 5.6)
+_MODEL, _CONFIG, _EPOCH = "model", "config", "epoch"
+_HEADS = ("n_head", "n_heads", "num_heads", "heads")  # what configs may call the number of heads
+_DROPOUT = "attn_pdrop"
+_PAPER = DuolandoGPTConfig()
+_APART = 1.0  # m; between a leader and a follower who stand and wait
+
+
+class _Original(NamedTuple):
+    """What one of the files holds."""
+
+    path: Path
+    state: dict[str, Tensor]
+    stored: Any  # its config, as plain values
+    facts: dict[str, Any]
+
+
+def convert(
+    pose: Path | str,
+    translation: Path | str,
+    gpt: Path | str,
+    out: Path | str,
+    up: UpAxis = "z",
+    heads: int | None = None,
+) -> Path:
+    """Write the follower that three original checkpoints make, whole or not at all.
+
+    The quirks that its weights were trained with stay as they are. No code in the files is run.
+
+    Args:
+        pose: checkpoint of the pose VQ-VAE, `{'model', 'config', 'epoch'}`.
+        translation: checkpoint of the translation VQ-VAE.
+        gpt: checkpoint of the follower, supervised or refined by RL.
+        out: the follower's folder; a follower that is there is replaced.
+        up: the axis that pointed up in the data that they were trained on.
+        heads: of the follower's attention, if its config does not say so.
+
+    Returns:
+        The folder, which `generate.follower.load_follower` opens.
+
+    Raises:
+        InputError: names the file that is missing, damaged or hostile, lists the keys that are
+            missing, extra or of another shape, or says how the three do not fit each other.
+    """
+    out = Path(out)
+    _require_free(out)
+    poses, places, words = _read(pose), _read(translation), _read(gpt)
+    with _named(poses.path):
+        bodies = pose_tokenizer(poses.state, poses.stored, up)
+    with _named(places.path):
+        roots = placement_tokenizer(places.state, places.stored, up)
+    with _named(words.path):
+        config, tensors = _gpt(words, heads)
+    spec = TokenSpec(bodies.streams + roots.streams)
+    if spec.classes != config.classes:
+        raise InputError(
+            f"{words.path} was trained on codebooks of {config.classes} codes, {poses.path} and "
+            f"{places.path} have {spec.classes}; give the three files of one training"
+        )
+    start = _start_tokens(bodies, roots, spec)
+    facts = {"pose": poses.facts, "translation": places.facts, "gpt": words.facts}
+    meta = {"converted_from": {"system": "duolando", **facts}, META_KEY: dict(AUTHORS)}
+    joint = roots.config.model_copy(update={"pose": bodies.config.pose})
+    with atomic_path(out) as temporary:
+        temporary.mkdir()
+        for tokenizer in (bodies, roots):
+            tokenizer.config = joint
+            tokenizer.save(temporary / tokenizer.kind, meta)
+        checkpoint.write_files(
+            temporary,
+            kind=FOLLOWER,
+            tensors=tensors,
+            config=config.model_copy(update={"start_tokens": start}),
+            meta=meta,
+        )
+    return out
+
+
+def _read(path: Path | str) -> _Original:
+    """Return what an original checkpoint holds, without running anything in it."""
+    path = Path(path)
+    loaded = load_torch_checkpoint(path)
+    if not isinstance(loaded.get(_MODEL), Mapping):
+        raise InputError(
+            f"{path} holds {sorted(map(str, loaded))[:5]} and no {_MODEL!r}; give a file that the "
+            f"original training wrote, with {_MODEL!r}, {_CONFIG!r} and {_EPOCH!r}"
+        )
+    with _named(path):
+        state = plain_state(loaded[_MODEL])
+    epoch = loaded.get(_EPOCH)
+    facts = {
+        "file": path.name,
+        "sha256": sha256_of(path),
+        "epoch": epoch if isinstance(epoch, int) else None,
+    }
+    return _Original(path, state, loaded.get(_CONFIG), facts)
+
+
+def _gpt(original: _Original, heads: int | None) -> tuple[DuolandoGPTConfig, dict[str, Tensor]]:
+    """Return config and tensors of the follower, after a check of every key and shape."""
+    state = original.state
+    found = numbers_in(original.stored, _HEADS)
+    if heads is None and not found and _width(state) == _PAPER.width:
+        heads = _PAPER.heads
+    if heads is None and len(found) != 1:
+        raise InputError(
+            f"the stored config names {sorted(found) or 'no'} heads of attention; say how many it "
+            "has (--heads)"
+        )
+    dropout = numbers_in(original.stored, (_DROPOUT,)) or {_PAPER.dropout}
+    options = {
+        "n_head": int(found.pop()) if heads is None else heads,
+        _DROPOUT: dropout.pop(),
+    }
+    try:
+        config = read_gpt(state, options, "it")
+    except (ValidationError, ZeroDivisionError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"its sizes make no follower ({reason})") from error
+    require_shapes(state, original_shapes(config))
+    return config, from_original(state, config)
+
+
+def _width(state: Mapping[str, Tensor]) -> int | None:
+    return size_of(state, ("tok_emb_up.weight", 1))
+
+
+def _start_tokens(
+    pose: PoseTokenizer, placement: PlacementTokenizer, spec: TokenSpec
+) -> tuple[int, ...]:
+    """Return the tokens that a dance begins with where nobody knows better.
+
+    They are those of the authors' demo; in codebooks that have no such codes, those of a follower
+    who stands a step before the leader.
+    """
+    if all(token < classes for token, classes in zip(DEMO_TOKENS, spec.classes, strict=True)):
+        return DEMO_TOKENS
+    standing = default_skeleton().rest_joints().expand(1, FRAMES_PER_TOKEN, -1, -1)
+    rotations = torch.eye(3).expand(*standing.shape, 3)
+    leader = MotionBatch(standing, rotations)
+    follower = MotionBatch(standing + standing.new_tensor([0.0, 0.0, _APART]), rotations)
+    with torch.no_grad():
+        rows = (pose.encode(follower), placement.encode(leader, follower))
+    return tuple(torch.cat(rows, dim=-1)[0, 0].tolist())
+
+
+def _require_free(out: Path) -> None:
+    """Raise `InputError` if a follower written to `out` would take the place of something else."""
+    if out.is_file() or (
+        out.is_dir() and any(out.iterdir()) and not checkpoint.is_checkpoint(out, FOLLOWER)
+    ):
+        raise InputError(f"{out} exists and holds no follower; give a folder that is new or empty")
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Put the file's name before what is wrong with it."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
