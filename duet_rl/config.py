@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Tag, ValidationError
 from duet_rl.errors import InputError
 
 PRESET_SUFFIX = ".yaml"
+BASED_ON = "based_on"  # key of a preset: another one, whose values it changes
 
 
 class Config(BaseModel):
@@ -36,9 +37,23 @@ def preset_names() -> list[str]:
 def load_preset(name_or_path: str | Path) -> dict[str, Any]:
     """Return what a preset states: a shipped name (`tiny`) or the path of a YAML file.
 
+    What it is `based_on`, a shipped name too, comes first; its own values are put over that.
+
     Raises:
         InputError: there is no such preset or file, or it is not a YAML mapping.
     """
+    values = _read_preset(name_or_path)
+    base = values.pop(BASED_ON, None)
+    if base is None:
+        return values
+    if base not in preset_names() or base == str(name_or_path):
+        raise InputError(
+            f"{name_or_path} is based on {base!r}; the presets are {', '.join(preset_names())}"
+        )
+    return merge(load_preset(base), values)
+
+
+def _read_preset(name_or_path: str | Path) -> dict[str, Any]:
     path = Path(name_or_path)
     if path.suffix in {PRESET_SUFFIX, ".yml"}:
         if not path.is_file():

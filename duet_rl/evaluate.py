@@ -45,6 +45,8 @@ class EvaluateConfig(Config):
     max_clips: int | None = Field(None, ge=1)  # the first so many clips of the split
     sampling: SamplingConfig = SamplingConfig()
     look_ahead: int | None = Field(None, ge=0)  # tokens; None is all that the follower knows
+    # A follower that has to be given its first tokens gets the true ones, as Duolando's does.
+    true_start: bool = True
 
 
 class ClipBatch(NamedTuple):
@@ -198,6 +200,7 @@ def _sampled(follower: Follower, config: EvaluateConfig) -> Dance:
             seed=seed,
             sampling=config.sampling,
             look_ahead=config.look_ahead,
+            true_followers=[clip.duet.follower for clip in batch] if config.true_start else None,
         ).joints
 
     return dance

@@ -25,7 +25,10 @@ def generate(
     scale: Annotated[float | None, typer.Option(help="Metres per unit of the file.")] = None,
     up: Annotated[str | None, typer.Option(help="Up axis of an npz file: y or z.")] = None,
     seed: Annotated[int, typer.Option(help="Another seed, another dance.")] = 0,
-    temperature: Annotated[float, typer.Option(min=0, help="0 is the likeliest dance.")] = 0.8,
+    temperature: Annotated[
+        float | None,
+        typer.Option(min=0, help="0 is the likeliest dance, and what a Duolando GPT was made for."),
+    ] = None,
     look_ahead: Annotated[
         int | None, typer.Option(min=0, help="Tokens of the future it may know, 0 to 29.")
     ] = None,
@@ -51,7 +54,9 @@ def generate(
     follower = load_follower(checkpoint, device)
     led = read_motion(leader, fps=fps, scale=scale, up=up).resample(30.0)
     features = torch.from_numpy(music_features_of(music, compat=follower.music["compat"]))
-    sampling = SamplingConfig(temperature=temperature)
+    sampling = follower.usual_sampling
+    if temperature is not None:
+        sampling = SamplingConfig(temperature=temperature)
     danced = dance(follower, led, features, seed, sampling, look_ahead=look_ahead)[0]
     for path in outs:
         export.write(Duet(led, danced), path, music)

@@ -17,6 +17,7 @@ from duet_rl.datasets.clip import FPS
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.models.conditions import LookAhead
+from duet_rl.models.duolando import DuolandoGPT
 from duet_rl.models.follower import FollowerGPT, build_gpt, read_gpt_config
 from duet_rl.models.policy import DEFAULT_SAMPLING, SamplingConfig
 from duet_rl.models.sampling import generate as sample_tokens
@@ -45,6 +46,13 @@ class Follower:
     def music(self) -> MusicFacts:
         """Which extractor made the music features that it learned from."""
         return facts_in(self.meta)
+
+    @property
+    def usual_sampling(self) -> SamplingConfig:
+        """How to sample dances to look at: a Duolando GPT takes the likeliest tokens."""
+        if isinstance(self.model, DuolandoGPT):
+            return SamplingConfig(temperature=0)
+        return DEFAULT_SAMPLING
 
     @torch.no_grad()
     def dance(

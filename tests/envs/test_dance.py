@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from duet_rl.errors import InputError
+from duet_rl.tokenizers.frames import MotionBatch
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 from envs.dance import DanceBatch, open_dances
 from envs.scene import Pick, Picker
 from envs.spaces import NO_TOKEN
-from tests.envs.dancers import FRAMES_A_BEAT
+from tests.envs.dancers import FRAMES_A_BEAT, FiveStreamCodec
 
 STEPS = 12
 BACKWARD = {"weights": {"contact": 1.0, "foot": 1.0, "tracking": 1.0, "beat": 0, "consistency": 0}}
@@ -116,6 +117,39 @@ def test_conditions_are_the_features_of_the_window_wherever_it_is_cut(settings) 
         torch.testing.assert_close(values[0, overlap:], values[1, :-overlap])
     beats = conditions["music"][0, :, -1].nonzero().flatten()
     assert (beats.diff() == FRAMES_A_BEAT).all()
+
+
+def test_a_follower_can_be_told_tokens_of_the_leader_and_what_comes_after_the_dance(
+    settings,
+) -> None:
+    codec = FiveStreamCodec()
+    view = {**settings["dance"], "leader": "tokens", "beyond": 4}
+    picks = [Pick(0, 3), Pick(2, 10)]
+    dances = open_dances(**{**settings, "codec": codec, "dance": view}, num_dances=2)
+    dances.restart([], picks)
+    told = dances.conditions()
+    assert told["leader_tokens"].shape == (2, STEPS + 4, 4)
+    assert told["music"].shape[1] == (STEPS + 4) * FRAMES_PER_TOKEN
+    for row, pick in enumerate(picks):
+        clip = settings["data"][pick.clip]
+        leader = clip.duet.leader.slice(pick.frame, clip.frames)
+        whole = leader.frames // FRAMES_PER_TOKEN * FRAMES_PER_TOKEN
+        batch = MotionBatch(leader.joints[None, :whole], leader.rotations[None, :whole])
+        wanted = codec.leader_tokens(batch)[0][: STEPS + 4]
+        assert torch.equal(told["leader_tokens"][row, : len(wanted)], wanted)
+        heard = clip.music[pick.frame :][: (STEPS + 4) * FRAMES_PER_TOKEN]
+        assert torch.equal(told["music"][row, : len(heard)], heard)
+        assert (told["music"][row, len(heard) :] == clip.music[-1]).all()
+    assert dances.observation_space.contains({k: v[0] for k, v in dances.observe().items()})
+    assert dances.beginnings().shape == (2, 1, 5)
+
+
+def test_a_codec_without_tokens_of_the_leader_is_told_so(settings) -> None:
+    view = {**settings["dance"], "leader": "tokens"}
+    dances = open_dances(**{**settings, "dance": view})
+    with pytest.raises(InputError, match="SidestepCodec does not tell"):
+        dances.restart([], [Pick(0, 0)])
+        dances.conditions()
 
 
 def test_scoring_leaves_a_running_dance_as_it_is(settings) -> None:
