@@ -8,12 +8,16 @@ from duet_rl import checkpoint
 from duet_rl.audio.provenance import facts_in
 from duet_rl.config import Config
 from duet_rl.datasets.bvh_pairs import PairsConfig, find_pairs, pair_tasks
+from duet_rl.datasets.dd100 import DD100Config, prepare_takes
+from duet_rl.datasets.dd100_export import axes_of
 from duet_rl.datasets.prepare import PrepareConfig, prepare
+from duet_rl.datasets.split import Split
 from duet_rl.datasets.store import DuetStore
 from duet_rl.datasets.synthetic import SyntheticConfig
 from duet_rl.datasets.synthetic_takes import synthetic_tasks
 from duet_rl.errors import InputError
 from duet_rl.evaluate import EvaluateConfig, Evaluation, evaluate
+from duet_rl.generate.dd100 import export_dances, export_takes
 from duet_rl.generate.follower import load_follower, require_same_music
 from duet_rl.models.sampling import SamplingConfig
 from duet_rl.pretrain.follower import FOLLOWER, FollowerConfig, FollowerPlan
@@ -33,6 +37,7 @@ class RunConfig(Config):
 
     synthetic: SyntheticConfig = SyntheticConfig()  # the dances that `prepare synthetic` makes
     pairs: PairsConfig = PairsConfig()  # how captured couples are found and read
+    dd100: DD100Config = DD100Config()  # how the takes of DD100 are found and read
     prepare: PrepareConfig = PrepareConfig()  # split, bad takes
     codec: DuetCodecConfig = DuetCodecConfig()  # motion tokens
     pose: TokenizerStageConfig = TokenizerStageConfig()  # training of the pose tokenizer
@@ -60,6 +65,60 @@ def prepare_pairs(config: RunConfig, folder: Path, out: Path, progress: bool = T
     tasks = pair_tasks(find_pairs(folder, config.pairs), config.pairs, config.prepare.music)
     made_with = {"pairs": config.pairs.model_dump(mode="json")}
     return prepare(tasks, out, config.prepare, made_with, progress)
+
+
+def prepare_dd100(
+    config: RunConfig, root: Path, out: Path, models: Path | None = None, progress: bool = True
+) -> DuetStore:
+    """Read the data set DD100 under `root` and return its store.
+
+    Args:
+        config: settings.
+        root: folder of the data set.
+        out: folder of the store.
+        models: folder of the body models, for SMPL-X parameters; None reads preprocessed tables.
+        progress: whether to show bars.
+
+    Raises:
+        InputError: no takes, a take that is not whole, or a file that cannot be read.
+    """
+    return prepare_takes(root, out, config.dd100, models, config.prepare, progress)
+
+
+def export_dd100(
+    config: RunConfig,
+    data: Path,
+    out: Path,
+    follower: Path | None = None,
+    split: Split | None = None,
+    models: Path | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> int:
+    """Write a store as DD100, or a follower's dances as its authors' evaluation writes them.
+
+    Args:
+        config: settings; the axes are those of the files that the store was made from.
+        data: folder of the store.
+        out: a new folder.
+        follower: folder of a follower; None writes the true couples.
+        split: which takes; None is all true couples, or a follower's dances for the test split.
+        models: folder of the body models.
+        seed: of the sampling.
+        progress: whether to show bars.
+
+    Returns:
+        How many takes were written.
+
+    Raises:
+        InputError: no store or follower, nothing to write, or something is at `out`.
+    """
+    store = DuetStore.open(data)
+    axes = axes_of(store, config.dd100)
+    if follower is None:
+        return export_takes(store, out, axes, split, models, progress)
+    loaded, split = load_follower(follower), split or "test"
+    return export_dances(loaded, store, out, axes, split, models, config.sampling, seed, progress)
 
 
 def pretrain(

@@ -64,6 +64,41 @@ def bvh_pairs(
     typer.echo(f"{out}: {store.summary()}")
 
 
+@app.command()
+def dd100(
+    root: Annotated[Path, typer.Argument(help="Folder of the data set: motion/ and music/.")],
+    out: Store,
+    settings: Settings = None,
+    smplx: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the SMPL-X models: read motion/smplx through them."),
+    ] = None,
+    features: Annotated[
+        bool, typer.Option("--features", help="Read the preprocessed pos3d, rotmat and feature.")
+    ] = False,
+    preset: Preset = DEFAULT_PRESET,
+) -> None:
+    """Read DD100, the data set of Duolando; see docs/dd100.md.
+
+    Settings begin with `dd100.` or `prepare.`, e.g. dd100.up=y or prepare.skip_bad=true.
+    """
+    from duet_rl.config import resolve
+    from duet_rl.datasets.dd100 import counts
+    from duet_rl.datasets.dd100_takes import CHECKSUMS
+    from duet_rl.errors import InputError
+    from duet_rl.files import sha256_of
+    from duet_rl.run import RunConfig, prepare_dd100
+
+    if features == (smplx is not None):
+        raise InputError(
+            "DD100 is read either with --smplx MODELS or with --features; give one of them"
+        )
+    store = prepare_dd100(resolve(RunConfig, preset, settings or ()), root, out, smplx)
+    typer.echo(f"{out}: {store.summary()}")
+    typer.echo(f"{counts(store)}")
+    typer.echo(f"checksums of the inputs: {out / CHECKSUMS} ({sha256_of(out / CHECKSUMS)[:16]})")
+
+
 def with_pairs(
     preset: str,
     settings: list[str] | None,

@@ -83,6 +83,7 @@ def prepare_takes(
     root = require_folder(root, "the data set DD100").resolve()  # workers may stand elsewhere
     models = models and models.resolve()
     tables = config.music == "features" or (config.music == "auto" and models is None)
+    bodies = [] if models is None else [sha256_of(file) for file in _model_files(models)]
     takes = find_takes(root, tables, models, preparation.skip_bad)
     sums = checksums(takes)
     made_with = {
@@ -91,7 +92,7 @@ def prepare_takes(
     }
     split = split_of(config, preparation.split)
     store = prepare(
-        take_tasks(takes, config, sums, models, preparation.music),
+        take_tasks(takes, config, sums, bodies, preparation.music),
         out,
         preparation.model_copy(update={"split": split}),
         made_with,
@@ -106,13 +107,12 @@ def take_tasks(
     takes: Sequence[Take],
     config: DD100Config,
     sums: Mapping[Path, str],
-    models: Path | None = None,
+    bodies: Sequence[str] = (),
     music: MusicConfig = MusicConfig(),
 ) -> list[PrepareTask]:
-    """Return what prepares each take; `sums` holds the SHA-256 of its files."""
+    """Return what prepares each take; `sums` and `bodies` are the SHA-256 of files and models."""
     # Which takes there are, and how they are split, changes no single one.
     settings = config.model_copy(update={"val": 0.0})
-    bodies = [] if models is None else [sha256_of(file) for file in _model_files(models)]
     return [
         PrepareTask(
             take.name,
@@ -186,7 +186,13 @@ def _read_dancer(source: SmplxFile | JointFiles, role: Role, config: DD100Config
 
 def _model_files(models: Path) -> list[Path]:
     """Return the files of the body models, whose numbers make the joints."""
-    return [models] if models.is_file() else sorted(models.rglob("SMPLX_*.npz"))
+    files = [models] if models.is_file() else sorted(models.rglob("SMPLX_*.npz"))
+    if not files:
+        raise InputError(
+            f"{models} has no body models SMPLX_FEMALE.npz and SMPLX_MALE.npz; register at "
+            "https://smpl-x.is.tue.mpg.de for them, or use --features"
+        )
+    return files
 
 
 def _require_upright(motion: Motion, up: UpAxis, path: Path) -> None:

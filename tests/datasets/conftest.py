@@ -11,6 +11,7 @@ import torch
 from duet_rl.body.motion import Duet, Motion
 from duet_rl.body.rotations import axis_angle_to_matrix
 from duet_rl.body.skeleton import default_skeleton
+from duet_rl.body.stand_in import write_stand_in
 from duet_rl.datasets.clip import DuetClip, align
 
 MakeClip = Callable[..., DuetClip]
@@ -52,3 +53,9 @@ def song(tmp_path: Path) -> Path:
     path = tmp_path / "song.wav"
     soundfile.write(path, 0.1 * np.sin(np.arange(2 * 22050) / 10), 22050)
     return path
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with our stand-ins for the licensed body models."""
+    return write_stand_in(tmp_path_factory.mktemp("models"))

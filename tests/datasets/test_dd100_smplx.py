@@ -1,0 +1,123 @@
+"""DD100's SMPL-X parameters: through the body model into clips, and back out."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from duet_rl.datasets.dd100 import DD100Config, prepare_takes
+from duet_rl.datasets.prepare import PrepareConfig
+from duet_rl.datasets.store import DuetStore
+from duet_rl.errors import InputError
+from duet_rl.pickles import load_object_npy
+from tests.datasets.dd100_tree import FRAMES, TEST, TRAIN, Z_UP, parameters, save, write_raw
+
+HERE = PrepareConfig(parallel=False)
+TAKE = TRAIN[0]
+
+
+def prepared(root: Path, models: Path, out: Path, **settings: Any) -> DuetStore:
+    settings = {"music": "features", **settings}
+    return prepare_takes(root, out, DD100Config(**settings), models, HERE, progress=False)
+
+
+def spoiled(root: Path, models: Path, **changes: Any) -> Path:
+    """Write one take whose follower's parameters are changed; None takes one away."""
+    write_raw(root, models, (TAKE,))
+    file = root / "motion/smplx/train" / f"{TAKE}_00.npy"
+    values = {**load_object_npy(file), **changes}
+    return save(file, {name: value for name, value in values.items() if value is not None})
+
+
+def test_parameters_become_the_dancers_that_the_models_make(models: Path, tmp_path: Path) -> None:
+    truth = write_raw(tmp_path / "data", models, (TAKE, TEST[0]))
+    store = prepared(tmp_path / "data", models, tmp_path / "store")
+    clip = store.clip(TAKE)
+    for motion, suffix in ((clip.duet.follower, "00"), (clip.duet.leader, "01")):
+        wanted = truth[f"{TAKE}_{suffix}"].joints[:40] @ Z_UP  # back to y up
+        torch.testing.assert_close(motion.joints, wanted, atol=1e-4, rtol=0)
+    follower, leader = clip.duet.follower.skeleton, clip.duet.leader.skeleton
+    assert (follower.offsets - leader.offsets).abs().max() > 0.01  # each has a body of their own
+    assert len(store.records("test")) == 1
+
+
+def test_music_is_heard_unless_the_features_are_asked_for(models: Path, tmp_path: Path) -> None:
+    write_raw(tmp_path / "data", models, (TAKE,))
+    store = prepared(tmp_path / "data", models, tmp_path / "store", music="auto")
+    assert store.music["compat"] == "0.11" and "source" not in store.music
+
+
+def test_other_models_are_not_mistaken_for_the_first(models: Path, tmp_path: Path) -> None:
+    write_raw(tmp_path / "data", models, (TAKE,))
+    prepared(tmp_path / "data", models, tmp_path / "store")
+    for gender in ("FEMALE", "MALE", "NEUTRAL"):
+        file = tmp_path / f"SMPLX_{gender}.npz"
+        with np.load(models / file.name) as arrays:
+            np.savez(file, **{**arrays, "v_template": arrays["v_template"] * 1.1})
+    with pytest.raises(InputError, match="made from other files"):
+        prepared(tmp_path / "data", tmp_path, tmp_path / "store")
+
+
+def test_parameters_as_the_authors_generate_them_are_read(models: Path, tmp_path: Path) -> None:
+    values, _ = parameters(models, 0, "female")
+    poses = values["poses"].reshape(FRAMES, 55, 3)
+    spoiled(tmp_path / "data", models, poses=poses, betas=None)
+    file = tmp_path / "data/motion/smplx/train" / f"{TAKE}_00.npy"
+    save(file, np.array([load_object_npy(file)], dtype=object))
+    clip = prepared(tmp_path / "data", models, tmp_path / "store").clip(TAKE)
+    assert clip.duet.follower.frames == 40
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"poses": np.zeros((FRAMES, 63))}, rf"poses has the shape \({FRAMES}, 63\)"),
+        ({"poses": None}, "has no poses; it has global_orient"),
+        ({"transl": np.zeros((FRAMES - 1, 3))}, f"{FRAMES} frames of poses and {FRAMES - 1}"),
+        ({"transl": np.full((FRAMES, 3), np.nan)}, "transl holds NaN"),
+        ({"poses": [[0.0] * 165]}, "poses is a list; wanted numbers"),
+        ({"betas": np.zeros((FRAMES, 4))}, "betas of shape"),
+        ({"meta": {"gender": "tall"}}, "gender 'tall'; wanted one of"),
+    ],
+)
+def test_wrong_parameters_are_refused_by_name(
+    models: Path, tmp_path: Path, changes: dict[str, Any], told: str
+) -> None:
+    file = spoiled(tmp_path / "data", models, **changes)
+    with pytest.raises(InputError, match=f"take {TAKE}: .*{file.name}.*{told}"):
+        prepared(tmp_path / "data", models, tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+
+
+class _Planted:
+    def __init__(self, written: Path) -> None:
+        self.written = written
+
+    def __reduce__(self) -> Any:
+        return (os.system, (f"touch {self.written}",))
+
+
+def test_a_foreign_pickle_class_is_named_and_not_run(models: Path, tmp_path: Path) -> None:
+    spoiled(tmp_path / "data", models, meta=_Planted(tmp_path / "written"))
+    with pytest.raises(InputError, match=rf"take {TAKE}: .*{TAKE}_00\.npy.*system.*not run"):
+        prepared(tmp_path / "data", models, tmp_path / "store")
+    assert not (tmp_path / "written").exists()
+
+
+def test_a_wrong_up_axis_is_refused(models: Path, tmp_path: Path) -> None:
+    write_raw(tmp_path / "data", models, (TAKE,))
+    with pytest.raises(InputError, match=r"set dd100\.up=z"):
+        prepared(tmp_path / "data", models, tmp_path / "store", up="y")
+
+
+def test_betas_that_change_are_told_and_averaged(
+    models: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    betas = np.zeros((FRAMES, 10))
+    betas[::2] = 1.0
+    spoiled(tmp_path / "data", models, betas=betas)
+    prepared(tmp_path / "data", models, tmp_path / "store")
+    assert "betas change by 1 during the take" in caplog.text
