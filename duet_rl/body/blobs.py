@@ -92,15 +92,19 @@ def _cone_field(cone: Cone, points: np.ndarray) -> Field:
         # The nearest slice of a cone lies towards its thick end; see also body/draw.py.
         axis, growth = along / length, (cone.end_radius - cone.start_radius) / length
         level = offset @ axis
-        across = np.sqrt(np.maximum((offset * offset).sum(1) - level**2, 0))
+        across = np.sqrt(np.maximum(_dot(offset, offset) - level**2, 0))
         lean = growth / np.sqrt(max(1 - growth**2, 1e-3))
         share = ((level + lean * across) / length).clip(0, 1)
     else:
         share = np.zeros(len(points))
     offset = offset - share[:, None] * along
-    distance = np.sqrt((offset * offset).sum(1))
+    distance = np.sqrt(_dot(offset, offset))
     radius = cone.start_radius + (cone.end_radius - cone.start_radius) * share
     return distance - radius, offset / np.maximum(distance, _SHORTEST)[:, None]
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.einsum("ij,ij->i", a, b)  # three times as fast as a sum over rows of three
 
 
 def _chains(cones: Sequence[Cone]) -> list[list[Cone]]:

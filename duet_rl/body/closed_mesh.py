@@ -11,7 +11,10 @@ from jaxtyping import Bool, Float, Int
 Vertices = Float[np.ndarray, "V 3"]
 Faces = Int[np.ndarray, "F 3"]
 
-_CUBE = tuple(product((0, 1), repeat=3))  # the eight voxels round a corner
+Voxel = tuple[int, int, int]
+
+# The eight voxels round a corner.
+_CUBE: tuple[Voxel, ...] = tuple((x, y, z) for x, y, z in product((0, 1), repeat=3))
 
 
 def voxel_quads(
@@ -50,9 +53,8 @@ def without_pinches(
     clean = _clean_patterns()
     steps = np.array(_CUBE)
     while True:
-        pattern = sum(
-            _shifted(inside, step).astype(np.uint8) << bit for bit, step in enumerate(_CUBE)
-        )
+        bits = [_shifted(inside, step) << bit for bit, step in enumerate(_CUBE)]
+        pattern = np.sum(bits, axis=0)
         pinched = np.argwhere(~clean[pattern])
         if not len(pinched):
             return inside
@@ -107,7 +109,9 @@ def triangles(vertices: Vertices, quads: Int[np.ndarray, "Q 4"]) -> Faces:
     return halves.reshape(-1, 3)
 
 
-def with_vertices(vertices: Vertices, faces: Faces, wanted: int) -> tuple[Vertices, Faces]:
+def with_vertices(
+    vertices: Vertices, faces: Faces, wanted: int
+) -> tuple[Float[np.ndarray, "W 3"], Int[np.ndarray, "G 3"]]:
     """Return the mesh with the longest edges halved until it has `wanted` vertices.
 
     Halving an edge cuts the two triangles beside it, so a closed mesh stays closed. No triangle is
@@ -117,8 +121,9 @@ def with_vertices(vertices: Vertices, faces: Faces, wanted: int) -> tuple[Vertic
     while len(vertices) < wanted:
         edges, sides = _edges(faces)  # (E, 2), (E, 2): the triangles left and right of each
         order = np.argsort(-_length(vertices, *edges.T), kind="stable")
-        cut, chosen = np.zeros(len(faces), bool), []
-        for edge in order:
+        cut = np.zeros(len(faces), bool)
+        chosen: list[int] = []
+        for edge in order.tolist():
             if len(vertices) + len(chosen) == wanted:
                 break
             if not cut[sides[edge]].any():
@@ -160,7 +165,7 @@ def _length(vertices: Vertices, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.linalg.norm(vertices[a] - vertices[b], axis=1)
 
 
-def _shifted(inside: np.ndarray, step: tuple[int, int, int]) -> np.ndarray:
+def _shifted(inside: np.ndarray, step: Voxel) -> np.ndarray:
     x, y, z = (slice(s, size - 1 + s) for s, size in zip(step, inside.shape, strict=True))
     return inside[x, y, z]
 
@@ -175,7 +180,7 @@ def _clean_patterns() -> np.ndarray:
     return clean
 
 
-def _connected(voxels: set[tuple[int, int, int]]) -> bool:
+def _connected(voxels: set[Voxel]) -> bool:
     found = set(sorted(voxels)[:1])
     while True:
         more = {v for v in voxels - found if any(_beside(v, other) for other in found)}
@@ -184,5 +189,5 @@ def _connected(voxels: set[tuple[int, int, int]]) -> bool:
         found |= more
 
 
-def _beside(a: tuple[int, int, int], b: tuple[int, int, int]) -> bool:
+def _beside(a: Voxel, b: Voxel) -> bool:
     return sum(abs(p - q) for p, q in zip(a, b, strict=True)) == 1

@@ -119,6 +119,7 @@ class BodyModel:
                 )
         return cls(network.requires_grad_(False).eval(), gender)
 
+    @torch.no_grad()
     def motion(
         self,
         poses: Float[Tensor, "T 55 3"],
@@ -153,12 +154,14 @@ class BodyModel:
         joints = torch.cat([output.joints[:, :NUM_JOINTS] for output in made])
         return Motion(joints, axis_angle_to_matrix(poses), self.skeleton(betas), fps)
 
+    @torch.no_grad()
     def skeleton(self, betas: Float[Tensor, "K"]) -> Skeleton:
         """Return the bones of a body of this shape; the first ten betas count."""
         rest = self._rest(self._shape(betas))
         offsets = rest - rest[[0, *PARENTS[1:]]]
         return Skeleton(offsets, name=f"SMPL-X {self.gender}")
 
+    @torch.no_grad()
     def vertices(self, motion: Motion, betas: Float[Tensor, "K"]) -> Float[Tensor, "T V 3"]:
         """Return the surface of a body that moves so, metres; the triangles are `faces`.
 
@@ -178,7 +181,6 @@ class BodyModel:
         (output,) = self._forward(still, still[:, 0], shape)
         return output.joints[0, :NUM_JOINTS]
 
-    @torch.no_grad()
     def _forward(self, poses: Tensor, transl: Tensor, shape: Tensor) -> Iterator[Any]:
         """Yield what the package makes of every `_CHUNK` frames."""
         for start in range(0, len(poses), _CHUNK):

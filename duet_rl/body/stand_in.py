@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.spatial import KDTree
 
 from duet_rl.body.npz import load_arrays
 from duet_rl.body.skeleton import JOINT, NUM_JOINTS, PARENTS, UP, default_skeleton
@@ -71,7 +72,7 @@ def write_stand_in(folder: Path | str) -> Path:
     for gender, path in paths.items():
         arrays = stand_in_arrays(gender)
         with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
     return folder
 
 
@@ -203,11 +204,11 @@ def _means(
 
 def _landmarks(body: Skin, rest: np.ndarray) -> dict[str, np.ndarray]:
     """Return the points on the face that SMPL-X has; ours lie on a grid and along the jaw."""
-    centres = body.vertices[body.faces].mean(axis=1)
+    centres = KDTree(body.vertices[body.faces].mean(axis=1))
     head = rest[JOINT["head"]]
 
     def nearest(points: np.ndarray) -> Int[np.ndarray, "P"]:
-        return np.array([((centres - point) ** 2).sum(axis=1).argmin() for point in points])
+        return centres.query(points)[1]
 
     across, above = np.meshgrid(np.linspace(-0.04, 0.04, 3), np.linspace(-0.03, 0.09, 17))
     face = nearest(head + np.stack([across.ravel(), above.ravel(), 0.1 + 0 * across.ravel()], 1))

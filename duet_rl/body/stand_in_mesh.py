@@ -53,8 +53,9 @@ def skin(rest: Float[np.ndarray, "55 3"]) -> Skin:
         return np.maximum(body.value, -points[:, UP]), outwards
 
     places = _lattice(rest)
-    value = np.stack([_sliced(lambda points: body_value(groups, points), x) for x in places])
-    value = np.maximum(value, -places[..., UP])
+    left = places[len(places) // 2 :]
+    value = np.stack([body_value(groups, x.reshape(-1, 3)).reshape(x.shape[:-1]) for x in left])
+    value = np.maximum(np.concatenate([value[::-1], value]), -places[..., UP])  # it is symmetric
     corners, quads = voxel_quads(without_pinches(value < 0, value))
     around = [places[tuple((corners - step).T)] for step in product((0, 1), repeat=3)]
     vertices = np.mean(around, axis=0)
@@ -98,10 +99,10 @@ def _lattice(rest: np.ndarray) -> Float[np.ndarray, "X Y Z 3"]:
         foot = (1 - _FINE_FOOT) * (1 - _step(y, toes + 0.03, ankle + 0.12))
         return 1 - foot - (1 - _FINE_HEAD) * _step(y, neck + 0.01, neck + 0.09)
 
-    right = _places(_SPACING / 2, _WIDTH, along_x)
+    left = _places(_SPACING / 2, _WIDTH, along_x)
     front = _places(0.0, _DEPTH, lambda z: 1.0)
     x, y, z = np.meshgrid(
-        np.concatenate([-right[::-1], right]),
+        np.concatenate([-left[::-1], left]),
         _places(-_UNDER, _HEIGHT, along_y),
         np.concatenate([-front[:0:-1], front]),
         indexing="ij",
@@ -121,8 +122,4 @@ def _places(low: float, high: float, share: Callable[[float], float]) -> np.ndar
 
 
 def _step(x: float, low: float, high: float) -> float:
-    return float(smooth_step(np.array(x), low, high))
-
-
-def _sliced(value: Callable[[np.ndarray], np.ndarray], places: np.ndarray) -> np.ndarray:
-    return value(places.reshape(-1, 3)).reshape(places.shape[:-1])
+    return float(smooth_step(np.array([x]), low, high)[0])
