@@ -65,10 +65,11 @@ def write_wav(path: Path | str, samples: Float[np.ndarray, "samples"], sample_ra
 
 def _mixed(file: soundfile.SoundFile) -> Float[np.ndarray, "samples"]:
     """Return all channels mixed to one, without holding them all at once."""
-    blocks = [np.zeros(0, dtype=np.float32)]
+    samples, read = np.empty(file.frames, dtype=np.float32), 0
     while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
-        blocks.append(block.mean(axis=1))
-    return np.concatenate(blocks)
+        samples[read : read + len(block)] = block.mean(axis=1)
+        read += len(block)
+    return samples[:read]
 
 
 def _wav_is_cut(log: str) -> bool:

@@ -7,9 +7,10 @@ to the features, once librosa is loaded and compiled.
     python scripts/benchmarks/music.py
 """
 
+import math
 import multiprocessing
 import os
-import resource
+import re
 import tempfile
 import time
 from collections.abc import Sequence
@@ -57,7 +58,9 @@ def get_ready(compat: Compat, together: Barrier) -> None:
 def extract(path: Path, compat: Compat) -> tuple[int, float]:
     """Return the frames of a file, and the most memory that this process ever held, GB."""
     frames = len(music_features_of(path, compat=compat))
-    return frames, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    status = Path("/proc/self/status").read_text()  # `getrusage` counts the parent's memory too
+    peak = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return frames, int(peak[1]) / 1e6 if peak else math.nan
 
 
 def hour(paths: Sequence[Path], compat: Compat, processes: int) -> dict[str, Any]:
