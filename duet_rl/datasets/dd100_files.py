@@ -138,7 +138,7 @@ def read_table(path: Path, width: int) -> Float[np.ndarray, "T width"]:
 
 
 @lru_cache(maxsize=len(GENDERS))
-def load_body(models: Path, gender: str) -> "BodyModel":
+def load_body(models: Path, gender: Gender) -> "BodyModel":
     """Return a body model; a process that reads many takes loads it once."""
     from duet_rl.body.smplx import BodyModel  # its package is only for who has the models
 
@@ -203,16 +203,17 @@ def _betas(path: Path, values: Mapping[str, Any]) -> Float[Tensor, "K"]:
     return torch.from_numpy(betas.mean(axis=0)).float()
 
 
-def _gender(path: Path, values: Mapping[str, Any], role: Role) -> str:
+def _gender(path: Path, values: Mapping[str, Any], role: Role) -> Gender:
     """Return the gender that the file states, or else that of all dancers of the role."""
     meta = values.get("meta")
     stated = meta.get("gender") if isinstance(meta, Mapping) else None
     if stated is None:
         return GENDER[role]
-    gender = (stated.decode() if isinstance(stated, bytes) else str(stated)).lower()
-    if gender not in GENDERS:
-        raise InputError(f"{path}: the gender {gender!r}; wanted one of {', '.join(GENDERS)}")
-    return gender
+    word = (stated.decode(errors="replace") if isinstance(stated, bytes) else str(stated)).lower()
+    for gender in GENDERS:
+        if gender == word:
+            return gender
+    raise InputError(f"{path}: the gender {word!r}; wanted one of {', '.join(GENDERS)}")
 
 
 def _require_equal(path: Path, one: str, found: int, other: str, there: int) -> None:

@@ -10,7 +10,7 @@ import torch
 from duet_rl.audio.synth import render_rhythm
 from duet_rl.body.motion import Motion
 from duet_rl.body.rotations import axis_angle_to_matrix, matrix_to_axis_angle
-from duet_rl.body.smplx import BodyModel
+from duet_rl.datasets.dd100_files import Gender, load_body
 from tests.datasets.conftest import sway
 
 # Genre and choreography say which are for testing: 005, and 009 because it is ballet.
@@ -70,14 +70,14 @@ def write_preprocessed(root: Path, takes: tuple[str, ...] = TAKES, up: str = "z"
 
 
 def parameters(
-    models: Path, seed: int, gender: str, frames: int = FRAMES
+    models: Path, seed: int, gender: Gender, frames: int = FRAMES
 ) -> tuple[dict[str, Any], Motion]:
     """Return a dancer's SMPL-X parameters, z up, and the motion that the model makes of them."""
     motion = dancer(seed, frames=frames)
     poses = matrix_to_axis_angle(motion.rotations.double())  # (T, 55, 3)
     transl = motion.root.double() + torch.tensor([0.0, 0.35, 0.1])
     betas = torch.linspace(-1, 1, 10, dtype=torch.float64) * (1 + seed % 3)
-    body = BodyModel.load(models, gender)
+    body = load_body(models, gender)
     made = body.motion(poses.float(), transl.float(), betas.float(), 30.0)
     values = {
         "poses": poses.flatten(1).numpy(),
@@ -94,7 +94,8 @@ def write_raw(root: Path, models: Path, takes: tuple[str, ...]) -> dict[str, Mot
     """Write a data set of SMPL-X parameters and music; return file stem -> its true motion."""
     truth = {}
     for number, take in enumerate(takes):
-        for place, (suffix, gender) in enumerate((("00", "female"), ("01", "male"))):
+        dancers: tuple[tuple[str, Gender], ...] = (("00", "female"), ("01", "male"))
+        for place, (suffix, gender) in enumerate(dancers):
             values, motion = parameters(models, 2 * number + place, gender)
             save(root / "motion/smplx" / split_of(take) / f"{take}_{suffix}.npy", values)
             truth[f"{take}_{suffix}"] = motion

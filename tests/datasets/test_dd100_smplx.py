@@ -1,6 +1,7 @@
 """DD100's SMPL-X parameters: through the body model into clips, and back out."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,21 @@ def prepared(root: Path, models: Path, out: Path, **settings: Any) -> DuetStore:
     return prepare_takes(root, out, DD100Config(**settings), models, HERE, progress=False)
 
 
-def spoiled(root: Path, models: Path, **changes: Any) -> Path:
-    """Write one take whose follower's parameters are changed; None takes one away."""
+@pytest.fixture(scope="module")
+def one_take(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("raw") / "data"
     write_raw(root, models, (TAKE,))
+    return root
+
+
+@pytest.fixture
+def root(one_take: Path, tmp_path: Path) -> Path:
+    """A data set of one take to spoil."""
+    return Path(shutil.copytree(one_take, tmp_path / "data"))
+
+
+def spoil(root: Path, **changes: Any) -> Path:
+    """Change the follower's parameters; None takes one away."""
     file = root / "motion/smplx/train" / f"{TAKE}_00.npy"
     values = {**load_object_npy(file), **changes}
     return save(file, {name: value for name, value in values.items() if value is not None})
@@ -44,30 +57,32 @@ def test_parameters_become_the_dancers_that_the_models_make(models: Path, tmp_pa
     assert len(store.records("test")) == 1
 
 
-def test_music_is_heard_unless_the_features_are_asked_for(models: Path, tmp_path: Path) -> None:
-    write_raw(tmp_path / "data", models, (TAKE,))
-    store = prepared(tmp_path / "data", models, tmp_path / "store", music="auto")
+def test_music_is_heard_unless_the_features_are_asked_for(
+    models: Path, root: Path, tmp_path: Path
+) -> None:
+    store = prepared(root, models, tmp_path / "store", music="auto")
     assert store.music["compat"] == "0.11" and "source" not in store.music
 
 
-def test_other_models_are_not_mistaken_for_the_first(models: Path, tmp_path: Path) -> None:
-    write_raw(tmp_path / "data", models, (TAKE,))
-    prepared(tmp_path / "data", models, tmp_path / "store")
+def test_other_models_are_not_mistaken_for_the_first(
+    models: Path, root: Path, tmp_path: Path
+) -> None:
+    prepared(root, models, tmp_path / "store")
     for gender in ("FEMALE", "MALE", "NEUTRAL"):
         file = tmp_path / f"SMPLX_{gender}.npz"
         with np.load(models / file.name) as arrays:
             np.savez(file, **{**arrays, "v_template": arrays["v_template"] * 1.1})
     with pytest.raises(InputError, match="made from other files"):
-        prepared(tmp_path / "data", tmp_path, tmp_path / "store")
+        prepared(root, tmp_path, tmp_path / "store")
 
 
-def test_parameters_as_the_authors_generate_them_are_read(models: Path, tmp_path: Path) -> None:
+def test_parameters_as_the_authors_generate_them_are_read(
+    models: Path, root: Path, tmp_path: Path
+) -> None:
     values, _ = parameters(models, 0, "female")
-    poses = values["poses"].reshape(FRAMES, 55, 3)
-    spoiled(tmp_path / "data", models, poses=poses, betas=None)
-    file = tmp_path / "data/motion/smplx/train" / f"{TAKE}_00.npy"
+    file = spoil(root, poses=values["poses"].reshape(FRAMES, 55, 3), betas=None)
     save(file, np.array([load_object_npy(file)], dtype=object))
-    clip = prepared(tmp_path / "data", models, tmp_path / "store").clip(TAKE)
+    clip = prepared(root, models, tmp_path / "store").clip(TAKE)
     assert clip.duet.follower.frames == 40
 
 
@@ -84,11 +99,11 @@ def test_parameters_as_the_authors_generate_them_are_read(models: Path, tmp_path
     ],
 )
 def test_wrong_parameters_are_refused_by_name(
-    models: Path, tmp_path: Path, changes: dict[str, Any], told: str
+    models: Path, root: Path, tmp_path: Path, changes: dict[str, Any], told: str
 ) -> None:
-    file = spoiled(tmp_path / "data", models, **changes)
+    file = spoil(root, **changes)
     with pytest.raises(InputError, match=f"take {TAKE}: .*{file.name}.*{told}"):
-        prepared(tmp_path / "data", models, tmp_path / "store")
+        prepared(root, models, tmp_path / "store")
     assert not (tmp_path / "store").exists()
 
 
@@ -100,24 +115,25 @@ class _Planted:
         return (os.system, (f"touch {self.written}",))
 
 
-def test_a_foreign_pickle_class_is_named_and_not_run(models: Path, tmp_path: Path) -> None:
-    spoiled(tmp_path / "data", models, meta=_Planted(tmp_path / "written"))
+def test_a_foreign_pickle_class_is_named_and_not_run(
+    models: Path, root: Path, tmp_path: Path
+) -> None:
+    spoil(root, meta=_Planted(tmp_path / "written"))
     with pytest.raises(InputError, match=rf"take {TAKE}: .*{TAKE}_00\.npy.*system.*not run"):
-        prepared(tmp_path / "data", models, tmp_path / "store")
+        prepared(root, models, tmp_path / "store")
     assert not (tmp_path / "written").exists()
 
 
-def test_a_wrong_up_axis_is_refused(models: Path, tmp_path: Path) -> None:
-    write_raw(tmp_path / "data", models, (TAKE,))
+def test_a_wrong_up_axis_is_refused(models: Path, root: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"set dd100\.up=z"):
-        prepared(tmp_path / "data", models, tmp_path / "store", up="y")
+        prepared(root, models, tmp_path / "store", up="y")
 
 
 def test_betas_that_change_are_told_and_averaged(
-    models: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    models: Path, root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     betas = np.zeros((FRAMES, 10))
     betas[::2] = 1.0
-    spoiled(tmp_path / "data", models, betas=betas)
-    prepared(tmp_path / "data", models, tmp_path / "store")
+    spoil(root, betas=betas)
+    prepared(root, models, tmp_path / "store")
     assert "betas change by 1 during the take" in caplog.text
