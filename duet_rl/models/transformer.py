@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from duet_rl.models.attention import Band, Rotation, SelfAttention
 from duet_rl.models.kv_cache import KVCache
+from duet_rl.models.repeated import Repeated
 
 EXPANSION = 4  # hidden units of the feed-forward part, times the width
 INIT_GAIN = 0.7  # std of linear weights times sqrt(inputs); GPT-2 has 0.55 at its width
@@ -48,7 +49,7 @@ class AttentionLayer(nn.Module):
         return x + self.attention.step(self.norm(x), rotation, cache, layer)
 
 
-class TransformerLayer(nn.Module):
+class TransformerLayer(Repeated):
     """Attention, then the feed-forward part, each normalised before and added to its input."""
 
     def __init__(

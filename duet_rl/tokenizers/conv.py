@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from duet_rl.config import Config
+from duet_rl.models.repeated import Repeated
 
 # What each causal layer (or filter, by name) keeps of the past while a clip arrives in pieces.
 StreamCache: TypeAlias = dict[object, Tensor]
@@ -72,7 +73,7 @@ class TimeUpsample(nn.Module):
         return self.conv(_with_past(self, x, 1, cache))[..., 2:-2]
 
 
-class ResidualBlock(nn.Module):
+class ResidualBlock(Repeated):
     """x + conv1(relu(conv3(relu(x)))) (spec 3.2)."""
 
     def __init__(self, width: int, dilation: int, *, causal: bool) -> None:
