@@ -10,6 +10,7 @@ from torch import Tensor
 
 from duet_rl.errors import InputError
 
+_ORDER = -1  # purpose of the draw that orders a pass over the windows
 Rows = TypeVar("Rows", bound=tuple[Tensor, ...])  # a NamedTuple of tensors of equal length
 
 
@@ -24,12 +25,13 @@ class Windows(Generic[Rows]):
         clips: one `Rows` a clip; its tensors share their length. Shorter clips than a window are
             left out.
         window: rows a window.
+        stride: rows between the starts of neighbouring windows of a clip, the first at row 0.
 
     Raises:
         InputError: no clip is as long as a window.
     """
 
-    def __init__(self, clips: Sequence[Rows], window: int) -> None:
+    def __init__(self, clips: Sequence[Rows], window: int, stride: int = 1) -> None:
         self.window = window
         lengths = [len(clip[0]) for clip in clips]
         kept = [clip for clip, length in zip(clips, lengths, strict=True) if length >= window]
@@ -41,7 +43,7 @@ class Windows(Generic[Rows]):
         self._rows: Rows = _same_type(
             kept[0], [torch.cat(column) for column in zip(*kept, strict=True)]
         )
-        self._starts = _all_starts([len(clip[0]) for clip in kept], window)
+        self._starts = _all_starts([len(clip[0]) for clip in kept], window, stride)
 
     def __len__(self) -> int:
         """Number of different windows."""
@@ -50,19 +52,44 @@ class Windows(Generic[Rows]):
     def batch(self, step: int, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> Rows:
         """Return the share of `rank` in the batch of `step`, `batch_size / world` windows.
 
+        Every window is as likely at every step, whatever was drawn before.
+
         Raises:
             InputError: the batch does not divide by the number of ranks.
         """
-        if batch_size % world:
-            raise InputError(
-                f"a batch of {batch_size} windows does not divide among {world} workers; "
-                f"make batch_size a multiple of {world}"
-            )
-        share = batch_size // world
         draws = torch.randint(
             len(self._starts), (batch_size,), generator=step_generator(seed, step)
         )
-        return self._cut(self._starts[draws[rank * share : (rank + 1) * share]])
+        return self._cut(self._starts[_share(draws, rank, world)])
+
+    def epoch_batch(
+        self, step: int, batch_size: int, seed: int, rank: int = 0, world: int = 1
+    ) -> Rows:
+        """Return the share of `rank` in the batch of `step` of passes over all windows.
+
+        Each pass has its own order and takes no window twice; the windows that are left when no
+        whole batch remains are not taken in it.
+
+        Raises:
+            InputError: there is no whole batch, or it does not divide by the number of ranks.
+        """
+        epoch, place = divmod(step, self.batches(batch_size))
+        order = torch.randperm(len(self), generator=step_generator(seed, epoch, _ORDER))
+        draws = order[place * batch_size : (place + 1) * batch_size]
+        return self._cut(self._starts[_share(draws, rank, world)])
+
+    def batches(self, batch_size: int) -> int:
+        """Return how many whole batches all windows make.
+
+        Raises:
+            InputError: they make none.
+        """
+        if len(self) < batch_size:
+            raise InputError(
+                f"the clips give {len(self)} windows of {self.window} rows and a batch has "
+                f"{batch_size}; use a smaller batch_size, a smaller stride, or more clips"
+            )
+        return len(self) // batch_size
 
     def covering(self, limit: int) -> Rows:
         """Return at most `limit` windows spread evenly over all, always the same ones."""
@@ -92,12 +119,23 @@ def step_seed(seed: int, step: int, *purpose: int) -> int:
     return int.from_bytes(hashlib.sha256(words.encode()).digest()[:6], "little")
 
 
-def _all_starts(lengths: Sequence[int], window: int) -> Int[Tensor, "windows"]:
-    """Return every row at which a window fits into its clip, in the joined rows."""
+def _share(draws: Int[Tensor, "B"], rank: int, world: int) -> Int[Tensor, "share"]:
+    """Return the draws of one rank, neighbours in the joined batch."""
+    if len(draws) % world:
+        raise InputError(
+            f"a batch of {len(draws)} windows does not divide among {world} workers; "
+            f"make batch_size a multiple of {world}"
+        )
+    share = len(draws) // world
+    return draws[rank * share : (rank + 1) * share]
+
+
+def _all_starts(lengths: Sequence[int], window: int, stride: int) -> Int[Tensor, "windows"]:
+    """Return every `stride`-th row at which a window fits into its clip, in the joined rows."""
     begins = torch.tensor([0, *lengths]).cumsum(0)[:-1].tolist()
     return torch.cat(
         [
-            torch.arange(begin, begin + length - window + 1)
+            torch.arange(begin, begin + length - window + 1, stride)
             for begin, length in zip(begins, lengths, strict=True)
         ]
     )
