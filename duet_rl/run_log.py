@@ -10,6 +10,7 @@ from duet_rl.files import atomic_path
 
 METRICS = "metrics.jsonl"
 STEP = "step"  # key of each line that is no metric
+PROGRESS = "progress"  # tag of how far a training of known length is, 0 to 1
 
 
 class RunLog:

@@ -73,7 +73,7 @@ class DuolandoStage(FollowerStage):
             )
         frames = (config.gpt.block + config.gpt.look_forward + 1) * FRAMES_PER_TOKEN
         clips = store.clips("train")
-        self.train = Windows([_rows(clip) for clip in clips], frames)
+        self.train = Windows([_rows(clip) for clip in clips], frames, config.stride)
         self.val = windows_if_any([_rows(clip) for clip in store.clips("val")], frames)
         start = config.gpt.start_tokens or _usual_start(self.codec, clips)
         known = {"classes": classes, "start_tokens": start}
@@ -92,8 +92,7 @@ class DuolandoStage(FollowerStage):
 
     def batch(self, step: int, rank: int, world: int) -> tuple[Any, ...]:
         """Return leaders, followers and music."""
-        config = self.config
-        return _split(self.train.batch(step, config.batch_size, config.seed, rank, world))
+        return _split(self.draw(step, rank, world))
 
     def held_out(self) -> tuple[Any, ...] | None:
         """Return leaders, followers and music of held-out clips."""

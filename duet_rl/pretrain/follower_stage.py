@@ -42,6 +42,7 @@ class FollowerStage(Stage):
     """Base of the follower stages: a codec to learn in, a GPT to train."""
 
     kind: ClassVar[str] = FOLLOWER
+    config: FollowerConfig
 
     def __init__(self, store: DuetStore, config: FollowerConfig, codec_folder: Path) -> None:
         super().__init__(store)

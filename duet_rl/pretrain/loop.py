@@ -16,9 +16,11 @@ from torch import Tensor, nn
 from duet_rl.datasets.windows import step_seed
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path
-from duet_rl.pretrain.stage import Stage, StageConfig, StagePlan
+from duet_rl.pretrain.schedule import learning_rate, length_of
+from duet_rl.pretrain.stage import Stage, StagePlan
 from duet_rl.pretrain.state import Progress, load_state, read_progress, save_state
-from duet_rl.run_log import RunLog
+from duet_rl.pretrain.step import autocast, optimiser_of, prepare, take_step, to_device
+from duet_rl.run_log import PROGRESS, RunLog
 
 LOG_EVERY = 10  # steps between lines of the log
 LOGS = "logs"  # sub-folder of the run: one folder of TensorBoard events a stage
@@ -46,15 +48,6 @@ def fault_file(plans: Sequence[StagePlan]) -> Path:
     return plans[0].out / LOGS / "fault.txt"
 
 
-def learning_rate(config: StageConfig, step: int) -> float:
-    """Return the learning rate of a step: a linear rise, then half a cosine."""
-    if step < config.warmup:
-        return config.lr * (step + 1) / config.warmup
-    done = (step - config.warmup) / max(1, config.steps - config.warmup)
-    fall = 0.5 * (1 + math.cos(math.pi * done))
-    return config.lr * (config.final_lr + (1 - config.final_lr) * fall)
-
-
 def _train(plan: StagePlan) -> None:
     config, began = plan.config, time.monotonic()
     context = ray.train.get_context()
@@ -62,11 +55,9 @@ def _train(plan: StagePlan) -> None:
     torch.manual_seed(config.seed)  # every worker builds the same weights
     stage = plan.open()
     module, device = stage.module, ray.train.torch.get_device()
-    module.to(device).train()
-    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.AdamW(
-        trained, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay
-    )
+    length = length_of(config, stage.train)
+    prepare(module, config, device)
+    optimiser = optimiser_of(module, config)
     fingerprint = plan.fingerprint(stage.store.hash)
     first = _resume(module, optimiser, fingerprint)
     parallel = module
@@ -74,29 +65,33 @@ def _train(plan: StagePlan) -> None:
         parallel = nn.parallel.DistributedDataParallel(module, broadcast_buffers=False)
     metrics: dict[str, float] = {}
     log = RunLog(plan.out / LOGS / plan.name, first) if rank == 0 else None
-    for step in range(first, config.steps):
+    for step in range(first, length.steps):
         torch.manual_seed(step_seed(config.seed, step, rank))  # dropout, drawn look-aheads ...
-        numbers = _step(parallel, optimiser, trained, stage, config, step, rank, world)
+        batch = to_device(stage.batch(step, rank, world), device)
+        if step == 0 and config.accumulate > 1:
+            with autocast(config, device):
+                stage.settle(batch)
+        numbers = take_step(parallel, optimiser, batch, config, learning_rate(config, step, length))
         done = step + 1
-        if done % LOG_EVERY == 0 or done == config.steps:
+        if done % LOG_EVERY == 0 or done == length.steps:
             metrics = _mean_over_workers(numbers, world)
             if not math.isfinite(metrics["loss"]):
                 raise InputError(
                     f"the loss of stage {plan.name} is {metrics['loss']} at step {done}; lower "
                     f"{plan.name}.lr, or look for broken clips in {plan.data}"
                 )
-            if done % config.validate_every == 0 or done == config.steps:
+            if done % config.validate_every == 0 or done == length.steps:
                 metrics |= _validate(module, stage, rank)
             if log is not None:
-                log.write(done, metrics)
-        if done % config.checkpoint_every == 0 and done < config.steps:
+                log.write(done, {**metrics, PROGRESS: done / length.steps})
+        if done % config.checkpoint_every == 0 and done < length.steps:
             _report(module, optimiser, Progress(fingerprint, done), rank)
     if log is not None:
         log.close()
         facts = {
             "fingerprint": fingerprint,
             "data_hash": stage.store.hash,
-            "steps": config.steps,
+            "steps": length.steps,
             "stage": plan.name,
             "stage_config": config.model_dump(mode="json"),
             "metrics": metrics,
@@ -106,31 +101,6 @@ def _train(plan: StagePlan) -> None:
     _wait_for_all(world)
 
 
-def _step(
-    parallel: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    trained: Sequence[nn.Parameter],
-    stage: Stage,
-    config: StageConfig,
-    step: int,
-    rank: int,
-    world: int,
-) -> dict[str, Tensor]:
-    """Take one gradient step and return what it measured."""
-    device = trained[0].device
-    for group in optimiser.param_groups:
-        group["lr"] = learning_rate(config, step)
-    batch = _to(stage.batch(step, rank, world), device)
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-        loss, numbers = parallel(*batch)
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    norm = nn.utils.clip_grad_norm_(trained, config.grad_clip)
-    if torch.isfinite(norm):  # a step of NaN would spoil the weights for good
-        optimiser.step()
-    return {**numbers, "loss": loss.detach(), "grad_norm": norm.detach()}
-
-
 @torch.no_grad()
 def _validate(module: nn.Module, stage: Stage, rank: int) -> dict[str, float]:
     """Return the losses on held-out choreographies and, on the first worker, scores of dances."""
@@ -138,7 +108,7 @@ def _validate(module: nn.Module, stage: Stage, rank: int) -> dict[str, float]:
     scores: dict[str, float] = {}
     held_out = stage.held_out()
     if held_out is not None:
-        loss, numbers = module(*_to(held_out, next(module.parameters()).device))
+        loss, numbers = module(*to_device(held_out, next(module.parameters()).device))
         scores = {f"val/{name}": float(value) for name, value in {**numbers, "loss": loss}.items()}
     if rank == 0:
         scores |= {f"rollout/{name}": value for name, value in stage.danced().items()}
@@ -184,13 +154,3 @@ def _wait_for_all(world: int) -> None:
     """The next stage reads what rank 0 has just written."""
     if world > 1:
         torch.distributed.barrier()
-
-
-def _to(batch: Any, device: torch.device) -> Any:
-    """Return a batch of (nested tuples and mappings of) tensors on `device`."""
-    if isinstance(batch, Tensor):
-        return batch.to(device, non_blocking=True)
-    if isinstance(batch, dict):
-        return {name: _to(part, device) for name, part in batch.items()}
-    moved = [_to(part, device) for part in batch]
-    return type(batch)(*moved) if hasattr(batch, "_fields") else tuple(moved)

@@ -57,7 +57,7 @@ class MultiStreamStage(FollowerStage):
         self.told = _TOLD[config.leader]
         rows = [row for clip in store.clips("train") for row in self._encode(clip)]
         window = config.window_tokens
-        self.train = Windows(rows, window)
+        self.train = Windows(rows, window, config.stride)
         self.val = windows_if_any([self._encode(clip)[0] for clip in store.clips("val")], window)
         known = {"classes": self.codec.spec.classes, "conditions": self._conditions()}
         gpt = MultiStreamGPT(config.gpt.model_copy(update=known))
@@ -79,8 +79,7 @@ class MultiStreamStage(FollowerStage):
 
     def batch(self, step: int, rank: int, world: int) -> tuple[Any, ...]:
         """Return tokens and conditions."""
-        config = self.config
-        return self._flat(self.train.batch(step, config.batch_size, config.seed, rank, world))
+        return self._flat(self.draw(step, rank, world))
 
     def held_out(self) -> tuple[Any, ...] | None:
         """Return tokens and conditions of held-out clips."""

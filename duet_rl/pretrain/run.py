@@ -16,7 +16,7 @@ from duet_rl import checkpoint
 from duet_rl.errors import InputError
 from duet_rl.pretrain.stage import ClusterConfig, StagePlan
 from duet_rl.resources import plan_workers, start_ray
-from duet_rl.run_log import METRICS, STEP, read_metrics
+from duet_rl.run_log import METRICS, PROGRESS, STEP, read_metrics
 
 RAY_FOLDER = "ray"  # sub-folder of the run where Ray Train keeps its states
 _JOB = "pretrain"  # the name by which Ray Train finds its states again
@@ -179,12 +179,15 @@ def _watch(plans: Sequence[StagePlan], done: threading.Event) -> None:
     began = time.time()
     for plan in plans:
         log = plan.out / LOGS / plan.name
-        with tqdm(total=plan.config.steps, desc=f"pretrain {plan.name}", unit="step") as bar:
+        # A length in passes over the data is known to the workers alone, who read them.
+        total = plan.config.steps if plan.config.epochs is None else None
+        with tqdm(total=total, desc=f"pretrain {plan.name}", unit="step") as bar:
             while True:
                 last = done.wait(_POLL_SECONDS)
                 rows = read_metrics(log)
                 if rows and (log / METRICS).stat().st_mtime > began:  # else of an earlier run
                     bar.n = int(rows[-1][STEP])
+                    bar.total = round(bar.n / rows[-1][PROGRESS])
                     bar.set_postfix(loss=f"{rows[-1].get('loss', float('nan')):.3f}")
-                if last or bar.n >= plan.config.steps:
+                if last or bar.n == bar.total:
                     break

@@ -77,7 +77,8 @@ class PoseStage(Stage):
         super().__init__(store)
         self.config, self.tokenizer = config, PoseTokenizer(codec)
         frames = config.window_tokens * FRAMES_PER_TOKEN
-        self.train = Windows([_solo(m) for m in _dancers(store.clips("train"))], frames)
+        dancers = [_solo(m) for m in _dancers(store.clips("train"))]
+        self.train = Windows(dancers, frames, config.stride)
         self.val = windows_if_any([_solo(m) for m in _dancers(store.clips("val"))], frames)
 
     @property
@@ -87,8 +88,11 @@ class PoseStage(Stage):
 
     def batch(self, step: int, rank: int, world: int) -> tuple[Any, ...]:
         """Return windows of single dancers."""
-        config = self.config
-        return (self.train.batch(step, config.batch_size, config.seed, rank, world),)
+        return (self.draw(step, rank, world),)
+
+    def settle(self, batch: tuple[Any, ...]) -> None:
+        """Let the first batch fill the codebooks."""
+        self.tokenizer.settle(*batch)
 
     def held_out(self) -> tuple[Any, ...] | None:
         """Return windows of held-out dancers."""
@@ -108,7 +112,8 @@ class TranslationStage(Stage):
         super().__init__(store)
         self.config, self.tokenizer = config, PlacementTokenizer(codec)
         frames = config.window_tokens * FRAMES_PER_TOKEN
-        self.train = Windows([_couple(clip) for clip in store.clips("train")], frames)
+        couples = [_couple(clip) for clip in store.clips("train")]
+        self.train = Windows(couples, frames, config.stride)
         self.val = windows_if_any([_couple(clip) for clip in store.clips("val")], frames)
 
     @property
@@ -118,8 +123,11 @@ class TranslationStage(Stage):
 
     def batch(self, step: int, rank: int, world: int) -> tuple[Any, ...]:
         """Return windows of leaders and of their followers."""
-        config = self.config
-        return _both(self.train.batch(step, config.batch_size, config.seed, rank, world))
+        return _both(self.draw(step, rank, world))
+
+    def settle(self, batch: tuple[Any, ...]) -> None:
+        """Let the first batch fill the codebooks."""
+        self.tokenizer.settle(*batch)
 
     def held_out(self) -> tuple[Any, ...] | None:
         """Return windows of held-out couples."""

@@ -18,7 +18,7 @@ from duet_rl.tokenizers.tokenizer import (
     streams_of,
 )
 from duet_rl.tokenizers.vqvae import PartVQVAE
-from duet_rl.tokenizers.workers import all_mean, own_rows, world_size
+from duet_rl.tokenizers.workers import all_mean, joined_rows, own_rows
 
 _NAME = "placement"
 
@@ -109,7 +109,7 @@ class PlacementTokenizer(Tokenizer):
         config = self.config.placement
         if self.training and (config.shift or config.turn):
             clips = len(placement)
-            noise = torch.randn(clips * world_size(), 3, generator=self.vqvae.generator())
+            noise = torch.randn(joined_rows(clips), 3, generator=self.vqvae.generator())
             noise = noise[own_rows(clips)].to(placement)
             scale = noise.new_tensor([config.shift, config.shift, config.turn])
             placement = self.frame.shifted(placement, noise * scale)

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from duet_rl.config import Config
-from duet_rl.tokenizers.workers import all_sum, own_rows, rank, world_size
+from duet_rl.tokenizers.workers import all_sum, joined_rows, own_rows, world_size
 
 _SEED_STRIDE = 1_000_003  # updates before the draws of one seed meet those of the next
 _JUKEBOX_USE = 1.0  # moving average of a code's rows a batch below which Jukebox restarts it
@@ -133,16 +133,16 @@ class VectorQuantizer(nn.Module):
 
         Every worker draws the same row numbers of the joined batch (workers in the order of
         their rank, equally many rows each) and fills in those that are its own, so that adding
-        the shares gives the rows.
+        the shares gives the rows. With micro batches, each piece does as a worker does.
         """
         codes, own = self.config.codes, own_rows(len(rows))
         generator = self.generator()
-        total = len(rows) * world_size()
+        total = joined_rows(len(rows))
         drawn = torch.randperm(total, generator=generator)
         drawn = drawn.repeat(math.ceil(codes / total))[:codes]
         mine = ((drawn >= own.start) & (drawn < own.stop)).to(rows)
         share = rows[(drawn - own.start).clamp(0, len(rows) - 1).to(rows.device)] * mine[:, None]
-        if total < codes and rank() == 0:  # copies of one row must not stay equal for ever
+        if total < codes and own.start == 0:  # copies of one row must not stay equal for ever
             noise = torch.randn(codes, rows.shape[1], generator=generator) * _NOISE
             share = share + noise.to(rows) / math.sqrt(rows.shape[1])
         return share
@@ -203,6 +203,16 @@ class ResidualQuantizer(nn.Module):
 
     def _quantizers(self) -> list[VectorQuantizer]:
         return list(self.levels)  # type: ignore[arg-type]
+
+
+def add_statistics(
+    first: Sequence[CodebookStatistics], second: Sequence[CodebookStatistics]
+) -> list[CodebookStatistics]:
+    """Return the statistics of two pieces of a batch together; no `first` counts as zeros."""
+    if not first:
+        return list(second)
+    pairs = zip(first, second, strict=True)
+    return [CodebookStatistics(*map(torch.add, one, other)) for one, other in pairs]
 
 
 def reduce_statistics(statistics: Sequence[CodebookStatistics]) -> list[CodebookStatistics]:

@@ -13,12 +13,15 @@ from duet_rl.config import Config, validate
 from duet_rl.tokenizers.frames import Frame, FrameConfig, HeadingFrame
 from duet_rl.tokenizers.losses import KinematicLossConfig, MotionLossConfig
 from duet_rl.tokenizers.quantizers import (
+    CodebookStatistics,
+    add_statistics,
     perplexity,
     reduce_statistics,
     usage,
 )
 from duet_rl.tokenizers.spec import Stream
 from duet_rl.tokenizers.vqvae import PartVQVAE, PartVQVAEConfig, VQVAEOutput
+from duet_rl.tokenizers.workers import current_micro_batch
 from duet_rl.tokenizers.world import WorldFrame
 
 AnyTokenizer = TypeVar("AnyTokenizer", bound="Tokenizer")
@@ -89,6 +92,8 @@ class Tokenizer(nn.Module):
         super().__init__()
         self.config = config
         self.frame: Frame = frame_of(config.frame)
+        self._settling = False
+        self._gathered: list[CodebookStatistics] = []  # of the micro batches of this step so far
 
     def save(self, folder: Path | str, meta: Mapping[str, Any]) -> Path:
         """Write a checkpoint folder of this tokenizer's kind and return its path."""
@@ -109,11 +114,30 @@ class Tokenizer(nn.Module):
         checkpoint.load_module(tokenizer, stored.tensors, stored.path)
         return tokenizer.eval()
 
+    @torch.no_grad()
+    def settle(self, *batch: Any) -> None:
+        """Let the first batch fill the means and the codebooks, as a first step would.
+
+        Micro batches cannot do so one by one: what they begin from is that of the whole batch.
+        """
+        self._settling = True
+        self(*batch)
+        self._settling = False
+
     def _learn_codebooks(
         self, vqvaes: Mapping[str, PartVQVAE], outputs: Mapping[str, VQVAEOutput]
     ) -> None:
-        """Move all codebooks by the joined batch of all workers, told in one message."""
-        joined = reduce_statistics([batch for out in outputs.values() for batch in out.statistics])
+        """Move all codebooks by the joined batch of all workers, told in one message.
+
+        Of several micro batches the last one moves them, by what all of them say.
+        """
+        if self._settling:
+            return
+        own = [batch for out in outputs.values() for batch in out.statistics]
+        self._gathered = add_statistics(self._gathered, own)
+        if not current_micro_batch().is_last:
+            return
+        joined, self._gathered = reduce_statistics(self._gathered), []
         for name, out in outputs.items():
             own, joined = joined[: len(out.statistics)], joined[len(out.statistics) :]
             vqvaes[name].quantizer.update(own)

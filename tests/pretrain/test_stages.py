@@ -1,6 +1,5 @@
 """The stages without Ray: their batches, their fingerprints, their state on disk."""
 
-import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.generate.follower import load_follower
 from duet_rl.pretrain.follower import FollowerConfig, FollowerPlan
-from duet_rl.pretrain.loop import learning_rate
 from duet_rl.pretrain.stage import StageConfig
 from duet_rl.pretrain.state import Progress, load_state, read_progress, save_state
 from duet_rl.pretrain.tokenizer import PosePlan, TranslationPlan
@@ -97,14 +95,6 @@ def test_the_follower_overfits_a_few_dances(data: Path, tmp_path: Path) -> None:
     assert 0 < scores["total"] < 1 and scores == stage.danced()
     stage.save(tmp_path / "follower", {})
     assert load_follower(tmp_path / "follower").music == stage.store.music
-
-
-def test_the_learning_rate_rises_then_falls() -> None:
-    config = StageConfig(steps=100, warmup=10, lr=1.0, final_lr=0.1)
-    rates = [learning_rate(config, step) for step in range(100)]
-    assert rates[0] == 0.1 and max(rates) == rates[10] == 1.0
-    assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
-    assert rates[-1] == pytest.approx(0.1, abs=1e-3)
 
 
 def test_a_resumed_training_takes_the_same_steps(tmp_path: Path) -> None:
