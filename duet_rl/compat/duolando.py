@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor
 
 from duet_rl import checkpoint
@@ -140,11 +139,7 @@ def _gpt(original: _Original, heads: int | None) -> tuple[DuolandoGPTConfig, dic
         "n_head": int(found.pop()) if heads is None else heads,
         _DROPOUT: dropout.pop(),
     }
-    try:
-        config = read_gpt(state, options, "it")
-    except (ValidationError, ZeroDivisionError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"its sizes make no follower ({reason})") from error
+    config = read_gpt(state, options, "its sizes")
     require_shapes(state, original_shapes(config))
     return config, from_original(state, config)
 

@@ -1,11 +1,13 @@
 """The names of Duolando's follower GPT in its own checkpoints and in ours (spec 5.1)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from duet_rl.compat.state import size_of
+from duet_rl.config import validate
 from duet_rl.errors import InputError
 from duet_rl.models.duolando import LEADER_STREAMS, DuolandoGPT, DuolandoGPTConfig
 
@@ -24,6 +26,7 @@ _JOINED = "attend.attention.query_key_value"
 _SPLIT = ("attn.query", "attn.key", "attn.value")
 _MASK = "attn.mask"  # a buffer of theirs, recomputed here
 _KINDS = ("weight", "bias")
+_PAPER_CLASSES = 512  # codes of each codebook (spec 5)
 
 
 def gpt_keys(config: DuolandoGPTConfig) -> dict[str, tuple[str, ...]]:
@@ -97,41 +100,48 @@ def read_gpt(
 ) -> DuolandoGPTConfig:
     """Return the sizes of an original GPT from its tensors, and from its options what they hide.
 
+    Where tensors contradict each other, most of them decide; a size that none of them tells is
+    the paper's. So `original_shapes` of what is returned tells which tensors are wrong.
+
     Args:
         state: original state dict, without `module.`.
         options: what the checkpoint's config says of the model: `n_head` and dropout.
         source: names the file in errors.
 
     Raises:
-        InputError: tensors that give the sizes are missing, or the number of heads is.
+        InputError: the number of heads is missing, or the sizes make no model.
     """
-    try:
-        classes = tuple(len(state[f"tok_emb_{name}.weight"]) for name in STREAMS)
-        width = state["tok_emb_up.weight"].shape[1]
-        block = state[f"gpt_base.blocks.0.{_MASK}"].shape[-1]
-        seen = state["leader_up_trans.pos_emb"].shape[1]
-        music = state["music_trans.cond_emb.weight"].shape[1]
-        rate = state["music_trans.downsample.weight"].shape[1] // width
-    except (KeyError, IndexError) as error:
-        raise InputError(
-            f"{source} lacks {error}, so its sizes are unknown; give a follower GPT of Duolando"
-        ) from error
     heads = options.get("n_head")
     if not isinstance(heads, int):
         raise InputError(f"the config in {source} does not say n_head; it has {sorted(options)}")
-    return DuolandoGPTConfig(
-        classes=classes,
-        width=width,
-        heads=heads,
-        base_layers=_count(state, "gpt_base.blocks."),
-        head_layers=_count(state, "gpt_head.blocks."),
-        condition_layers=_count(state, "music_trans.blocks."),
-        dropout=float(options.get("attn_pdrop", 0.1)),
-        block=block,
-        look_forward=seen - block,
-        music_channels=music,
-        frames_per_token=rate,
+    paper = DuolandoGPTConfig()
+    leaders = [f"leader_{name}_trans" for name in STREAMS[:LEADER_STREAMS]]
+    block = _size(state, paper.block, [f"gpt_{x}.blocks.0.{_MASK}" for x in ("base", "head")], 3)
+    width = _size(state, paper.width, [f"tok_emb_{name}.weight" for name in STREAMS], 1)
+    seen = _size(
+        state, paper.block + paper.look_forward, [f"{name}.pos_emb" for name in leaders], 1
     )
+    frames = _size(state, paper.frames_per_token * seen, ["music_trans.pos_emb"], 1)
+    values = {
+        "classes": [
+            _size(state, _PAPER_CLASSES, [f"tok_emb_{x}.weight", f"gpt_head.head_{x}.weight"], 0)
+            for x in STREAMS
+        ],
+        "width": width,
+        "heads": heads,
+        "base_layers": _count(state, "gpt_base.blocks."),
+        "head_layers": _count(state, "gpt_head.blocks."),
+        "condition_layers": _count(state, "music_trans.blocks."),
+        "dropout": options.get("attn_pdrop", paper.dropout),
+        "block": block,
+        "look_forward": seen - block,
+        "frames_per_token": max(1, frames // seen),
+    }
+    return validate(DuolandoGPTConfig, values, source)
+
+
+def _size(state: Mapping[str, Tensor], default: int, keys: Sequence[str], axis: int) -> int:
+    return size_of(state, *((key, axis) for key in keys)) or default
 
 
 def _layers(config: DuolandoGPTConfig) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Foreign state dicts and configs: what must be in them, checked and listed."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -58,11 +59,16 @@ def require_shapes(state: Mapping[str, Tensor], shapes: Mapping[str, Sequence[in
 
 
 def size_of(state: Mapping[str, Tensor], *places: tuple[str, int]) -> int | None:
-    """Return the length of the first axis that is there, as `(key, axis)`; None if none is."""
-    for key, axis in places:
-        if key in state and state[key].ndim > axis and state[key].shape[axis] > 0:
-            return state[key].shape[axis]
-    return None
+    """Return the length that most of the axes have, each `(key, axis)`; None if none is there.
+
+    So one tensor of a wrong shape is told apart from those that agree.
+    """
+    lengths = Counter(
+        state[key].shape[axis]
+        for key, axis in places
+        if key in state and state[key].ndim > axis and state[key].shape[axis] > 0
+    )
+    return lengths.most_common(1)[0][0] if lengths else None
 
 
 def numbers_in(config: Any, names: Sequence[str]) -> set[float]:

@@ -134,10 +134,11 @@ def _sizes(tensors: Mapping[str, Tensor], prefix: str, stored: Any) -> dict[str,
     depth = 0
     while any(key.startswith(f"{encoder}.0.1.model.{depth}.") for key in tensors):
         depth += 1
-    # Each size is also in a second tensor, so that a file that lacks the first one is told so.
+    ends = (f"{encoder}.0.0.weight", f"{encoder}.0.0.bias", f"{decoder}.0.bias")
+    latents = (f"{encoder}.2.weight", f"{encoder}.2.bias")
     sizes = {
-        "width": size_of(tensors, (f"{encoder}.0.0.weight", 0), (f"{decoder}.0.weight", 0)),
-        "code_width": size_of(tensors, (f"{encoder}.2.weight", 0), (f"{prefix}{_CODES}", 1)),
+        "width": size_of(tensors, *((key, 0) for key in ends)),
+        "code_width": size_of(tensors, *((key, 0) for key in latents), (f"{decoder}.0.weight", 1)),
         "codes": size_of(tensors, (f"{prefix}{_CODES}", 0)),
     }
     known = {name: size for name, size in sizes.items() if size is not None}

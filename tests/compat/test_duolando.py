@@ -33,7 +33,7 @@ from tests.compat.originals import (
 )
 
 PARTS = ("pose", "translation", "gpt")
-SECONDS = 2.0
+SECONDS = 3.0
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +86,20 @@ def test_converted_follower_dances(converted: Path, tmp_path: Path):
     again = run("generate", "--checkpoint", converted, *words, "--out", tmp_path / "again.npz")
     assert again.exit_code == 0
     assert torch.equal(read_npz(tmp_path / "again.npz").joints, danced.joints)
+
+
+def test_converted_follower_is_measured(converted: Path, tmp_path: Path):
+    store = ("--data", tmp_path / "store")
+    made = run(
+        *("prepare", "synthetic", "--out", tmp_path / "store", "synthetic.choreographies=4"),
+        *("synthetic.seconds=3", "prepare.parallel=false", "prepare.music.compat=0.8"),
+    )
+    assert made.exit_code == 0, made.output
+    out = tmp_path / "numbers.json"
+    words = ("--checkpoint", f"original={converted}", "--out", out, "evaluate.seeds=1")
+    result = run("evaluate", *store, *words)
+    assert result.exit_code == 0, result.output
+    assert "original" in result.output and out.is_file()
 
 
 def test_small_codebooks_begin_with_a_dancer_who_stands(converted: Path):
