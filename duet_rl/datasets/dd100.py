@@ -205,7 +205,7 @@ def _require_upright(motion: Motion, up: UpAxis, path: Path) -> None:
     along = ", ".join(f"{height:.2f} m along {axis}" for axis, height in heights.items())
     advice = f"set dd100.up={other}" if heights[other] >= _STANDS else "look at the take"
     raise InputError(
-        f"{path}: the head is on average {along} of the feet, so it does not stand along "
+        f"{path}: the head is on average {along} from the feet, so it does not stand along "
         f"dd100.up={up}; {advice}"
     )
 
