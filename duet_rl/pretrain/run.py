@@ -70,8 +70,10 @@ def _fit(plans: Sequence[StagePlan], cluster: ClusterConfig) -> None:
     fault = fault_file(plans)
     fault.unlink(missing_ok=True)
     try:
-        count = cluster.workers or _worker_count(cluster.use_gpu)
-        workers = plan_workers(count, cluster.use_gpu, cluster.cpus)
+        use_gpu = cluster.use_gpu
+        if use_gpu is None:
+            use_gpu = ray.cluster_resources().get("GPU", 0) >= 1
+        workers = plan_workers(cluster.workers or _worker_count(use_gpu), use_gpu, cluster.cpus)
         with _own_ctrl_c():
             result = _trainer(plans, cluster, workers).fit()
     finally:

@@ -57,11 +57,12 @@ class StageConfig(Config):
 class ClusterConfig(Config):
     """The workers of a pretraining job."""
 
-    # None: one a GPU with `use_gpu`; else one a processor, up to four. Several workers with one
+    # None: one a GPU where GPUs are used; else one a processor, up to four. Several workers with one
     # thread each are faster than one with several threads as soon as anything else runs beside.
     workers: int | None = Field(None, ge=1)
     cpus: int | None = Field(None, ge=1)  # a worker; None is a fair share of a node
-    use_gpu: bool = False  # one GPU a worker; trains in bfloat16 unless a stage says otherwise
+    # One GPU a worker, in bfloat16 unless a stage says otherwise; None: where the cluster has GPUs.
+    use_gpu: bool | None = None
     max_failures: int = Field(2, ge=0)  # lost workers until the job gives up
 
 
