@@ -53,3 +53,36 @@ def test_an_unknown_given_choreography_is_refused() -> None:
 def test_shares_that_leave_nothing_to_train_on_are_refused() -> None:
     with pytest.raises(InputError, match="leave nothing"):
         split_choreographies(STYLES, SplitConfig(val=0.5, test=0.5))
+
+
+@pytest.mark.parametrize(
+    ("choreography", "is_test"),
+    [
+        ("Waltz_005", True),
+        ("Waltz_10", True),
+        ("Waltz_009", False),
+        ("Waltz_001", False),
+        ("BalletFolk_005", False),
+        ("BalletFolk_009", True),
+        ("BalletFolk_010", True),
+        ("UrbanBallet_10", True),
+        ("BalletFolk_015", False),
+    ],
+)
+def test_dd100s_test_split_goes_by_genre_and_number(choreography: str, is_test: bool) -> None:
+    splits = split_choreographies({choreography: "any"}, SplitConfig(rule="dd100", val=0.0))
+    assert splits == {choreography: "test" if is_test else "train"}
+
+
+def test_dd100s_validation_never_comes_out_of_its_test_split() -> None:
+    styles = {f"Waltz_{number:03d}": "Waltz" for number in range(1, 41)}
+    splits = split_choreographies(styles, SplitConfig(rule="dd100", val=0.2))
+    assert sorted(name for name in splits if splits[name] == "test") == [
+        f"Waltz_{number:03d}" for number in range(5, 41, 5)
+    ]
+    assert list(splits.values()).count("val") == 8
+
+
+def test_names_that_dd100s_rule_cannot_read_are_refused() -> None:
+    with pytest.raises(InputError, match="'salsa' is no choreography of DD100"):
+        split_choreographies({"salsa": "salsa"}, SplitConfig(rule="dd100"))
