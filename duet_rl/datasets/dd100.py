@@ -12,9 +12,8 @@ from pydantic import Field
 
 from duet_rl.audio.beats import tempo_of
 from duet_rl.audio.features import music_features_of
-from duet_rl.audio.provenance import MusicFacts
+from duet_rl.audio.provenance import AUTHORS, MusicFacts
 from duet_rl.audio.recipes import Compat, MusicConfig
-from duet_rl.audio.spectra import HOP, SAMPLE_RATE
 from duet_rl.body.axes import UpAxis, to_y_up
 from duet_rl.body.contact import hold_due
 from duet_rl.body.motion import Duet, Motion
@@ -30,14 +29,7 @@ from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.files import require_folder, sha256_of
 
-AUTHORS_MUSIC: MusicFacts = {  # of the features that come with the data set
-    "compat": "0.8",
-    "sample_rate": SAMPLE_RATE,
-    "hop": HOP,
-    "resampler": "kaiser_fast",
-    "librosa": "0.8.0",
-    "source": "music/feature of DD100, not computed here",
-}
+AUTHORS_MUSIC: MusicFacts = {**AUTHORS, "source": "music/feature of DD100, not computed here"}
 FULL_SET: Mapping[str, int] = {"train": 133, "test": 34}  # takes of the whole data set
 
 _STANDS = 0.5  # m; the head of who stands is at least so far above the feet, on average
