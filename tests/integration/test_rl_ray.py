@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from duet_rl import checkpoint
+from duet_rl.audio.provenance import AUTHORS
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.models.multistream_gpt import MultiStreamGPT
@@ -136,7 +137,9 @@ def test_a_resumed_run_is_the_unbroken_run(
 
 def test_a_run_ends_in_a_follower_resumes_and_knows_when_it_is_done(tmp_path: Path) -> None:
     data = DuetStore.create(
-        tmp_path / "data", [walking_couple(n, 72, i) for i, n in enumerate("abcdef")]
+        tmp_path / "data",
+        [walking_couple(n, 72, i) for i, n in enumerate("abcdef")],
+        music=AUTHORS,
     )
     codec = small_codec(causal=False)
     conditions = [
@@ -151,7 +154,7 @@ def test_a_run_ends_in_a_follower_resumes_and_knows_when_it_is_done(tmp_path: Pa
         kind="follower",
         tensors=MultiStreamGPT(gpt).state_dict(),
         config=gpt,
-        meta={"data_hash": data.hash},
+        meta={"data_hash": data.hash, "music": AUTHORS},
     )
     codec.save(start, {})
     short = SETTINGS.model_copy(update={"env_runners": 0, "iterations": 2})
@@ -160,6 +163,7 @@ def test_a_run_ends_in_a_follower_resumes_and_knows_when_it_is_done(tmp_path: Pa
     once = checkpoint.load(folder, "follower")
     assert once.tensors.keys() == checkpoint.load(start, "follower").tensors.keys()
     assert once.meta["data_hash"] == data.hash and once.meta["iterations"] == 2
+    assert once.meta["music"] == AUTHORS
     assert once.meta["stage_config"]["rollouts"] == SETTINGS.rollouts
     assert {p.name for p in folder.iterdir()} == {p.name for p in start.iterdir()}
 
