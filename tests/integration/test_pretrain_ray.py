@@ -87,6 +87,25 @@ def test_the_stages_survive_lost_workers_and_lost_jobs_and_are_not_trained_twice
         torch.testing.assert_close(two[name], one[name], atol=2e-4, rtol=1e-3, msg=name)
 
 
+def test_two_workers_with_micro_batches_learn_in_passes_what_one_learns(
+    data: Path, tmp_path: Path
+) -> None:
+    config = CONFIG.model_copy(
+        update={"epochs": 2.0, "sampler": "epochs", "stride": 16, "batch_size": 8}
+    )
+    pieces = config.model_copy(update={"accumulate": 2, "checkpointing": True})
+    (alone,) = run_stages([PosePlan(config, data, tmp_path / "one")], ONE, progress=False)
+    (shared,) = run_stages([PosePlan(pieces, data, tmp_path / "two")], TWO, progress=True)
+    windows = 4 * 2 * 5  # clips, dancers, starts
+    meta = checkpoint.read_meta(shared)
+    assert meta["steps"] == 2 * windows // 8
+    assert read_metrics(tmp_path / "two" / "logs" / "pose")[-1]["progress"] == 1
+    one, two = weights(alone), weights(shared)
+    assert list(one) == list(two)
+    for name in one:
+        torch.testing.assert_close(two[name], one[name], atol=2e-4, rtol=1e-3, msg=name)
+
+
 def test_a_loss_that_is_no_number_is_told_in_one_line(data: Path, tmp_path: Path) -> None:
     wild = CONFIG.model_copy(update={"lr": 1e30, "warmup": 0})
     with pytest.raises(InputError, match=r"the loss of stage pose is .*; lower pose\.lr"):
