@@ -118,7 +118,18 @@ def export_dd100(
     if follower is None:
         return export_takes(store, out, axes, split, models, progress)
     loaded, split = load_follower(follower), split or "test"
-    return export_dances(loaded, store, out, axes, split, models, config.sampling, seed, progress)
+    return export_dances(
+        loaded,
+        store,
+        out,
+        axes,
+        split,
+        models,
+        config.sampling,
+        seed,
+        config.dd100.original_length,
+        progress,
+    )
 
 
 def pretrain(

@@ -6,7 +6,10 @@ from typing import Annotated
 import typer
 
 Preset = Annotated[
-    str, typer.Option(help="A shipped preset (tiny, small, live, duolando, duolando_fixed) or a YAML file.")
+    str,
+    typer.Option(
+        help="A shipped preset (tiny, small, live, duolando, duolando_fixed) or a YAML file."
+    ),
 ]
 Settings = Annotated[
     list[str] | None,

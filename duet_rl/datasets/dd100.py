@@ -48,6 +48,8 @@ class DD100Config(Config):
     val: float = Field(0.0, ge=0, lt=1)  # share of the choreographies, taken from training
     music: Literal["auto", "audio", "features"] = "auto"  # auto: as the motion, raw or preprocessed
     hold_range: float = Field(HOLD_RANGE, gt=0)  # m; palms that are nearer hold each other
+    # Export: leave out the frames for whose tokens a Duolando GPT knows no future, as theirs does.
+    original_length: bool = False
 
 
 def prepare_takes(

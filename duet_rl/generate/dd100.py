@@ -14,7 +14,9 @@ from duet_rl.datasets.store import DuetStore, refuse_existing
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path
 from duet_rl.generate.follower import KIND, Follower, require_same_music
+from duet_rl.models.duolando import DuolandoGPTConfig
 from duet_rl.models.policy import DEFAULT_SAMPLING, SamplingConfig
+from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
 
 def export_takes(
@@ -60,12 +62,13 @@ def export_dances(
     models: Path | None = None,
     sampling: SamplingConfig = DEFAULT_SAMPLING,
     seed: int = 0,
+    original_length: bool = False,
     progress: bool | None = None,
 ) -> int:
     """Write a follower's dances with the leaders of a split, whole or not at all.
 
     A model that has to be given its first tokens gets them from the true followers, as in the
-    authors' evaluation. Where it stops before its leader does, both are cut there.
+    authors' evaluation.
 
     Args:
         follower: from `load_follower`.
@@ -76,6 +79,8 @@ def export_dances(
         models: folder of the body models; with them the translations of SMPL-X are exact.
         sampling: temperature and cut-offs.
         seed: of the sampling.
+        original_length: leave out the last frames of both, for which a Duolando GPT knows no
+            future: the authors' program does not dance them.
         progress: whether to show a bar; None: if there is a terminal.
 
     Returns:
@@ -90,11 +95,14 @@ def export_dances(
     wanted = [record.name for record in store.records(split)]
     _require_takes(store, wanted, split)
     bar = tqdm(wanted, "export", disable=None if progress is None else not progress)
+    config = follower.model.config
     with atomic_path(out) as folder:
         for name in bar:
             clip = store.clip(name)
-            danced = _danced(follower, clip, sampling, seed)
-            duet = Duet(clip.duet.leader.slice(0, danced.frames), danced)
+            duet = Duet(clip.duet.leader, _danced(follower, clip, sampling, seed))
+            if original_length and isinstance(config, DuolandoGPTConfig):
+                known = clip.frames - config.look_forward * FRAMES_PER_TOKEN
+                duet = duet.slice(0, max(known, FRAMES_PER_TOKEN))
             write_dance(folder, name, duet, axes, models)
     return len(wanted)
 

@@ -57,8 +57,8 @@ class StageConfig(Config):
 class ClusterConfig(Config):
     """The workers of a pretraining job."""
 
-    # None: one a GPU where GPUs are used; else one a processor, up to four. Several workers with one
-    # thread each are faster than one with several threads as soon as anything else runs beside.
+    # None: one a GPU where GPUs are used; else one a processor, up to four. Several workers with
+    # one thread each are faster than one with several as soon as anything else runs beside.
     workers: int | None = Field(None, ge=1)
     cpus: int | None = Field(None, ge=1)  # a worker; None is a fair share of a node
     # One GPU a worker, in bfloat16 unless a stage says otherwise; None: where the cluster has GPUs.

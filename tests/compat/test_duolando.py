@@ -11,11 +11,14 @@ import yaml
 
 from duet_rl import checkpoint
 from duet_rl.audio.files import write_wav
+from duet_rl.audio.provenance import AUTHORS
 from duet_rl.body.bvh import write_bvh
 from duet_rl.body.npz import read_npz
 from duet_rl.cli.main import app
 from duet_rl.compat.duolando import DEMO_TOKENS, convert
 from duet_rl.compat.vqvae import original_state
+from duet_rl.datasets.split import SplitConfig
+from duet_rl.datasets.store import DuetStore
 from duet_rl.datasets.synthetic import SyntheticConfig, synthesize
 from duet_rl.errors import InputError
 from duet_rl.files import sha256_of
@@ -31,6 +34,7 @@ from tests.compat.originals import (
     write_all,
     write_small,
 )
+from tests.datasets.conftest import make_clip
 
 PARTS = ("pose", "translation", "gpt")
 SECONDS = 3.0
@@ -100,6 +104,25 @@ def test_converted_follower_is_measured(converted: Path, tmp_path: Path):
     result = run("evaluate", *store, *words)
     assert result.exit_code == 0, result.output
     assert "original" in result.output and out.is_file()
+
+
+@pytest.mark.parametrize("original_length", [False, True])
+def test_its_dances_are_written_whole_or_as_long_as_the_originals(
+    original_length: bool, converted: Path, tmp_path: Path
+):
+    frames = 160
+    clips = [make_clip("jive_5_1", frames=frames)]
+    data, out = tmp_path / "store", tmp_path / "dances"
+    DuetStore.create(data, clips, SplitConfig(given={"jive_5_1": "test"}), music=AUTHORS)
+    setting = f"dd100.original_length={str(original_length).lower()}"
+    result = run("export", "dd100", data, "--out", out, "--checkpoint", converted, setting)
+    assert result.exit_code == 0, result.output
+    look_forward = load_follower(converted).model.config.look_forward
+    written = sorted(out.rglob("pos3d/**/*.npy"))
+    assert len(written) == 2  # follower and leader
+    for file in written:
+        wanted = frames - 4 * look_forward if original_length else frames
+        assert np.load(file, allow_pickle=False).shape == (1, wanted, 165)
 
 
 def test_small_codebooks_begin_with_a_dancer_who_stands(converted: Path):
