@@ -1,6 +1,7 @@
 """What the stages of both kinds of follower share: settings, codec, dances, the finished folder."""
 
 import shutil
+from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -53,9 +54,9 @@ class FollowerStage(Stage):
         )
 
     @property
+    @abstractmethod
     def gpt(self) -> FollowerGPT:
         """The GPT that is trained."""
-        raise NotImplementedError
 
     def danced(self) -> dict[str, float]:
         """Return how the follower dances with held-out leaders."""
