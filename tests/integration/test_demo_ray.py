@@ -23,6 +23,7 @@ SMALL = (
 ROWS = {"true partner", "mirror", "nearest neighbour", "random tokens", "pretrained", "RL"}
 
 
+@pytest.mark.slow
 def test_the_demo_ends_in_a_report_and_is_not_trained_twice(tmp_path: Path) -> None:
     config, said = resolve(RunConfig, "tiny", SMALL), []
     report = run_demo(config, tmp_path, say=said.append)

@@ -34,6 +34,7 @@ rl: {env_runners: 1, iterations: 1, seconds: 5.0, leaders: 1, new_groups: 1}
 """
 
 
+@pytest.mark.slow
 def test_the_recipe_runs_with_only_its_sizes_changed(tmp_path: Path) -> None:
     mine = tmp_path / "small.yaml"
     mine.write_text(SMALL)
