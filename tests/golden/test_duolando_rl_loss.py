@@ -15,9 +15,8 @@ from duet_rl.rl.losses import (
     Experience,
     Verdict,
     duolando,
-    duolando_targets,
-    propagate_back,
 )
+from duet_rl.rl.losses.duolando import duolando_targets, propagate_back
 
 GOLDEN = Path(
     os.environ.get("DUET_RL_GOLDEN", Path(__file__).resolve().parents[3] / "shared" / "golden")

@@ -12,10 +12,9 @@ from duet_rl.rl.losses import (
     Verdict,
     actor_critic,
     duolando,
-    group_advantages,
-    propagate_back,
-    reach,
 )
+from duet_rl.rl.losses.advantages import group_advantages, reach
+from duet_rl.rl.losses.duolando import propagate_back
 
 ROLLOUTS, STEPS, STREAMS, CODES = 6, 5, 3, 4
 DEFAULT, PAPER = ActorCriticConfig(), DuolandoLossConfig()
