@@ -1,6 +1,7 @@
 """DanceBatch: N duets at once, danced token by token or scored as whole rollouts."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -11,6 +12,7 @@ from jaxtyping import Float, Int, UInt8
 from pydantic import Field
 from torch import Tensor
 
+from duet_rl.body.activity import frozen_share, jitter_share
 from duet_rl.body.draw import draw_duet
 from duet_rl.config import Config, validate
 from duet_rl.datasets.clip import FPS, DuetClip
@@ -193,10 +195,16 @@ class DanceBatch:
             return self.codec.decode(tokens, self._danced(0, tokens.shape[1]).leader)
 
     def score(self, tokens: Int[Tensor, "B N S"]) -> RewardTerms:
-        """Return the reward terms of whole rollouts, decoded once."""
+        """Return the reward terms of whole rollouts, decoded once, and how lively they are."""
         scene = self._danced(0, tokens.shape[1])
         with torch.no_grad():
-            return self.rewards(scene.with_follower(self.codec.decode(tokens, scene.leader)))
+            follower = self.codec.decode(tokens, scene.leader)
+            terms = self.rewards(scene.with_follower(follower))
+            watched = {
+                "frozen": frozen_share(follower.joints, FPS),
+                "jitter": jitter_share(follower.joints, FPS),
+            }
+        return replace(terms, watched=watched)
 
     def step(self, actions: Int[np.ndarray, "B S"]) -> StepResult:
         """Dance one token step and return what is seen next and what it earned.

@@ -1,7 +1,7 @@
 """The reward mix: what rewards are given, which terms it has, and what each of them credits."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -100,6 +100,7 @@ class RewardTerms:
         credits: name of the term -> the parts whose token streams it credits.
         lowest: the terms of which a token gets the lowest frame, not the mean.
         uncredited: what a stream gets that no term credits: the `total`, or `one`.
+        watched: what is looked at and not rewarded: name -> one value a dance, `(B,)`.
     """
 
     per_frame: dict[str, Tensor]
@@ -107,6 +108,7 @@ class RewardTerms:
     credits: Mapping[str, tuple[str, ...]]
     lowest: Collection[str] = ()
     uncredited: Uncredited = "total"
+    watched: Mapping[str, Tensor] = field(default_factory=dict)
 
     def tokens(self, frames_per_token: int) -> dict[str, Tensor]:
         """Return each term per token, `(B, N)`: the mean or the lowest of the token's frames.

@@ -12,7 +12,12 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.utils.annotations import override
-from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, LEARNER_RESULTS, TIMERS
+from ray.rllib.utils.metrics import (
+    ENV_RUNNER_RESULTS,
+    FAULT_TOLERANCE_STATS,
+    LEARNER_RESULTS,
+    TIMERS,
+)
 from torch import Tensor
 
 from duet_rl import checkpoint
@@ -30,12 +35,17 @@ from duet_rl.rl.windows import WindowSizes
 
 STATE = "rl_state"  # kind of checkpoint that holds an unfinished run
 FOLLOWER_RESULTS = "follower"  # where the results of `train()` hold what is ours
+HEALTHY, RESTARTS = "healthy_runners", "restarts"  # runners alive now, and how often one came back
 _REPLAY = "replay."  # prefix in a checkpoint
 _TIMED = ("collect", "learn", "sync")  # parts of a training step
 _LEARNED = {  # name among the results of the learner -> TensorBoard tag
     "total_loss": "loss/total",
     "gradients_policy_global_norm": "gradient_norm",
     **{name: name for name in METRICS},
+}
+_FAULTS = {  # name among RLlib's counts of faults -> TensorBoard tag
+    "num_healthy_workers": HEALTHY,
+    "num_remote_worker_restarts": RESTARTS,
 }
 
 
@@ -146,6 +156,7 @@ class DuetRL(Algorithm):
         super().setup(config)
         self.collector = Collector(self)
         self.replay = Replay(config.settings.replay)
+        self.fresh: list[RolloutGroup] = []  # of the last iteration
         self.iterations_done = 0
         self.updates_done = 0
         self.token_steps = 0
@@ -182,6 +193,9 @@ class DuetRL(Algorithm):
         for group in fresh:
             for name, mean in group.means.items():
                 terms[f"reward/{name}"].append(mean)
+            for name, mean in group.watched.items():
+                terms[f"motion/{name}"].append(mean)
+        self.fresh = list(fresh)
         self.token_steps += sum(len(group) for group in fresh)
         values = {name: float(np.mean(means)) for name, means in terms.items()}
         values["groups"] = float(len(fresh))
@@ -207,6 +221,8 @@ class DuetRL(Algorithm):
         found |= {_LEARNED[name]: value for name, value in learned.items() if name in _LEARNED}
         found |= {f"seconds/{name}": timers[name] for name in _TIMED if name in timers}
         found |= {name: sampled[name] for name in (TOKENS_PER_SECOND,) if name in sampled}
+        faults = results.get(FAULT_TOLERANCE_STATS, {})
+        found |= {tag: faults[name] for name, tag in _FAULTS.items() if name in faults}
         return {name: float(value) for name, value in found.items()}
 
     @override(Algorithm)

@@ -125,6 +125,10 @@ class FollowerEnvRunner(SingleAgentEnvRunner):
                 log_probs=_rows(sampled.log_probs, row, size, np.float32),
                 rewards=_rows(rewards, row, size, np.float32),
                 means={name: float(mean[row : row + size].mean()) for name, mean in means.items()},
+                watched={
+                    name: float(share[row : row + size].mean())
+                    for name, share in terms.watched.items()
+                },
             )
             for row in range(0, len(sampled.tokens), size)
         ]

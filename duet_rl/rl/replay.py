@@ -32,6 +32,7 @@ class RolloutGroup:
     log_probs: Float32[np.ndarray, "R N S"]  # of the behaviour policy
     rewards: Float32[np.ndarray, "R N S"]  # each stream its own
     means: dict[str, float] = field(default_factory=dict)  # of each reward term, for the log
+    watched: dict[str, float] = field(default_factory=dict)  # likewise, what is not rewarded
 
     def __len__(self) -> int:
         return self.tokens.shape[0] * self.tokens.shape[1]
