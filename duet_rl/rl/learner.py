@@ -144,7 +144,7 @@ class FollowerLearner(TorchLearner):
             batch[Columns.ACTION_LOGP][:, given:],
             settings.rollouts,
         )
-        verdict = Verdict(*(part[:, given:] for part in fwd_out[VERDICT]))
+        verdict: Verdict = fwd_out[VERDICT].at(slice(given, None))
         loss = self._loss(verdict, experience)
         self.metrics.log_dict(loss.metrics, key=module_id, window=1)
         return loss.total

@@ -58,7 +58,7 @@ def bailando(verdict: Verdict, experience: Experience, config: BailandoLossConfi
     """
     td = td_errors(experience.rewards, verdict.values, config)
     advantages = td.detach()
-    judged = Verdict(*(part if part is None else part[:, :-1] for part in verdict))
+    judged = verdict.at(slice(-1))
     spared = too_rare((advantages < 0).expand_as(judged.log_probs), judged, config.floor)
     weighted = (advantages * judged.log_probs).masked_fill(spared, 0.0)
     metrics = {

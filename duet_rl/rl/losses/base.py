@@ -51,6 +51,12 @@ class Verdict(NamedTuple):
     # Log-probabilities under the recent policy that `ppo` keeps close to; None: the behaviour's.
     proximal: Float[Tensor, "B N S"] | None = None
 
+    def at(self, steps: slice) -> "Verdict":
+        """Return what it says about some of the steps."""
+        proximal = None if self.proximal is None else self.proximal[:, steps]
+        log_probs, entropy, kl, values = (part[:, steps] for part in self[:4])
+        return Verdict(log_probs, entropy, kl, values, proximal)
+
 
 class Experience(NamedTuple):
     """What the rollouts earned when they were sampled."""

@@ -12,28 +12,28 @@ _SMALLEST_STD = 1e-3  # what hardly varies is not blown up
 class RewardMoments(NamedTuple):
     """What is known of the rewards of `S` streams."""
 
-    count: Float[Tensor, ""]  # rewards seen of each stream
+    seen: Float[Tensor, ""]  # rewards of each stream
     mean: Float[Tensor, "S"]
     squares: Float[Tensor, "S"]  # sum of squared deviations from the mean
 
 
 def moments_of(rewards: Float[Tensor, "B N S"]) -> RewardMoments:
     """Return the moments of one batch."""
-    count = torch.as_tensor(float(rewards[..., 0].numel()), device=rewards.device)
+    seen = torch.as_tensor(float(rewards[..., 0].numel()), device=rewards.device)
     mean = rewards.mean(dim=(0, 1))
-    return RewardMoments(count, mean, (rewards - mean).square().sum(dim=(0, 1)))
+    return RewardMoments(seen, mean, (rewards - mean).square().sum(dim=(0, 1)))
 
 
 def merged(before: RewardMoments, now: RewardMoments) -> RewardMoments:
     """Return the moments of two batches together (Chan et al. 1983)."""
-    count = before.count + now.count
+    seen = before.seen + now.seen
     shift = now.mean - before.mean
-    mean = before.mean + shift * (now.count / count)
-    between = shift.square() * (before.count * now.count / count)
-    return RewardMoments(count, mean, before.squares + now.squares + between)
+    mean = before.mean + shift * (now.seen / seen)
+    between = shift.square() * (before.seen * now.seen / seen)
+    return RewardMoments(seen, mean, before.squares + now.squares + between)
 
 
 def normalised(rewards: Float[Tensor, "B N S"], moments: RewardMoments) -> Float[Tensor, "B N S"]:
     """Return rewards with the mean taken off, in standard deviations."""
-    std = (moments.squares / moments.count).sqrt().clamp_min(_SMALLEST_STD)
+    std = (moments.squares / moments.seen).sqrt().clamp_min(_SMALLEST_STD)
     return (rewards - moments.mean) / std
