@@ -31,6 +31,7 @@ from duet_rl.rl.losses import METRICS
 from duet_rl.rl.module import FollowerRLModule
 from duet_rl.rl.replay import Replay, RolloutGroup
 from duet_rl.rl.settings import RLConfig
+from duet_rl.rl.weights import Weights
 from duet_rl.rl.windows import WindowSizes
 
 STATE = "rl_state"  # kind of checkpoint that holds an unfinished run
@@ -89,9 +90,17 @@ class DuetRLConfig(AlgorithmConfig):
             num_env_runners=runners,
             num_envs_per_env_runner=settings.leaders * settings.rollouts,
             create_local_env_runner=runners == 0,
+            num_gpus_per_env_runner=settings.hardware.runner_gpus,
+            max_requests_in_flight_per_env_runner=settings.collect.queue,
         )
         lookup = partial(_lookup, settings, gpt, env_settings)
-        config.learners(num_learners=0, learner_connector=lookup)
+        hardware = settings.hardware
+        config.learners(
+            num_learners=int(hardware.remote_learner),
+            num_gpus_per_learner=hardware.learner_gpus,
+            custom_resources_per_learner=dict(hardware.learner_resources),
+            learner_connector=lookup,
+        )
         config.training(lr=settings.lr, grad_clip=settings.grad_clip)
         config.fault_tolerance(
             restart_failed_env_runners=True,
@@ -154,6 +163,7 @@ class DuetRL(Algorithm):
         if config.num_env_runners > 0:
             rehearse(config)
         super().setup(config)
+        self.weights = Weights(self, config.settings.collect.half_weights)
         self.collector = Collector(self)
         self.replay = Replay(config.settings.replay)
         self.fresh: list[RolloutGroup] = []  # of the last iteration
@@ -169,7 +179,7 @@ class DuetRL(Algorithm):
         with self.metrics.log_time(learning):
             self._learn(fresh)
         with self.metrics.log_time(syncing):
-            self._send_weights()
+            self.weights.send(wait=self.config.settings.collect.synchronous)
         self.replay.add(fresh)
         self._log(fresh)
         self.iterations_done += 1
@@ -202,11 +212,12 @@ class DuetRL(Algorithm):
         values["replay"] = float(len(self.replay))
         self.metrics.log_dict(values, key=FOLLOWER_RESULTS, window=1)
 
-    def _send_weights(self) -> None:
-        """Send the weights and their version to every runner."""
-        self.env_runner_group.sync_weights(
-            from_worker_or_learner_group=self.learner_group, inference_only=True
-        )
+    @override(Algorithm)
+    def restore_env_runners(self, env_runner_group: Any) -> list[int]:
+        restored: list[int] = super().restore_env_runners(env_runner_group)
+        if restored:
+            self.weights.share(restored)
+        return restored
 
     def follower_tensors(self) -> dict[str, Tensor]:
         """Return the weights of the follower as it is now."""
@@ -254,7 +265,7 @@ class DuetRL(Algorithm):
         learner = {k: v for k, v in state.tensors.items() if k not in replay}
         version = self.updates_done
         self._learner(lambda one: one.load_state_tensors(learner, version))
-        self._send_weights()
+        self.weights.send(wait=True)
 
     def _learner(self, function: Any) -> Any:
         """Return what `function` gives for the (first) learner, after it ran on all of them."""

@@ -12,6 +12,7 @@ from duet_rl.rl.replay import RolloutGroup
 
 logger = logging.getLogger(__name__)
 
+_SAMPLE = "sample_get_state_and_metrics"  # what a runner is asked to do
 _POLL = 0.2  # s that one look for finished rollouts may take
 
 
@@ -31,6 +32,7 @@ class Collector:
     def __init__(self, algorithm: Any) -> None:
         self.algorithm = algorithm
         self.settings = algorithm.config.settings
+        self.dropped = 0  # groups that came too late, since the start
 
     def collect(self) -> list[RolloutGroup]:
         """Return at least `new_groups` fresh groups.
@@ -42,7 +44,7 @@ class Collector:
         fresh: list[RolloutGroup] = []
         deadline = time.monotonic() + self.settings.wait_seconds
         while len(fresh) < self.settings.new_groups:
-            groups = self._poll()
+            groups = self._not_stale(self._poll())
             fresh += groups
             if groups:
                 deadline = time.monotonic() + self.settings.wait_seconds
@@ -63,10 +65,25 @@ class Collector:
         if runners.num_healthy_remote_env_runners() == 0:
             time.sleep(_POLL)
             return []
-        answers = runners.foreach_env_runner_async_fetch_ready(
-            func="sample_get_state_and_metrics", tag="sample", timeout_seconds=_POLL
-        )
+        if self.settings.collect.synchronous:
+            answers = runners.foreach_env_runner(
+                func=_SAMPLE, local_env_runner=False, timeout_seconds=self.settings.wait_seconds
+            )
+        else:
+            answers = runners.foreach_env_runner_async_fetch_ready(
+                func=_SAMPLE, tag="sample", timeout_seconds=_POLL
+            )
         return [group for answer in answers for group in self._open(answer)]
+
+    def _not_stale(self, groups: list[RolloutGroup]) -> list[RolloutGroup]:
+        """Return the groups that are not older than the settings allow."""
+        bound = self.settings.collect.max_staleness
+        if bound is None or self.settings.collect.stale != "drop":
+            return groups
+        oldest = self.algorithm.updates_done - bound
+        kept = [group for group in groups if group.version >= oldest]
+        self.dropped += len(groups) - len(kept)
+        return kept
 
     def _open(self, answer: Any) -> list[RolloutGroup]:
         """Return the groups in a runner's answer; none if the runner died holding them."""
@@ -110,7 +127,9 @@ class Collector:
                 f"no env runner of {wanted} is alive, {seconds:g} s after the last rollout; see "
                 "the logs of Ray, and run the same command again to resume"
             )
+        late = f" ({self.dropped} came too late)" if self.dropped else ""
         return (
-            f"no rollouts came for {seconds:g} s from {healthy} live env runners of {wanted}; "
-            "raise rl.wait_seconds, or roll out less at once (rl.leaders, rl.rollouts)"
+            f"no rollouts came for {seconds:g} s from {healthy} live env runners of {wanted}{late}; "
+            "raise rl.wait_seconds or rl.collect.max_staleness, or roll out less at once "
+            "(rl.leaders, rl.rollouts)"
         )

@@ -44,6 +44,7 @@ class FollowerEnvRunner(SingleAgentEnvRunner):
     config: Any
     env: Any
     module: Any
+    _env_runner_state_server: Any
 
     @override(SingleAgentEnvRunner)
     def __init__(self, **kwargs: Any) -> None:
@@ -67,6 +68,10 @@ class FollowerEnvRunner(SingleAgentEnvRunner):
             return super().sample_get_state_and_metrics()
         except Exception:
             return RunnerFailure(int(self.worker_index or 0), traceback.format_exc())
+
+    def fetch_weights_from(self, server: Any) -> None:
+        """Look for newer weights at `server` (an actor) before every rollout."""
+        self._env_runner_state_server = server
 
     def rehearse(self) -> None:
         """Dance every step once, so that an error shows here and not in an actor far away."""
@@ -99,15 +104,17 @@ class FollowerEnvRunner(SingleAgentEnvRunner):
     ) -> tuple[Sampled, RewardTerms]:
         self.dances.restart(dances)
         gpt, sampling = self.module.gpt, self.module.sampling
+        device = next(gpt.parameters()).device  # a GPU, where the runner has one
         sampled = generate(
             gpt,
-            self.dances.conditions(),
+            {name: told.to(device) for name, told in self.dances.conditions().items()},
             self.dances.steps,
             GREEDY if self.config.settings.greedy else sampling,
             tokens,
             self.module.look_ahead,
-            self.dances.beginnings() if gpt.prompt_steps else None,
+            self.dances.beginnings().to(device) if gpt.prompt_steps else None,
         )
+        sampled = Sampled(*(part.cpu() for part in sampled))
         return sampled, self.dances.score(sampled.tokens)
 
     def _pack(self, sampled: Sampled, terms: RewardTerms) -> list[RolloutGroup]:

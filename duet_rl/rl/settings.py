@@ -10,6 +10,28 @@ from duet_rl.rl.losses import ActorCriticConfig, DuolandoLossConfig
 from duet_rl.rl.replay import ReplayConfig
 
 
+class CollectConfig(Config):
+    """How rollouts come to the learner."""
+
+    # False: runners go on with the weights they have while the learner learns. True: they begin
+    # together with the newest weights and the learner waits for all of them, as one process would.
+    synchronous: bool = False
+    queue: int = Field(1, ge=1, le=8)  # rollouts that a runner is asked for ahead
+    max_staleness: int | None = Field(None, ge=0)  # updates that rollouts may lag; None: any number
+    stale: Literal["drop", "reweight"] = "drop"  # older ones; reweight: by the loss's ratios alone
+    half_weights: bool = False  # send weights to the runners as bfloat16
+
+
+class HardwareConfig(Config):
+    """Where RL runs. GPUs of less than 1 share one: 0.3 for a runner beside 0.7 for the learner."""
+
+    runner_gpus: float = Field(0.0, ge=0)  # of each runner, which then samples on the GPU
+    learner_gpus: float = Field(0.0, ge=0)  # of the learner
+    remote_learner: bool = False  # the learner is an actor of its own and not in the driver
+    # Resources of a remote learner beside GPUs, by name, e.g. to pin it to certain nodes.
+    learner_resources: dict[str, float] = Field(default_factory=dict)
+
+
 class RLConfig(Config):
     """Refine a follower by its rewards; the defaults suit a small follower and two cores."""
 
@@ -26,6 +48,9 @@ class RLConfig(Config):
     temperature: float = Field(1.0, gt=0)  # of sampling; tokens are judged at the same
     greedy: bool = False  # roll out the likeliest tokens, for loss `duolando`; judged as above
     look_ahead: int | None = Field(None, ge=0)  # tokens; None: the farthest of the follower
+
+    collect: CollectConfig = CollectConfig()
+    hardware: HardwareConfig = HardwareConfig()
 
     # Learning
     loss: Literal["actor_critic", "duolando"] = "actor_critic"
