@@ -16,13 +16,14 @@ from duet_rl import checkpoint
 from duet_rl.models.duolando import LEADER, MUSIC
 from duet_rl.models.multistream_gpt import MultiStreamGPT
 from duet_rl.rl.dances import Dances
-from duet_rl.rl.losses import Experience, Loss, Verdict, actor_critic, duolando
+from duet_rl.rl.losses import LOSSES, Experience, Loss, Verdict
+from duet_rl.rl.losses.rewards import RewardScale
 from duet_rl.rl.module import VERDICT, FollowerRLModule
 from duet_rl.rl.replay import RolloutGroup
 from duet_rl.rl.windows import WindowSizes, replay_windows
 
 _POLICY, _VALUE = "policy", "value"  # the optimizers: the value head learns faster
-_WEIGHTS = "weights."  # prefix in a checkpoint
+_WEIGHTS, _PROXIMAL, _REWARDS = "weights.", "proximal.", "rewards."  # prefixes in a checkpoint
 
 
 class WindowCut(NamedTuple):
@@ -92,6 +93,7 @@ class FollowerLearner(TorchLearner):
             nn.init.zeros_(self.follower.gpt.value.read.weight)  # pretraining leaves it untrained
             nn.init.zeros_(self.follower.gpt.value.read.bias)
         self.follower.freeze_start()
+        self.reward_scale = RewardScale(self.config.settings.normalise_rewards)
 
     @property
     def follower(self) -> FollowerRLModule:
@@ -140,7 +142,7 @@ class FollowerLearner(TorchLearner):
     ) -> Tensor:
         settings, given = self.config.settings, self.follower.gpt.prompt_steps
         experience = Experience(
-            batch[Columns.REWARDS][:, given:],
+            self.reward_scale(batch[Columns.REWARDS][:, given:]),
             batch[Columns.ACTION_LOGP][:, given:],
             settings.rollouts,
         )
@@ -151,13 +153,19 @@ class FollowerLearner(TorchLearner):
 
     def _loss(self, verdict: Verdict, experience: Experience) -> Loss:
         settings = self.config.settings
-        if settings.loss == "duolando":
-            return duolando(verdict, experience, settings.duolando)
-        return actor_critic(verdict, experience, settings.actor_critic)
+        return LOSSES[settings.loss](verdict, experience, getattr(settings, settings.loss))
+
+    @override(TorchLearner)
+    def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
+        super().after_gradient_based_update(timesteps=timesteps)
+        self.follower.follow(self.config.settings.ppo.proximal_decay)
 
     def state_tensors(self) -> dict[str, Tensor]:
         """Return weights and optimizer states by name, for a checkpoint."""
-        tensors = {_WEIGHTS + k: v for k, v in self.follower.gpt.state_dict().items()}
+        tensors = _put(_WEIGHTS, self.follower.gpt.state_dict())
+        if self.follower.proximal is not None:
+            tensors |= _put(_PROXIMAL, self.follower.proximal.state_dict())
+        tensors |= _put(_REWARDS, self.reward_scale.tensors())
         for name, optimizer in self._adams().items():
             for index, row in optimizer.state_dict()["state"].items():
                 for key, value in row.items():
@@ -166,7 +174,11 @@ class FollowerLearner(TorchLearner):
 
     def load_state_tensors(self, tensors: Mapping[str, Tensor], version: int) -> None:
         """Take back what `state_tensors` returned, as weights of `version`."""
-        checkpoint.load_module(self.follower.gpt, _under(tensors, _WEIGHTS), "the saved RL state")
+        source = "the saved RL state"
+        checkpoint.load_module(self.follower.gpt, _under(tensors, _WEIGHTS), source)
+        if self.follower.proximal is not None:
+            checkpoint.load_module(self.follower.proximal, _under(tensors, _PROXIMAL), source)
+        self.reward_scale.load_tensors(_under(tensors, _REWARDS))
         for name, optimizer in self._adams().items():
             rows: dict[int, dict[str, Tensor]] = {}
             for key, value in _under(tensors, f"{name}.").items():
@@ -207,6 +219,11 @@ def _windows(columns: dict[str, Any], cut: WindowCut) -> dict[str, Any]:
         Columns.ACTION_LOGP: torch.zeros_like(rewards[kept]),  # the loss knows no ratio
         Columns.OBS: {MUSIC: music[kept], LEADER: windows.leader[kept]},
     }
+
+
+def _put(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors with `prefix` before their names."""
+    return {prefix + name: tensor for name, tensor in tensors.items()}
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -26,7 +26,8 @@ class FollowerRLModule(TorchRLModule, InferenceOnlyAPI):
 
     The network is a plain follower GPT; this class only translates between its tensors and RLlib's
     batch columns, so the GPT never learns that RLlib exists. `reference` is the frozen follower
-    that RL started from; env runners do without it.
+    that RL started from, `proximal`, where the loss wants it, a moving average of what it has been
+    since; env runners do without them.
     """
 
     model_config: Any  # RLlib: a dict, once it is here
@@ -39,6 +40,11 @@ class FollowerRLModule(TorchRLModule, InferenceOnlyAPI):
         self.look_ahead: int | None = self.model_config["look_ahead"]
         self.gpt = build_gpt(config)
         self.reference = build_gpt(config).requires_grad_(False)
+        self.proximal: nn.Module | None = None
+        if self.model_config["proximal"]:
+            self.proximal = build_gpt(config).requires_grad_(False)
+        if self.model_config["frozen_layers"] and isinstance(self.gpt, MultiStreamGPT):
+            _freeze(self.gpt, self.model_config["frozen_layers"])
         self.action_dist_cls = TorchMultiCategorical.get_partial_dist_cls(
             input_lens=list(config.classes)
         )
@@ -46,7 +52,7 @@ class FollowerRLModule(TorchRLModule, InferenceOnlyAPI):
 
     @override(InferenceOnlyAPI)
     def get_non_inference_attributes(self) -> list[str]:
-        return ["reference"]
+        return ["reference", "proximal"]
 
     def train(self, mode: bool = True) -> "FollowerRLModule":
         """Stay in evaluation mode: tokens are judged by the policy that sampled them.
@@ -63,12 +69,25 @@ class FollowerRLModule(TorchRLModule, InferenceOnlyAPI):
     def freeze_start(self) -> None:
         """Make the present weights the ones that KL is measured to."""
         self.reference.load_state_dict(self.gpt.state_dict())
+        if self.proximal is not None:
+            self.proximal.load_state_dict(self.gpt.state_dict())
+
+    @torch.no_grad()
+    def follow(self, decay: float) -> None:
+        """Move the proximal weights towards the present ones; `decay` of what they were stays."""
+        if self.proximal is None:
+            return
+        now = self.gpt.state_dict()
+        for name, weights in self.proximal.state_dict().items():
+            if weights.is_floating_point():
+                weights.lerp_(now[name], 1 - decay)
 
     def verdict(self, tokens: Int[Tensor, "B N S"], conditions: Mapping[str, Tensor]) -> Verdict:
         """Return what the policy, sampling as it does in rollouts, says about `tokens`."""
         output: GPTOutput = self.gpt(tokens, conditions, self.look_ahead)
         with torch.no_grad():
             start: GPTOutput = self.reference(tokens, conditions, self.look_ahead)
+            proximal = self._proximal_log_probs(tokens, conditions)
         rows = [
             self._judge(now, before, tokens[..., stream])
             for stream, (now, before) in enumerate(zip(output.logits, start.logits, strict=True))
@@ -79,7 +98,7 @@ class FollowerRLModule(TorchRLModule, InferenceOnlyAPI):
             # The value reads the state and leaves it alone: it starts from nothing, and its first
             # errors would spoil what pretraining has learned.
             values = self.gpt.value(output.hidden.detach()[:, :, None])
-        return Verdict(chosen, entropy, kl, values)
+        return Verdict(chosen, entropy, kl, values, proximal)
 
     @override(TorchRLModule)
     def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
@@ -90,12 +109,33 @@ class FollowerRLModule(TorchRLModule, InferenceOnlyAPI):
         output = self.gpt(batch[Columns.ACTIONS], batch[Columns.OBS], self.look_ahead)
         return {Columns.ACTION_DIST_INPUTS: torch.cat(output.logits, dim=-1)}
 
+    def _proximal_log_probs(self, tokens: Tensor, conditions: Mapping[str, Tensor]) -> Any:
+        if self.proximal is None:
+            return None
+        output: GPTOutput = self.proximal(tokens, conditions, self.look_ahead)
+        each = [_of(tokens[..., s], self._log_probs(x)) for s, x in enumerate(output.logits)]
+        return torch.stack(each, dim=-1)
+
     def _judge(
         self, logits: Tensor, start: Tensor, tokens: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return of one stream: log-probability of each token, entropy, KL to the start."""
-        now = nn.functional.log_softmax(policy_logits(logits, self.sampling), dim=-1)
-        before = nn.functional.log_softmax(policy_logits(start, self.sampling), dim=-1)
-        chosen = now.gather(-1, tokens[..., None]).squeeze(-1)
+        now, before = self._log_probs(logits), self._log_probs(start)
         mass = now.exp()
-        return chosen, -(mass * now).sum(-1), (mass * (now - before)).sum(-1)
+        return _of(tokens, now), -(mass * now).sum(-1), (mass * (now - before)).sum(-1)
+
+    def _log_probs(self, logits: Tensor) -> Tensor:
+        return nn.functional.log_softmax(policy_logits(logits, self.sampling), dim=-1)
+
+
+def _of(tokens: Tensor, log_probs: Tensor) -> Tensor:
+    """Return the log-probability of each token."""
+    return log_probs.gather(-1, tokens[..., None]).squeeze(-1)
+
+
+def _freeze(gpt: MultiStreamGPT, layers: int) -> None:
+    """Keep the weights of the lowest `layers` layers, and of all that comes before them."""
+    above = [gpt.trunk.layers[layers:], gpt.trunk.norm, gpt.heads, gpt.value]
+    gpt.requires_grad_(False)
+    for part in above:
+        part.requires_grad_(True)

@@ -6,7 +6,16 @@ from pydantic import Field
 
 from duet_rl.config import Config
 from duet_rl.rewards.base import RewardMixConfig
-from duet_rl.rl.losses import ActorCriticConfig, DuolandoLossConfig
+from duet_rl.rl.losses import (
+    ActorCriticConfig,
+    BailandoLossConfig,
+    DuolandoLossConfig,
+    LossName,
+    OAPLConfig,
+    PPOConfig,
+    TOPRConfig,
+    VTraceConfig,
+)
 from duet_rl.rl.replay import ReplayConfig
 
 
@@ -46,16 +55,28 @@ class RLConfig(Config):
     rollouts: int = Field(8, ge=1)  # of each window: the group that is compared
     seconds: float = Field(8.5, gt=0)  # a rollout, 64 tokens
     temperature: float = Field(1.0, gt=0)  # of sampling; tokens are judged at the same
-    greedy: bool = False  # roll out the likeliest tokens, for loss `duolando`; judged as above
+    # Roll out the likeliest tokens, for the losses `duolando` and `bailando`; judged as above.
+    greedy: bool = False
     look_ahead: int | None = Field(None, ge=0)  # tokens; None: the farthest of the follower
 
     collect: CollectConfig = CollectConfig()
     hardware: HardwareConfig = HardwareConfig()
 
     # Learning
-    loss: Literal["actor_critic", "duolando"] = "actor_critic"
+    loss: LossName = "actor_critic"
     actor_critic: ActorCriticConfig = ActorCriticConfig()
+    bailando: BailandoLossConfig = BailandoLossConfig()
     duolando: DuolandoLossConfig = DuolandoLossConfig()
+    vtrace: VTraceConfig = VTraceConfig()
+    ppo: PPOConfig = PPOConfig()
+    topr: TOPRConfig = TOPRConfig()
+    oapl: OAPLConfig = OAPLConfig()
+    # Bring the rewards of each stream to mean 0 and standard deviation 1, of the batch or of all
+    # that was learned from so far. None: learn from them as they are.
+    normalise_rewards: Literal["batch", "running"] | None = None
+    # Layers that keep their pretrained weights, the lowest first, and all below them; Bailando
+    # freezes half.
+    frozen_layers: int = Field(0, ge=0)
     replay: ReplayConfig = ReplayConfig()
     lr: float = Field(5e-4, gt=0)
     value_lr: float = Field(1e-3, gt=0)  # of the value head, which starts from nothing

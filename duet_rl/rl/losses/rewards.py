@@ -1,6 +1,7 @@
 """Rewards brought to mean 0 and standard deviation 1, stream by stream."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -15,6 +16,35 @@ class RewardMoments(NamedTuple):
     seen: Float[Tensor, ""]  # rewards of each stream
     mean: Float[Tensor, "S"]
     squares: Float[Tensor, "S"]  # sum of squared deviations from the mean
+
+
+class RewardScale:
+    """Normalises the rewards of each batch, by its own moments or by those of all so far.
+
+    Args:
+        by: `batch`, `running`, or None to leave rewards as they are.
+    """
+
+    def __init__(self, by: Literal["batch", "running"] | None) -> None:
+        self.by = by
+        self._moments: RewardMoments | None = None  # of all rewards so far, this batch included
+
+    def __call__(self, rewards: Float[Tensor, "B N S"]) -> Float[Tensor, "B N S"]:
+        if self.by is None:
+            return rewards
+        now = moments_of(rewards)
+        if self.by == "batch":
+            return normalised(rewards, now)
+        self._moments = now if self._moments is None else merged(self._moments, now)
+        return normalised(rewards, self._moments)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what is known of the rewards, for a checkpoint."""
+        return {} if self._moments is None else self._moments._asdict()
+
+    def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take back what `tensors` returned."""
+        self._moments = RewardMoments(**tensors) if tensors else None
 
 
 def moments_of(rewards: Float[Tensor, "B N S"]) -> RewardMoments:
