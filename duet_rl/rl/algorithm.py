@@ -120,8 +120,6 @@ class DuetRLConfig(AlgorithmConfig):
                 "temperature": self.settings.temperature,
                 "look_ahead": self.settings.look_ahead,
                 "dropout": self.settings.dropout,
-                "frozen_layers": self.settings.frozen_layers,
-                "proximal": self.settings.loss == "ppo",
             },
         )
 
@@ -211,7 +209,7 @@ class DuetRL(Algorithm):
         self.token_steps += sum(len(group) for group in fresh)
         values = {name: float(np.mean(means)) for name, means in terms.items()}
         values["groups"] = float(len(fresh))
-        values["replay"] = float(len(self.replay))
+        values |= {f"replay/{name}": value for name, value in self.replay.numbers().items()}
         self.metrics.log_dict(values, key=FOLLOWER_RESULTS, window=1)
 
     @override(Algorithm)
@@ -268,6 +266,11 @@ class DuetRL(Algorithm):
         version = self.updates_done
         self._learner(lambda one: one.load_state_tensors(learner, version))
         self.weights.send(wait=True)
+
+    @override(Algorithm)
+    def cleanup(self) -> None:
+        super().cleanup()
+        self.replay.close()
 
     def _learner(self, function: Any) -> Any:
         """Return what `function` gives for the (first) learner, after it ran on all of them."""

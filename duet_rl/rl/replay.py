@@ -158,6 +158,10 @@ class Replay:
         self._first, self._past = kept[:first], kept[first:]
         self._were_first = int(tensors.get("were_first", torch.tensor(len(self._first))))
 
+    def shard_pids(self) -> list[int]:
+        """Return the process of each shard, for those who watch over memory."""
+        return self._store.pids()
+
     def close(self) -> None:
         """Forget everything and end the shards."""
         self._first, self._past = [], []

@@ -120,7 +120,6 @@ class ShardStore:
         self._seats = []
 
     def pids(self) -> list[int]:
-        """Return the process of each shard, for those who watch over memory."""
         calls = [seat.actor.__ray_call__.remote(_pid) for seat in self._seats]
         return list(ray.get(calls))
 

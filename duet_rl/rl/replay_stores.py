@@ -36,6 +36,9 @@ class Store(Protocol):
     def losses(self) -> dict[str, float]:
         """Return what was lost so far, by name of the metric; nothing where nothing can be."""
 
+    def pids(self) -> list[int]:
+        """Return the processes beside this one that hold groups."""
+
     def close(self) -> None:
         """Give back what the store took: memory, processes."""
 
@@ -57,6 +60,9 @@ class DriverStore:
 
     def losses(self) -> dict[str, float]:
         return {}
+
+    def pids(self) -> list[int]:
+        return []
 
     def close(self) -> None:
         pass

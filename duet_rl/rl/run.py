@@ -31,9 +31,13 @@ FOLDER = "rl"  # the finished follower, in the run's folder
 WORK = "rl_work"  # its state, TensorBoard events and metrics, beside it
 STATE = "state"
 # Settings that a run may change and still be the same run.
-_FREE = {"iterations", "env_runners", "checkpoint_every", "wait_seconds", "max_restarts"}
+_FREE: dict[str, Any] = {
+    **dict.fromkeys(
+        ("iterations", "env_runners", "checkpoint_every", "wait_seconds", "max_restarts"), True
+    ),
+    "replay": {"shards"},  # which have no influence on what is drawn
+}
 _SHOWN = {"reward/total": "reward", "kl": "kl", "entropy": "entropy"}  # beside the progress bar
-_GREEDY_LOSSES = ("duolando", "bailando")  # they know no importance ratio
 _DEFAULT_RUNNERS = 8  # at most; a learner in the driver keeps up with no more
 
 
@@ -148,16 +152,10 @@ def check_settings(config: RLConfig, gpt: MultiStreamGPTConfig | DuolandoGPTConf
             f"rl.loss is {config.loss}; a Duolando GPT has no value head and no log-probabilities "
             "that a rollout shares with its windows: set rl.loss=duolando"
         )
-    if config.greedy and config.loss not in _GREEDY_LOSSES:
+    if config.greedy and config.loss != "duolando":
         raise InputError(
             f"rl.greedy rolls out the likeliest tokens, from which {config.loss} cannot learn; "
-            f"set rl.loss={' or '.join(_GREEDY_LOSSES)} or rl.greedy=false"
-        )
-    layers = 0 if isinstance(gpt, DuolandoGPTConfig) else gpt.layers
-    if config.frozen_layers > layers:
-        raise InputError(
-            f"rl.frozen_layers is {config.frozen_layers}, and of this follower {layers} layers can "
-            "be frozen; set no more"
+            "set rl.loss=duolando or rl.greedy=false"
         )
 
 

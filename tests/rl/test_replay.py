@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from duet_rl.errors import InputError
 from duet_rl.rl.replay import Replay, ReplayConfig, RolloutGroup
 
 CONFIG = ReplayConfig(capacity=4, first=2, first_a_batch=1, past_a_batch=2)
@@ -133,7 +134,85 @@ def test_an_empty_replay_restores_as_empty() -> None:
     assert len(restored) == 0
 
 
+def by_uniform(count: int, **settings: int) -> Replay:
+    """Return a memory without first ones of as many groups, one an iteration."""
+    replay = Replay(ReplayConfig(memory="uniform", **settings))
+    for clip in range(count):
+        replay.add([group(clip)])
+    return replay
+
+
+def test_a_uniform_memory_sets_no_group_apart() -> None:
+    replay = by_uniform(20, capacity=6, first=4)
+    assert len(replay) == 6
+    assert clips_seen(replay) == {14, 15, 16, 17, 18, 19}
+
+
+def test_a_uniform_pass_draws_no_group_twice_and_all_equally_often() -> None:
+    replay = by_uniform(8, past_a_batch=2)
+    drawn = []
+    for seed in range(150):
+        steps = in_order(replay, [900, 901, 902, 903], seed)
+        assert [len(step) for step in steps] == [2 + 2] * 2
+        old = [clip for step in steps for clip in step if clip < 900]
+        assert len(set(old)) == 4
+        drawn += old
+    counts = np.bincount(drawn, minlength=8)
+    assert counts.min() > 0.75 * 75 and counts.max() < 1.25 * 75
+
+
+def test_a_uniform_pass_spreads_a_short_memory_over_its_steps() -> None:
+    steps = in_order(by_uniform(3, past_a_batch=2), [900, 901, 902, 903])
+    assert sorted(len(step) for step in steps) == [2 + 1, 2 + 2]
+
+
+STEPS, BYTES = 3 * 8, 3 * 8 * 5 * 10  # of one group
+
+
+@pytest.mark.parametrize(
+    "bound",
+    [{"max_steps": 6 * STEPS}, {"max_bytes": 6 * BYTES + 1}, {"max_steps": 7 * STEPS - 1}],
+    ids=["steps", "bytes", "not quite"],
+)
+def test_bounds_count_the_first_and_make_the_oldest_past_ones_leave(bound: dict[str, int]) -> None:
+    replay = Replay(CONFIG.model_copy(update={"capacity": None, **bound}))
+    for clip in range(20):
+        replay.add([group(clip)])
+    assert clips_seen(replay) == {0, 1, 16, 17, 18, 19}
+    numbers = replay.numbers()
+    assert numbers == {"groups": 6.0, "steps": 6.0 * STEPS, "bytes": 6.0 * BYTES}
+    assert (replay.steps, replay.nbytes) == (6 * STEPS, 6 * BYTES)
+
+
+@pytest.mark.parametrize("bound", [{"max_steps": 2 * STEPS}, {"max_bytes": BYTES}])
+def test_bounds_without_room_for_the_past_are_refused(bound: dict[str, int]) -> None:
+    replay = Replay(CONFIG.model_copy(update=bound))
+    with pytest.raises(InputError, match=r"raise them, or keep fewer first ones"):
+        for clip in range(4):
+            replay.add([group(clip)])
+
+
+def test_what_is_remembered_does_not_hold_on_to_where_it_came_from() -> None:
+    """Groups from Ray are views of its object store, and those of a checkpoint of one big array."""
+    replay = filled(3)
+    restored = Replay(CONFIG)
+    restored.load_tensors(replay.tensors())
+    kept = restored.remembered(np.random.default_rng(0))
+    assert kept and all(old.tokens.base is None and old.rewards.base is None for old in kept)
+
+
+@pytest.mark.parametrize("streams", [5, 6])
+def test_a_hundred_thousand_token_steps_take_less_than_100_megabytes(streams: int) -> None:
+    shape = (8, 64, streams)
+    replay = Replay(ReplayConfig(capacity=None))
+    zeros = {name: np.zeros(shape, np.float32) for name in ("log_probs", "rewards")}
+    replay.add([RolloutGroup(0, 0, 0, tokens=np.zeros(shape, np.int16), **zeros)] * 4)
+    bytes_a_step = replay.nbytes / replay.steps
+    assert bytes_a_step == 10 * streams
+    assert 100_000 * bytes_a_step < 100e6 / 10, "and that leaves room for what Python adds"
+
+
 def test_a_group_counts_its_token_steps_and_stays_small() -> None:
     one = group(0)
     assert len(one) == 3 * 8
-    assert sum(getattr(one, name).nbytes for name in ("tokens", "log_probs", "rewards")) == 1200
+    assert one.nbytes == sum(a.nbytes for a in (one.tokens, one.log_probs, one.rewards)) == 1200
