@@ -20,7 +20,7 @@ from duet_rl.datasets.split import Split
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path
-from duet_rl.generate.follower import Follower, require_same_music
+from duet_rl.generate.follower import Follower
 from duet_rl.metrics.baselines import mirror_leader, typical_distance
 from duet_rl.metrics.bootstrap import Interval, bootstrap_mean
 from duet_rl.metrics.duet import MEASURES, diversity, measure_duet
@@ -123,10 +123,10 @@ def evaluate(
         progress: whether to show a bar.
 
     Raises:
-        InputError: the split is empty, or a follower learned from other music features.
+        InputError: the split is empty, or a follower does not fit the store.
     """
     for name, follower in followers.items():
-        require_same_music(f"the follower {name!r}", follower.music, store)
+        follower.require_fits(store, f"the follower {name!r}")
     clips = store.clips(config.split)[: config.max_clips]
     if not clips:
         raise InputError(
@@ -194,14 +194,15 @@ def _baselines(library: list[Duet]) -> Iterator[tuple[str, Dance, int]]:
 
 def _sampled(follower: Follower, config: EvaluateConfig) -> Dance:
     def dance(batch: Sequence[DuetClip], seed: int) -> Tensor:
-        return follower.dance(
+        danced = follower.dance(
             [clip.duet.leader for clip in batch],
             _stack(clip.music for clip in batch),
             seed=seed,
             sampling=config.sampling,
             look_ahead=config.look_ahead,
             true_followers=[clip.duet.follower for clip in batch] if config.true_start else None,
-        ).joints
+        )
+        return danced.joints.cpu()
 
     return dance
 
@@ -215,7 +216,9 @@ def _random(codec: DuetCodec, batch: Sequence[DuetClip], seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     shape = (len(batch), batch[0].frames // FRAMES_PER_TOKEN)
     streams = [torch.randint(n, shape, generator=generator) for n in codec.spec.classes]
-    return codec.decode(torch.stack(streams, dim=-1), leader).joints
+    device = codec.placement.offsets.device
+    tokens = torch.stack(streams, dim=-1).to(device)
+    return codec.decode(tokens, MotionBatch(*(part.to(device) for part in leader))).joints.cpu()
 
 
 def _measure(

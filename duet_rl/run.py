@@ -93,6 +93,7 @@ def export_dd100(
     split: Split | None = None,
     models: Path | None = None,
     seed: int = 0,
+    device: str = "cpu",
     progress: bool = True,
 ) -> int:
     """Write a store as DD100, or a follower's dances as its authors' evaluation writes them.
@@ -105,6 +106,7 @@ def export_dd100(
         split: which takes; None is all true couples, or a follower's dances for the test split.
         models: folder of the body models.
         seed: of the sampling.
+        device: where the follower dances.
         progress: whether to show bars.
 
     Returns:
@@ -117,7 +119,7 @@ def export_dd100(
     axes = axes_of(store, config.dd100)
     if follower is None:
         return export_takes(store, out, axes, split, models, progress)
-    loaded, split = load_follower(follower), split or "test"
+    loaded, split = load_follower(follower, device), split or "test"
     return export_dances(
         loaded,
         store,
@@ -166,10 +168,14 @@ def refine(config: RunConfig, follower: Path, data: Path, out: Path, progress: b
 
 
 def measure(
-    config: RunConfig, followers: Mapping[str, Path], data: Path, progress: bool = True
+    config: RunConfig,
+    followers: Mapping[str, Path],
+    data: Path,
+    device: str = "cpu",
+    progress: bool = True,
 ) -> Evaluation:
     """Measure followers (name of the row -> folder) beside truth and baselines."""
-    loaded = {name: load_follower(folder) for name, folder in followers.items()}
+    loaded = {name: load_follower(folder, device) for name, folder in followers.items()}
     store = DuetStore.open(data)
     rewards = RewardMix(config.rl.rewards.without_tokens())  # true partners have no tokens
     return evaluate(store, loaded, rewards, config.evaluate, progress)

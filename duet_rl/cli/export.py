@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from duet_rl.cli.options import DEFAULT_PRESET, Preset, Settings
+from duet_rl.cli.options import DEFAULT_PRESET, Device, Preset, Settings
 
 app = typer.Typer(no_args_is_help=True, help="Write dances as other programs read them.")
 
@@ -30,6 +30,7 @@ def dd100(
         Path | None, typer.Option(help="Folder of the SMPL-X models, for SMPL-X parameters.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Another seed, other dances.")] = 0,
+    device: Device = "cpu",
     preset: Preset = DEFAULT_PRESET,
 ) -> None:
     """Write a store, or a follower's dances, as the files of DD100; see docs/dd100.md.
@@ -47,5 +48,5 @@ def dd100(
         raise InputError(f"there is no split {split!r}; the splits are {', '.join(SPLITS)}")
     config = resolve(RunConfig, preset, settings or ())
     chosen: Split | None = split or None  # type: ignore[assignment]
-    written = export_dd100(config, data, out, checkpoint, chosen, smplx, seed)
+    written = export_dd100(config, data, out, checkpoint, chosen, smplx, seed, device)
     typer.echo(f"{out}: {written} takes")

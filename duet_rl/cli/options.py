@@ -21,4 +21,5 @@ Settings = Annotated[
 ]
 Data = Annotated[Path, typer.Option(help="Folder of a clip store, from `duet-rl prepare`.")]
 Out = Annotated[Path, typer.Option(help="Folder of the run; the same command again resumes.")]
+Device = Annotated[str, typer.Option(help="Where the follower dances: cpu or cuda.")]
 DEFAULT_PRESET = "tiny"

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from duet_rl.cli.options import DEFAULT_PRESET, Data, Preset, Settings
+from duet_rl.cli.options import DEFAULT_PRESET, Data, Device, Preset, Settings
 
 DEMO_OUT = Path("runs/demo")
 
@@ -32,7 +32,7 @@ def generate(
     look_ahead: Annotated[
         int | None, typer.Option(min=0, help="Tokens of the future it may know, 0 to 29.")
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Device = "cpu",
 ) -> None:
     """Generate the follower of a leader's dance, as long as the leader."""
     import torch
@@ -70,6 +70,7 @@ def evaluate(
     ],
     settings: Settings = None,
     out: Annotated[Path | None, typer.Option(help="Also write all numbers here, as JSON.")] = None,
+    device: Device = "cpu",
     preset: Preset = DEFAULT_PRESET,
 ) -> None:
     """Measure followers on held-out clips beside the truth, two baselines and noise.
@@ -85,7 +86,7 @@ def evaluate(
     for word in checkpoint:
         name, equals, folder = word.partition("=")
         followers[name if equals else Path(word).name] = Path(folder if equals else word)
-    evaluation = measure(config, followers, data)
+    evaluation = measure(config, followers, data, device)
     if out is not None:
         write_evaluation(evaluation, out)
     typer.echo(as_text(evaluation))

@@ -13,10 +13,8 @@ from duet_rl.datasets.split import SPLITS, Split
 from duet_rl.datasets.store import DuetStore, refuse_existing
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path
-from duet_rl.generate.follower import KIND, Follower, require_same_music
-from duet_rl.models.duolando import DuolandoGPTConfig
+from duet_rl.generate.follower import KIND, Follower
 from duet_rl.models.policy import DEFAULT_SAMPLING, SamplingConfig
-from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
 
 def export_takes(
@@ -79,8 +77,8 @@ def export_dances(
         models: folder of the body models; with them the translations of SMPL-X are exact.
         sampling: temperature and cut-offs.
         seed: of the sampling.
-        original_length: leave out the last frames of both, for which a Duolando GPT knows no
-            future: the authors' program does not dance them.
+        original_length: a Duolando GPT stops as early as the authors' program, and its leader
+            with it.
         progress: whether to show a bar; None: if there is a terminal.
 
     Returns:
@@ -91,29 +89,29 @@ def export_dances(
             music features.
     """
     refuse_existing(out)
-    require_same_music("the follower", follower.music, store)
+    follower.require_fits(store, "the follower")
     wanted = [record.name for record in store.records(split)]
     _require_takes(store, wanted, split)
     bar = tqdm(wanted, "export", disable=None if progress is None else not progress)
-    config = follower.model.config
     with atomic_path(out) as folder:
         for name in bar:
             clip = store.clip(name)
-            duet = Duet(clip.duet.leader, _danced(follower, clip, sampling, seed))
-            if original_length and isinstance(config, DuolandoGPTConfig):
-                known = clip.frames - config.look_forward * FRAMES_PER_TOKEN
-                duet = duet.slice(0, max(known, FRAMES_PER_TOKEN))
+            danced = _danced(follower, clip, sampling, seed, original_length)
+            duet = Duet(clip.duet.leader.slice(0, danced.frames), danced)
             write_dance(folder, name, duet, axes, models)
     return len(wanted)
 
 
-def _danced(follower: Follower, clip: DuetClip, sampling: SamplingConfig, seed: int) -> Motion:
+def _danced(
+    follower: Follower, clip: DuetClip, sampling: SamplingConfig, seed: int, original_length: bool
+) -> Motion:
     decoded = follower.dance(
         [clip.duet.leader],
         clip.music[None],
         seed,
         sampling,
         true_followers=[clip.duet.follower],
+        original_length=original_length,
     )
     skeleton = Skeleton(follower.codec.placement.offsets.cpu(), KIND)
     return Motion(decoded.joints[0].cpu(), decoded.rotations[0].cpu(), skeleton, FPS)

@@ -17,7 +17,7 @@ from duet_rl.datasets.clip import FPS
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.models.conditions import LookAhead
-from duet_rl.models.duolando import DuolandoGPT
+from duet_rl.models.duolando import DuolandoGPT, DuolandoGPTConfig
 from duet_rl.models.follower import FollowerGPT, build_gpt, read_gpt_config
 from duet_rl.models.policy import DEFAULT_SAMPLING, SamplingConfig
 from duet_rl.models.sampling import generate as sample_tokens
@@ -47,6 +47,23 @@ class Follower:
         """Which extractor made the music features that it learned from."""
         return facts_in(self.meta)
 
+    def require_fits(self, store: DuetStore, name: str) -> None:
+        """Make sure that the follower can hear and see what `store` holds; `name` is for messages.
+
+        Raises:
+            InputError: it learned from other music features, or it was converted from checkpoints
+                of data in which another axis pointed up than in the files of the store.
+        """
+        require_same_music(name, self.music, store)
+        stated = store.index.made_with.get("dd100", {}).get("up")
+        own = self.codec.config.frame.up
+        if "converted_from" in self.meta and stated not in {None, own}:
+            raise InputError(
+                f"{name} was converted for data whose {own} axis points up, and {store.path} was "
+                f"made from files in which {stated} does (dd100.up); convert the checkpoints again "
+                f"with --up {stated}"
+            )
+
     @property
     def usual_sampling(self) -> SamplingConfig:
         """How to sample dances to look at: a Duolando GPT takes the likeliest tokens."""
@@ -63,6 +80,7 @@ class Follower:
         sampling: SamplingConfig = DEFAULT_SAMPLING,
         look_ahead: LookAhead = None,
         true_followers: Sequence[Motion] | None = None,
+        original_length: bool = False,
     ) -> DecodedFollower:
         """Return one follower for each of `B` leaders, sampled as one batch.
 
@@ -73,6 +91,8 @@ class Follower:
             sampling: temperature and cut-offs.
             look_ahead: tokens of future that the follower may know; None is all it was made for.
             true_followers: where a model has to be given its first tokens, they are these dancers'.
+            original_length: a Duolando GPT stops as early as the original, which dances no token
+                whose future it does not know.
 
         Returns:
             The followers, on the model's device.
@@ -100,7 +120,12 @@ class Follower:
             look_ahead=look_ahead,
             prompt=prompt,
         )
-        return self.codec.decode(sampled.tokens, leader)
+        tokens = sampled.tokens
+        config = self.model.config
+        if original_length and isinstance(config, DuolandoGPTConfig):
+            known = max(tokens.shape[1] - config.look_forward, 1)
+            tokens, leader = tokens[:, :known], leader.cut(0, known * FRAMES_PER_TOKEN)
+        return self.codec.decode(tokens, leader)
 
     def _stacked(self, motions: Sequence[Motion]) -> MotionBatch:
         return MotionBatch(

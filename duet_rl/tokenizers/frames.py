@@ -50,6 +50,10 @@ class MotionBatch(NamedTuple):
     joints: Float[Tensor, "B T 55 3"]
     rotations: Float[Tensor, "B T 55 3 3"]
 
+    def cut(self, start: int, stop: int) -> "MotionBatch":
+        """Return the frames from `start` up to `stop` of every clip."""
+        return MotionBatch(self.joints[:, start:stop], self.rotations[:, start:stop])
+
 
 class PoseFeatures(NamedTuple):
     """A body in its frame of reference, in units of the tokenizers, time last."""

@@ -23,6 +23,7 @@ from duet_rl.datasets.synthetic import SyntheticConfig, synthesize
 from duet_rl.errors import InputError
 from duet_rl.files import sha256_of
 from duet_rl.generate.follower import load_follower
+from duet_rl.models.policy import SamplingConfig
 from tests.cli.conftest import refusal, run
 from tests.compat.originals import (
     GPT,
@@ -36,6 +37,7 @@ from tests.compat.originals import (
 )
 from tests.datasets.conftest import make_clip
 
+GREEDY = SamplingConfig(temperature=0)
 PARTS = ("pose", "translation", "gpt")
 SECONDS = 3.0
 
@@ -123,6 +125,34 @@ def test_its_dances_are_written_whole_or_as_long_as_the_originals(
     for file in written:
         wanted = frames - 4 * look_forward if original_length else frames
         assert np.load(file, allow_pickle=False).shape == (1, wanted, 165)
+
+
+def test_a_dance_of_the_originals_length_is_decoded_without_what_comes_later(converted: Path):
+    follower, clip = load_follower(converted), make_clip("tango", frames=160)
+    whole, short = (
+        follower.dance(
+            [clip.duet.leader], clip.music[None], sampling=GREEDY, original_length=original
+        )
+        for original in (False, True)
+    )
+    known = 160 - 4 * GPT.look_forward
+    assert short.joints.shape[1] == known
+    last = short.joints[:, -1]
+    assert not torch.allclose(last, whole.joints[:, known - 1]), "decoding looks ahead"
+    assert torch.allclose(short.joints[:, 0], whole.joints[:, 0], atol=1e-3)
+
+
+@pytest.mark.parametrize(("up", "fits"), [("z", True), ("y", False)])
+def test_data_with_another_axis_up_is_refused(up: str, fits: bool, converted: Path, tmp_path: Path):
+    store = DuetStore.create(
+        tmp_path / "store", [make_clip("a")], music=AUTHORS, made_with={"dd100": {"up": up}}
+    )
+    follower = load_follower(converted)
+    if fits:
+        follower.require_fits(store, "it")
+    else:
+        with pytest.raises(InputError, match="convert the checkpoints again with --up y"):
+            follower.require_fits(store, "it")
 
 
 def test_small_codebooks_begin_with_a_dancer_who_stands(converted: Path):
