@@ -120,6 +120,8 @@ class DuetRLConfig(AlgorithmConfig):
                 "temperature": self.settings.temperature,
                 "look_ahead": self.settings.look_ahead,
                 "dropout": self.settings.dropout,
+                "frozen_layers": self.settings.frozen_layers,
+                "proximal": self.settings.loss == "ppo",
             },
         )
 

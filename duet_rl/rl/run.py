@@ -38,6 +38,7 @@ _FREE: dict[str, Any] = {
     "replay": {"shards"},  # which have no influence on what is drawn
 }
 _SHOWN = {"reward/total": "reward", "kl": "kl", "entropy": "entropy"}  # beside the progress bar
+_GREEDY_LOSSES = ("duolando", "bailando")  # they know no importance ratio
 _DEFAULT_RUNNERS = 8  # at most; a learner in the driver keeps up with no more
 
 
@@ -152,10 +153,16 @@ def check_settings(config: RLConfig, gpt: MultiStreamGPTConfig | DuolandoGPTConf
             f"rl.loss is {config.loss}; a Duolando GPT has no value head and no log-probabilities "
             "that a rollout shares with its windows: set rl.loss=duolando"
         )
-    if config.greedy and config.loss != "duolando":
+    if config.greedy and config.loss not in _GREEDY_LOSSES:
         raise InputError(
             f"rl.greedy rolls out the likeliest tokens, from which {config.loss} cannot learn; "
-            "set rl.loss=duolando or rl.greedy=false"
+            f"set rl.loss={' or '.join(_GREEDY_LOSSES)} or rl.greedy=false"
+        )
+    layers = 0 if isinstance(gpt, DuolandoGPTConfig) else gpt.layers
+    if config.frozen_layers > layers:
+        raise InputError(
+            f"rl.frozen_layers is {config.frozen_layers}, and of this follower {layers} layers can "
+            "be frozen; set no more"
         )
 
 
