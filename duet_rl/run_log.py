@@ -4,6 +4,9 @@ import json
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
 from torch.utils.tensorboard import SummaryWriter
 
 from duet_rl.files import atomic_path
@@ -22,6 +25,7 @@ class RunLog:
     """
 
     def __init__(self, folder: Path, done: int) -> None:
+        self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._file = folder / METRICS
         rows = [row for row in read_metrics(folder) if row[STEP] <= done]
@@ -31,10 +35,18 @@ class RunLog:
 
     def write(self, step: int, numbers: dict[str, float]) -> None:
         """Log the numbers of one step under their TensorBoard tags."""
-        for tag, value in numbers.items():
-            self._writer.add_scalar(tag, value, step)
         with self._file.open("a") as stream:
             stream.write(json.dumps({STEP: step, **numbers}) + "\n")
+        for tag, value in numbers.items():
+            self._writer.add_scalar(tag, value, step)
+
+    def picture(self, tag: str, step: int, picture: UInt8[np.ndarray, "H W 3"]) -> None:
+        """Show a picture in TensorBoard."""
+        self._writer.add_image(tag, picture, step, dataformats="HWC")
+
+    def sound(self, tag: str, step: int, sound: Float[np.ndarray, "samples"], rate: int) -> None:
+        """Let a mono sound of `rate` samples a second be heard in TensorBoard."""
+        self._writer.add_audio(tag, torch.from_numpy(sound)[None], step, rate)
 
     def __enter__(self) -> "RunLog":
         return self

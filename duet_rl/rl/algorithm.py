@@ -31,12 +31,12 @@ from duet_rl.rl.losses import METRICS
 from duet_rl.rl.module import FollowerRLModule
 from duet_rl.rl.replay import Replay, RolloutGroup
 from duet_rl.rl.settings import RLConfig
+from duet_rl.rl.tags import HEALTHY, RESTARTS
 from duet_rl.rl.weights import Weights
 from duet_rl.rl.windows import WindowSizes
 
 STATE = "rl_state"  # kind of checkpoint that holds an unfinished run
 FOLLOWER_RESULTS = "follower"  # where the results of `train()` hold what is ours
-HEALTHY, RESTARTS = "healthy_runners", "restarts"  # runners alive now, and how often one came back
 _REPLAY = "replay."  # prefix in a checkpoint
 _TIMED = ("collect", "learn", "sync")  # parts of a training step
 _LEARNED = {  # name among the results of the learner -> TensorBoard tag

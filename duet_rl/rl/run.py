@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from duet_rl import checkpoint
 from duet_rl.audio.provenance import META_KEY
@@ -22,8 +21,9 @@ from duet_rl.generate.follower import KIND, load_follower, require_same_music
 from duet_rl.models.duolando import LEADER, DuolandoGPTConfig
 from duet_rl.models.multistream_gpt import MultiStreamGPTConfig
 from duet_rl.resources import start_ray, usable_cpus
+from duet_rl.rl.journal import Journal
 from duet_rl.rl.settings import RLConfig
-from duet_rl.run_log import RunLog
+from duet_rl.rl.show import DANCES, DanceShow
 
 logger = logging.getLogger(__name__)
 
@@ -35,9 +35,9 @@ _FREE: dict[str, Any] = {
     **dict.fromkeys(
         ("iterations", "env_runners", "checkpoint_every", "wait_seconds", "max_restarts"), True
     ),
+    **dict.fromkeys(("line_every", "show_every"), True),
     "replay": {"shards"},  # which have no influence on what is drawn
 }
-_SHOWN = {"reward/total": "reward", "kl": "kl", "entropy": "entropy"}  # beside the progress bar
 _GREEDY_LOSSES = ("duolando", "bailando")  # they know no importance ratio
 _DEFAULT_RUNNERS = 8  # at most; a learner in the driver keeps up with no more
 
@@ -83,11 +83,15 @@ def run_rl(
             "beyond": gpt.look_forward if isinstance(gpt, DuolandoGPTConfig) else 0,
         },
     }
+    show = None
+    if config.show_every is not None:
+        show = DanceShow(start, store, work / DANCES, look_ahead=config.look_ahead)
     with _algorithm(config, follower.resolve(), gpt.model_dump(), env_settings) as algorithm:
         if checkpoint.is_checkpoint(work / STATE):
             algorithm.load_checkpoint(str(work / STATE))
             logger.info("resuming after %d iterations", algorithm.iterations_done)
-        _train(algorithm, config, work, progress)
+        with Journal(work, config, algorithm, start.codec.spec.names, show, progress) as journal:
+            _train(algorithm, config, work, journal)
         tensors = algorithm.follower_tensors()
         facts = {
             "stage": FOLDER,
@@ -100,19 +104,13 @@ def run_rl(
     return _write_follower(out / FOLDER, follower, tensors, gpt, {**origin, **facts})
 
 
-def _train(algorithm: Any, config: RLConfig, work: Path, progress: bool) -> None:
-    """Train up to `config.iterations`, saving and logging on the way."""
-    done = algorithm.iterations_done
-    bar = tqdm(total=config.iterations, initial=done, desc="rl", disable=not progress)
-    with RunLog(work, done) as log, bar:
-        while algorithm.iterations_done < config.iterations:
-            numbers = algorithm.numbers(algorithm.train())
-            done = algorithm.iterations_done
-            log.write(done, numbers)
-            bar.set_postfix({_SHOWN[k]: f"{numbers[k]:.3f}" for k in _SHOWN if k in numbers})
-            bar.update()
-            if done % config.checkpoint_every == 0 or done == config.iterations:
-                algorithm.save_checkpoint(str(work / STATE))
+def _train(algorithm: Any, config: RLConfig, work: Path, journal: Journal) -> None:
+    """Train up to `config.iterations`, noting and saving on the way."""
+    while algorithm.iterations_done < config.iterations:
+        journal.note(algorithm.train())
+        done = algorithm.iterations_done
+        if done % config.checkpoint_every == 0 or done == config.iterations:
+            algorithm.save_checkpoint(str(work / STATE))
 
 
 @contextmanager

@@ -90,6 +90,10 @@ class RLConfig(Config):
     window_stride: int = Field(1, ge=1)  # tokens between the windows that a Duolando GPT learns in
     drop_last_window: bool = False  # of each dance, as the original does
 
+    # What is seen
+    line_every: int = Field(10, ge=1)  # iterations between lines where there is no terminal
+    show_every: int | None = Field(None, ge=1)  # iterations between drawn dances; None: no dances
+
     # Running
     checkpoint_every: int = Field(20, ge=1)  # iterations between saved states
     wait_seconds: float = Field(120.0, gt=0)  # without any rollout, until it is an error

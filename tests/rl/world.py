@@ -6,13 +6,15 @@ from typing import Any, NamedTuple
 import torch
 
 from duet_rl import checkpoint
+from duet_rl.audio.provenance import AUTHORS, META_KEY
+from duet_rl.datasets.store import DuetStore
 from duet_rl.models.conditions import ConditionConfig
 from duet_rl.models.multistream_gpt import MultiStreamGPT, MultiStreamGPTConfig
 from duet_rl.rl.algorithm import DuetRLConfig
 from duet_rl.rl.env_runner import FollowerEnvRunner
 from duet_rl.rl.learner import FollowerLearner
 from duet_rl.rl.settings import RLConfig
-from tests.envs.dancers import SidestepCodec, walking_couple
+from tests.envs.dancers import SidestepCodec, small_codec, walking_couple
 
 GPT = MultiStreamGPTConfig(
     classes=SidestepCodec.spec.classes,
@@ -43,6 +45,28 @@ def write_follower(folder: Path) -> Path:
     torch.manual_seed(0)
     tensors = MultiStreamGPT(GPT).state_dict()
     return checkpoint.save(folder, kind="follower", tensors=tensors, config=GPT, meta={})
+
+
+def write_dancer(folder: Path, data: DuetStore) -> Path:
+    """Write a follower that knows nothing yet, with a codec of its own, and return its folder."""
+    codec = small_codec(causal=False)
+    conditions = [
+        condition.model_copy(update={"channels": codec.leader_channels})
+        if condition.name == "leader"
+        else condition
+        for condition in GPT.conditions
+    ]
+    gpt = GPT.model_copy(update={"classes": codec.spec.classes, "conditions": tuple(conditions)})
+    torch.manual_seed(0)
+    start = checkpoint.save(
+        folder,
+        kind="follower",
+        tensors=MultiStreamGPT(gpt).state_dict(),
+        config=gpt,
+        meta={"data_hash": data.hash, META_KEY: AUTHORS},
+    )
+    codec.save(start, {})
+    return start
 
 
 def env_settings(settings: RLConfig) -> dict[str, Any]:

@@ -1,0 +1,128 @@
+"""What a person sees in the terminal, or in a log file, while RL runs."""
+
+import logging
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from duet_rl.rewards.base import CREDITS
+from duet_rl.rl.tags import HEALTHY, LEFT, RESTARTS, STEPS_PER_SECOND
+
+logger = logging.getLogger(__name__)
+
+_REWARD = "reward/"
+_TOTAL = _REWARD + "total"
+_MINUTE, _HOUR = 60, 3600  # s
+
+
+def line_of(numbers: Mapping[str, float], runners: int = 0) -> str:
+    """Return the numbers of an iteration as one line; what is not among them is left out.
+
+    Args:
+        numbers: by TensorBoard tag.
+        runners: how many runners there should be.
+
+    Example:
+        >>> line_of({"reward/total": 0.5, "reward/foot": 0.25, "kl": 0.0123, "seconds/left": 75})
+        'reward 0.500 (foot 0.250) | KL 0.0123 | 1 min 15 s left'
+    """
+    parts = []
+    terms = {k.removeprefix(_REWARD): v for k, v in numbers.items() if k.startswith(_REWARD)}
+    if _TOTAL in numbers:
+        total = terms.pop("total")
+        order = [name for name in (*CREDITS, *terms) if name in terms]  # the known ones first
+        named = ", ".join(f"{name} {terms[name]:.3f}" for name in dict.fromkeys(order))
+        parts.append(f"reward {total:.3f}" + (f" ({named})" if named else ""))
+    if "kl" in numbers:
+        parts.append(f"KL {numbers['kl']:.4f}")
+    if STEPS_PER_SECOND in numbers:
+        parts.append(f"{numbers[STEPS_PER_SECOND]:.0f} steps/s")
+    if "staleness" in numbers:
+        parts.append(f"staleness {numbers['staleness']:.1f}")
+    if runners and HEALTHY in numbers:
+        parts.append(_runners(round(numbers[HEALTHY]), runners, round(numbers.get(RESTARTS, 0))))
+    if LEFT in numbers:
+        parts.append(f"{duration(numbers[LEFT])} left")
+    return " | ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Return a time as a person says it.
+
+    Example:
+        >>> duration(9.4), duration(200), duration(7500)
+        ('9 s', '3 min 20 s', '2 h 5 min')
+    """
+    whole = round(seconds)
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min {whole % _MINUTE} s"
+    return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
+
+
+class Console:
+    """A bar with a line beneath it in a terminal; elsewhere plain lines, now and then.
+
+    Args:
+        done: iterations that are done already.
+        total: iterations in the end.
+        every: without a terminal there is a line after so many iterations, the first and the last.
+        runners: how many runners there should be.
+        shown: whether to show anything.
+        stream: of text; the standard error by default.
+    """
+
+    def __init__(
+        self,
+        done: int,
+        total: int,
+        every: int,
+        runners: int = 0,
+        shown: bool = True,
+        stream: Any = None,
+    ) -> None:
+        stream = sys.stderr if stream is None else stream
+        live = shown and stream.isatty()
+        self._plain, self._fresh = shown and not live, True
+        self._total, self._every, self._runners = total, every, runners
+        self._stack = ExitStack()
+        if live:
+            self._stack.enter_context(logging_redirect_tqdm())  # warnings stand above the bar
+        bars = {"file": stream, "disable": not live, "dynamic_ncols": True}
+        self._bar = self._stack.enter_context(
+            tqdm(total=total, initial=done, desc="rl", position=0, **bars)
+        )
+        self._line = self._stack.enter_context(
+            tqdm(total=0, bar_format="{desc}", position=1, **bars)
+        )
+
+    def iteration(self, done: int, numbers: Mapping[str, float]) -> None:
+        """Show the numbers of an iteration."""
+        line = line_of(numbers, self._runners)
+        self._line.set_description_str(line)
+        self._bar.update()
+        if self._plain and (self._fresh or done % self._every == 0 or done == self._total):
+            logger.info("%d/%d: %s", done, self._total, line)
+        self._fresh = False
+
+    def __enter__(self) -> "Console":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+
+def _runners(healthy: int, wanted: int, restarts: int) -> str:
+    more = "" if restarts == 0 else f" ({restarts} restart{'s' if restarts > 1 else ''})"
+    return f"{healthy}/{wanted} runners{more}"
