@@ -1,4 +1,4 @@
-"""What the benchmarks share: the best of several runs, one table, one JSON file a day."""
+"""What the benchmarks share: times of several runs, one table, one JSON file a day."""
 
 import datetime
 import json
@@ -24,14 +24,19 @@ def best_ms(
 
     Runs `work` at most `repeats` times, fewer when that takes longer than `seconds`.
     """
+    return min(times_ms(work, repeats, warm_up, seconds))
+
+
+def times_ms(work: Callable[[], Any], repeats: int, warm_up: int, seconds: float) -> list[float]:
+    """Return the times of `work`, ms, of at least one run."""
     for _ in range(warm_up):
         work()
     times: list[float] = []
-    while len(times) < repeats and sum(times) < seconds:
+    while len(times) < repeats and sum(times) < 1e3 * seconds:
         begin = time.perf_counter()
         work()
-        times.append(time.perf_counter() - begin)
-    return 1e3 * min(times)
+        times.append(1e3 * (time.perf_counter() - begin))
+    return times
 
 
 def print_table(rows: Sequence[dict[str, Any]]) -> None:
