@@ -28,7 +28,7 @@ from duet_rl.rl.losses.base import (
 class OAPLConfig(CreditConfig):
     """Temperatures, in standard deviations of the advantage where these are normalised."""
 
-    beta: float = Field(1.0, gt=0)  # pull to the policy that danced; less goes farther from it
+    beta: float = Field(0.3, gt=0)  # pull to the policy that danced; less goes farther from it
     value_beta: float = Field(1.0, gt=0)  # of the group's soft maximum; large: its mean
 
 

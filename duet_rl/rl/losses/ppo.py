@@ -24,7 +24,7 @@ class PPOConfig(CreditConfig):
     max_ratio: float = Field(2.0, gt=0)  # ratios of proximal to behaviour policy are cut to this
     # The proximal policy is a moving average of the weights: so much of it stays, a gradient step.
     # 0: the weights before this step.
-    proximal_decay: float = Field(0.8, ge=0, lt=1)
+    proximal_decay: float = Field(0.5, ge=0, lt=1)
 
 
 def ppo(verdict: Verdict, experience: Experience, config: PPOConfig) -> Loss:

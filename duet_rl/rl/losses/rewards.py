@@ -35,8 +35,10 @@ class RewardScale:
         now = moments_of(rewards)
         if self.by == "batch":
             return normalised(rewards, now)
-        self._moments = now if self._moments is None else merged(self._moments, now)
-        return normalised(rewards, self._moments)
+        if self._moments is not None:
+            now = merged(RewardMoments(*(part.to(rewards) for part in self._moments)), now)
+        self._moments = now
+        return normalised(rewards, now)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what is known of the rewards, for a checkpoint."""
