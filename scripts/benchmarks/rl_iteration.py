@@ -8,9 +8,10 @@ the processor time that each rollout (a whole batch) costs the driver. Nothing l
 
 `rl_iteration`: a whole iteration (dance, score, learn, hand over the weights), as a plain loop in
 one process without Ray, and through RLlib: by turns in this same process, then with runner actors,
-which dance while the learner learns. Replay is left out, so that all do the same work.
+which dance while the learner learns. Replay is left out, so that all do the same work. `rl_parts`
+is the plain iteration in parts, and `rl_weights` the way of the weights, as bfloat16 through Ray.
 
-    python scripts/benchmarks/rl_iteration.py [--seconds 4] [--iterations 20]
+    python scripts/benchmarks/rl_iteration.py [--seconds 4] [--iterations 12] [--parts runners]
 """
 
 import argparse
@@ -39,6 +40,7 @@ from duet_rl.rl.losses import Experience, actor_critic
 from duet_rl.rl.module import FollowerRLModule
 from duet_rl.rl.replay import ReplayConfig, RolloutGroup
 from duet_rl.rl.settings import RLConfig
+from duet_rl.rl.weights import halved
 from duet_rl.run import RunConfig, prepare_synthetic
 from duet_rl.tokenizers.duet import DuetCodec
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
@@ -187,11 +189,11 @@ def quartiles(values: Sequence[float]) -> tuple[float, float]:
     return low, high
 
 
-def compare_iterations(world: World, iterations: int, steps: int) -> tuple[Table, Table]:
+def compare_iterations(world: World, iterations: int, steps: int) -> dict[str, Table]:
     """Time iterations without Ray, through RLlib, and with runners that are actors.
 
     Returns:
-        The iterations, and the parts of the one without Ray.
+        `rl_iteration`, and `rl_parts`, what the one without Ray consists of.
     """
     plain_loop, here = PlainLoop(world), world.config(0).build_algo()
     plain, rllib = Clock(plain_loop), Clock(here.train)
@@ -217,7 +219,7 @@ def compare_iterations(world: World, iterations: int, steps: int) -> tuple[Table
         rows.append(
             actors.cells(f"RLlib, {runners} runner actor{'s'[: runners - 1]}", steps, plain)
         )
-    return rows, plain_loop.table(steps)
+    return {"rl_iteration": rows, "rl_parts": plain_loop.table(steps)}
 
 
 class Turn(NamedTuple):
@@ -291,12 +293,37 @@ def compare_runners(world: World, seconds: float, rollout: int) -> Table:
     ]
 
 
+def weigh() -> Table:
+    """Return what the weights of followers take on their way from the learner to a runner."""
+    rows = []
+    for size in ("tiny", "full"):
+        gpt = untrained_gpt(size, "fused")
+        times: dict[str, list[float]] = {"publish_s": [], "load_s": []}
+        for _ in range(REPEATS):
+            begin = time.perf_counter()
+            state = {name: tensor.numpy().copy() for name, tensor in gpt.state_dict().items()}
+            reference = ray.put(halved(state))
+            published = time.perf_counter()
+            fetched = ray.get(reference)
+            gpt.load_state_dict({name: torch.as_tensor(x).float() for name, x in fetched.items()})
+            times["publish_s"].append(published - begin)
+            times["load_s"].append(time.perf_counter() - published)
+            del fetched, reference  # or the store fills up
+        count = sum(parameter.numel() for parameter in gpt.parameters())
+        rows.append(
+            {"size": size, "params_M": round(count / 1e6, 1), "half_MB": round(2 * count / 1e6, 1)}
+            | {name: round(statistics.median(seconds), 3) for name, seconds in times.items()}
+        )
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=4.0, help="that runners are watched")
-    parser.add_argument("--iterations", type=int, default=20, help="of each kind that are timed")
+    parser.add_argument("--iterations", type=int, default=12, help="of each kind that are timed")
+    parser.add_argument("--parts", nargs="+", choices=["runners", "iteration", "weights"])
     options = parser.parse_args()
     torch.set_num_threads(1)
     start_ray(num_cpus=CLUSTER)
@@ -305,12 +332,15 @@ def main() -> None:
         world = make_world(Path(folder))
         dances = world.settings.leaders * world.settings.rollouts
         steps = dances * round(world.settings.seconds * FPS / FRAMES_PER_TOKEN)
-        runners = compare_runners(world, options.seconds, steps)
-        iterations, parts = compare_iterations(world, options.iterations, steps)
-        tables = {"rl_runners": runners, "rl_iteration": iterations, "rl_parts": parts}
-        for question, rows in tables.items():
-            print_table(rows)
-            print(write_results(question, rows, SEED))
+        tables: dict[str, Callable[[], dict[str, Table]]] = {
+            "runners": lambda: {"rl_runners": compare_runners(world, options.seconds, steps)},
+            "iteration": lambda: compare_iterations(world, options.iterations, steps),
+            "weights": lambda: {"rl_weights": weigh()},
+        }
+        for part in options.parts or tables:
+            for question, rows in tables[part]().items():
+                print_table(rows)
+                print(write_results(question, rows, SEED), flush=True)
     ray.shutdown()
 
 
