@@ -1,6 +1,7 @@
 """The log of a run: TensorBoard, and the same numbers as lines of JSON."""
 
 import json
+import os
 from pathlib import Path
 from types import TracebackType
 
@@ -34,9 +35,18 @@ class RunLog:
         self._writer = SummaryWriter(str(folder), purge_step=done + 1)
 
     def write(self, step: int, numbers: dict[str, float]) -> None:
-        """Log the numbers of one step under their TensorBoard tags."""
-        with self._file.open("a") as stream:
-            stream.write(json.dumps({STEP: step, **numbers}) + "\n")
+        """Log the numbers of one step under their TensorBoard tags.
+
+        Raises:
+            OSError: they cannot be written; no part of a line is left behind.
+        """
+        whole = self._file.stat().st_size
+        try:
+            with self._file.open("a") as stream:
+                stream.write(json.dumps({STEP: step, **numbers}) + "\n")
+        except OSError:
+            os.truncate(self._file, whole)
+            raise
         for tag, value in numbers.items():
             self._writer.add_scalar(tag, value, step)
 

@@ -16,7 +16,8 @@ from duet_rl.rl.tags import HEALTHY, LEFT, RESTARTS, STEPS_PER_SECOND
 logger = logging.getLogger(__name__)
 
 _REWARD = "reward/"
-_TOTAL = _REWARD + "total"
+_TOTAL = "total"
+_BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}]"  # the time left is said below it
 _MINUTE, _HOUR = 60, 3600  # s
 
 
@@ -29,26 +30,9 @@ def line_of(numbers: Mapping[str, float], runners: int = 0) -> str:
 
     Example:
         >>> line_of({"reward/total": 0.5, "reward/foot": 0.25, "kl": 0.0123, "seconds/left": 75})
-        'reward 0.500 (foot 0.250) | KL 0.0123 | 1 min 15 s left'
+        'reward 0.500 (foot 0.25) | KL 0.0123 | 1 min 15 s left'
     """
-    parts = []
-    terms = {k.removeprefix(_REWARD): v for k, v in numbers.items() if k.startswith(_REWARD)}
-    if _TOTAL in numbers:
-        total = terms.pop("total")
-        order = [name for name in (*CREDITS, *terms) if name in terms]  # the known ones first
-        named = ", ".join(f"{name} {terms[name]:.3f}" for name in dict.fromkeys(order))
-        parts.append(f"reward {total:.3f}" + (f" ({named})" if named else ""))
-    if "kl" in numbers:
-        parts.append(f"KL {numbers['kl']:.4f}")
-    if STEPS_PER_SECOND in numbers:
-        parts.append(f"{numbers[STEPS_PER_SECOND]:.0f} steps/s")
-    if "staleness" in numbers:
-        parts.append(f"staleness {numbers['staleness']:.1f}")
-    if runners and HEALTHY in numbers:
-        parts.append(_runners(round(numbers[HEALTHY]), runners, round(numbers.get(RESTARTS, 0))))
-    if LEFT in numbers:
-        parts.append(f"{duration(numbers[LEFT])} left")
-    return " | ".join(parts)
+    return " | ".join(row for row in (_rewards(numbers), _state(numbers, runners)) if row)
 
 
 def duration(seconds: float) -> str:
@@ -67,7 +51,7 @@ def duration(seconds: float) -> str:
 
 
 class Console:
-    """A bar with a line beneath it in a terminal; elsewhere plain lines, now and then.
+    """A bar in a terminal with the line in two rows beneath; elsewhere plain lines, now and then.
 
     Args:
         done: iterations that are done already.
@@ -95,20 +79,23 @@ class Console:
         if live:
             self._stack.enter_context(logging_redirect_tqdm())  # warnings stand above the bar
         bars = {"file": stream, "disable": not live, "dynamic_ncols": True}
+        # What is opened last is closed first, and stays above what is closed later.
+        self._rows = [
+            self._stack.enter_context(tqdm(bar_format="{desc}", position=position, **bars))
+            for position in (2, 1)
+        ][::-1]
         self._bar = self._stack.enter_context(
-            tqdm(total=total, initial=done, desc="rl", position=0, **bars)
-        )
-        self._line = self._stack.enter_context(
-            tqdm(total=0, bar_format="{desc}", position=1, **bars)
+            tqdm(total=total, initial=done, desc="rl", position=0, bar_format=_BAR, **bars)
         )
 
     def iteration(self, done: int, numbers: Mapping[str, float]) -> None:
         """Show the numbers of an iteration."""
-        line = line_of(numbers, self._runners)
-        self._line.set_description_str(line)
+        rows = (_rewards(numbers), _state(numbers, self._runners))
+        for shown, row in zip(self._rows, rows, strict=True):
+            shown.set_description_str(row)
         self._bar.update()
         if self._plain and (self._fresh or done % self._every == 0 or done == self._total):
-            logger.info("%d/%d: %s", done, self._total, line)
+            logger.info("%d/%d: %s", done, self._total, line_of(numbers, self._runners))
         self._fresh = False
 
     def __enter__(self) -> "Console":
@@ -121,6 +108,32 @@ class Console:
         trace: TracebackType | None,
     ) -> None:
         self._stack.close()
+
+
+def _rewards(numbers: Mapping[str, float]) -> str:
+    """Return the total and its terms, short enough for a narrow terminal."""
+    terms = {k.removeprefix(_REWARD): v for k, v in numbers.items() if k.startswith(_REWARD)}
+    if _TOTAL not in terms:
+        return ""
+    order = dict.fromkeys((*CREDITS, *terms))  # the known ones first
+    named = " ".join(f"{n} {terms[n]:.2f}" for n in order if n in terms and n != _TOTAL)
+    return f"reward {terms[_TOTAL]:.3f}" + (f" ({named})" if named else "")
+
+
+def _state(numbers: Mapping[str, float], runners: int) -> str:
+    """Return how the run does: learning, speed, runners, time."""
+    parts = []
+    if "kl" in numbers:
+        parts.append(f"KL {numbers['kl']:.4f}")
+    if STEPS_PER_SECOND in numbers:
+        parts.append(f"{numbers[STEPS_PER_SECOND]:.0f} steps/s")
+    if "staleness" in numbers:
+        parts.append(f"staleness {numbers['staleness']:.1f}")
+    if runners and HEALTHY in numbers:
+        parts.append(_runners(round(numbers[HEALTHY]), runners, round(numbers.get(RESTARTS, 0))))
+    if LEFT in numbers:
+        parts.append(f"{duration(numbers[LEFT])} left")
+    return " | ".join(parts)
 
 
 def _runners(healthy: int, wanted: int, restarts: int) -> str:

@@ -58,7 +58,7 @@ class Journal:
         )
         self._first, self._steps = done, algorithm.token_steps
         self._begun = self._noted = time.perf_counter()
-        self._sounded = False
+        self._sounded, self._writes = False, True
 
     def note(self, results: dict[str, Any]) -> dict[str, float]:
         """Note the iteration that gave `results` and return its numbers by tag."""
@@ -91,13 +91,17 @@ class Journal:
         try:
             self._log.write(done, dict(numbers))
         except OSError as error:
-            logger.warning(
-                "the numbers of iteration %d could not be written (%s); free space in %s: the "
-                "training goes on without them",
-                done,
-                error,
-                self._log.folder,
-            )
+            if self._writes:  # a disk stays full for many iterations
+                logger.warning(
+                    "the numbers of iteration %d could not be written (%s); free space in %s: the "
+                    "training goes on without them",
+                    done,
+                    error,
+                    self._log.folder,
+                )
+            self._writes = False
+        else:
+            self._writes = True
 
     def _draw(self, show: DanceShow, done: int) -> None:
         """Draw a dance of the present weights."""

@@ -12,7 +12,6 @@ from duet_rl import checkpoint
 from duet_rl.audio.provenance import AUTHORS
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
-from duet_rl.models.multistream_gpt import MultiStreamGPT
 from duet_rl.rewards.base import RewardMixConfig, RewardWeights
 from duet_rl.rl.algorithm import DuetRL
 from duet_rl.rl.collector import RolloutError
@@ -20,8 +19,8 @@ from duet_rl.rl.replay import ReplayConfig
 from duet_rl.rl.run import WORK, run_rl
 from duet_rl.rl.settings import RLConfig
 from duet_rl.run_log import STEP, read_metrics
-from tests.envs.dancers import small_codec, walking_couple
-from tests.rl.world import GPT, SETTINGS, algorithm_config, write_follower
+from tests.envs.dancers import walking_couple
+from tests.rl.world import SETTINGS, algorithm_config, write_dancer, write_follower
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
@@ -141,22 +140,7 @@ def test_a_run_ends_in_a_follower_resumes_and_knows_when_it_is_done(tmp_path: Pa
         [walking_couple(n, 72, i) for i, n in enumerate("abcdef")],
         music=AUTHORS,
     )
-    codec = small_codec(causal=False)
-    conditions = [
-        condition.model_copy(update={"channels": codec.leader_channels})
-        if condition.name == "leader"
-        else condition
-        for condition in GPT.conditions
-    ]
-    gpt = GPT.model_copy(update={"classes": codec.spec.classes, "conditions": tuple(conditions)})
-    start = checkpoint.save(
-        tmp_path / "follower",
-        kind="follower",
-        tensors=MultiStreamGPT(gpt).state_dict(),
-        config=gpt,
-        meta={"data_hash": data.hash, "music": AUTHORS},
-    )
-    codec.save(start, {})
+    start = write_dancer(tmp_path / "follower", data)
     short = SETTINGS.model_copy(update={"env_runners": 0, "iterations": 2})
 
     folder = run_rl(short, start, data.path, tmp_path, progress=False)
@@ -167,11 +151,15 @@ def test_a_run_ends_in_a_follower_resumes_and_knows_when_it_is_done(tmp_path: Pa
     assert once.meta["stage_config"]["rollouts"] == SETTINGS.rollouts
     assert {p.name for p in folder.iterdir()} == {p.name for p in start.iterdir()}
 
-    longer = short.model_copy(update={"iterations": 3})
+    longer = short.model_copy(update={"iterations": 3, "show_every": 3})
     assert run_rl(longer, start, data.path, tmp_path, progress=False) == folder
     twice = checkpoint.load(folder, "follower")
     assert twice.meta["iterations"] == 3
-    assert [row[STEP] for row in read_metrics(tmp_path / WORK)] == [1, 2, 3]
+    rows = read_metrics(tmp_path / WORK)
+    assert [row[STEP] for row in rows] == [1, 2, 3]
+    assert {f"reward/{term}" for term in TERMS} <= rows[-1].keys()
+    assert {"healthy_runners", "motion/frozen", "diversity/codes_placement"} <= rows[-1].keys()
+    assert (tmp_path / WORK / "dances" / "iteration_00003.mp4").is_file()
 
     stamp = (folder / "weights.safetensors").stat().st_mtime_ns
     run_rl(longer, start, data.path, tmp_path, progress=False)

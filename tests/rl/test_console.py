@@ -40,7 +40,7 @@ def plain_lines(caplog, count: int, **settings) -> list[str]:
 
 def test_a_line_says_all_that_a_person_asks_for():
     assert line_of(NUMBERS, runners=2) == (
-        "reward 0.812 (contact 0.900, foot 0.700, beat 0.600, consistency 0.990, tracking 0.500)"
+        "reward 0.812 (contact 0.90 foot 0.70 beat 0.60 consistency 0.99 tracking 0.50)"
         " | KL 0.0213 | 1234 steps/s | staleness 1.5 | 1/2 runners (2 restarts) | 1 h 2 min left"
     )
 
@@ -61,7 +61,7 @@ def test_durations_are_said_as_a_person_does(seconds: float, text: str):
 def test_a_log_file_gets_the_first_line_the_last_and_some_between(caplog):
     lines = plain_lines(caplog, 25, every=10)
     assert [line.split(":")[0] for line in lines] == ["1/25", "10/25", "20/25", "25/25"]
-    assert "foot 0.700" in lines[0] and "\r" not in "".join(lines)
+    assert "foot 0.70" in lines[0] and "\r" not in "".join(lines)
 
 
 def test_a_run_that_is_not_to_be_shown_is_silent(caplog):
@@ -74,5 +74,6 @@ def test_a_terminal_gets_a_bar_and_the_line_in_place(caplog):
         seen.iteration(4, NUMBERS)
         seen.iteration(5, NUMBERS)
     shown = terminal.getvalue()
-    assert "5/5" in shown and "reward 0.812" in shown and "\r" in shown
+    assert "5/5" in shown and "reward 0.812" in shown and "1/2 runners" in shown
+    assert "\r" in shown
     assert not caplog.records

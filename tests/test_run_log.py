@@ -1,0 +1,30 @@
+"""The log of a run has whole lines, also where the disk was full."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from duet_rl.run_log import METRICS, RunLog, read_metrics
+
+
+@contextmanager
+def files_end_at(size: int) -> Iterator[None]:
+    """Let no file grow beyond `size` bytes: what does not fit is cut off, as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_line_that_does_not_fit_leaves_nothing_behind(tmp_path: Path):
+    with RunLog(tmp_path, 0) as log:
+        log.write(1, {"kl": 0.5})
+        with files_end_at((tmp_path / METRICS).stat().st_size + 8), pytest.raises(OSError):
+            log.write(2, {"kl": 0.25})
+        log.write(3, {"kl": 0.125})
+    assert read_metrics(tmp_path) == [{"step": 1, "kl": 0.5}, {"step": 3, "kl": 0.125}]
