@@ -20,6 +20,7 @@ from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.generate.follower import load_follower
 from duet_rl.generate.media import SAMPLE_RATE, sound_of
+from duet_rl.rl.algorithm import DuetRL
 from duet_rl.rl.journal import Journal
 from duet_rl.rl.settings import RLConfig
 from duet_rl.rl.show import DanceShow
@@ -96,6 +97,12 @@ def test_each_iteration_is_a_line_of_json_and_the_same_in_tensorboard(tmp_path: 
     in_tensorboard = events(tmp_path)
     assert set(in_tensorboard.Tags()["scalars"]) == rows[0].keys() - {"step"}
     assert len(in_tensorboard.Scalars("restarts")) == 3
+
+
+def test_the_faults_that_rllib_counts_are_among_the_numbers():
+    counted = {"num_healthy_workers": 1, "num_remote_worker_restarts": 3}
+    numbers = DuetRL.numbers({"fault_tolerance": counted})
+    assert numbers == {"healthy_runners": 1.0, "restarts": 3.0}
 
 
 def test_a_run_that_goes_on_overwrites_what_its_state_does_not_know(tmp_path: Path):
