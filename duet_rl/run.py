@@ -49,14 +49,16 @@ class RunConfig(Config):
     evaluate: EvaluateConfig = EvaluateConfig()  # of dances to measure
 
 
-def prepare_synthetic(config: RunConfig, out: Path, progress: bool = True) -> DuetStore:
+def prepare_synthetic(config: RunConfig, out: Path, progress: bool | None = None) -> DuetStore:
     """Make the synthetic duet world and return its store."""
     made_with = {"synthetic": config.synthetic.model_dump(mode="json")}
     tasks = synthetic_tasks(config.synthetic, config.prepare.music)
     return prepare(tasks, out, config.prepare, made_with, progress)
 
 
-def prepare_pairs(config: RunConfig, folder: Path, out: Path, progress: bool = True) -> DuetStore:
+def prepare_pairs(
+    config: RunConfig, folder: Path, out: Path, progress: bool | None = None
+) -> DuetStore:
     """Read the captured couples in `folder` and return their store.
 
     Raises:
@@ -68,7 +70,11 @@ def prepare_pairs(config: RunConfig, folder: Path, out: Path, progress: bool = T
 
 
 def prepare_dd100(
-    config: RunConfig, root: Path, out: Path, models: Path | None = None, progress: bool = True
+    config: RunConfig,
+    root: Path,
+    out: Path,
+    models: Path | None = None,
+    progress: bool | None = None,
 ) -> DuetStore:
     """Read the data set DD100 under `root` and return its store.
 
@@ -77,7 +83,7 @@ def prepare_dd100(
         root: folder of the data set.
         out: folder of the store.
         models: folder of the body models, for SMPL-X parameters; None reads preprocessed tables.
-        progress: whether to show bars.
+        progress: whether to show bars; None: if there is a terminal.
 
     Raises:
         InputError: no takes, a take that is not whole, or a file that cannot be read.
@@ -94,7 +100,7 @@ def export_dd100(
     models: Path | None = None,
     seed: int = 0,
     device: str = "cpu",
-    progress: bool = True,
+    progress: bool | None = None,
 ) -> int:
     """Write a store as DD100, or a follower's dances as its authors' evaluation writes them.
 
@@ -107,7 +113,7 @@ def export_dd100(
         models: folder of the body models.
         seed: of the sampling.
         device: where the follower dances.
-        progress: whether to show bars.
+        progress: whether to show bars; None: if there is a terminal.
 
     Returns:
         How many takes were written.

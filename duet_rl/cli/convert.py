@@ -33,6 +33,14 @@ def duolando(
     ] = None,
 ) -> None:
     """Make a follower of Duolando's three checkpoints; no code in them is run."""
+    from duet_rl.checkpoint import CONFIG
     from duet_rl.compat.duolando import convert
+    from duet_rl.config import parse_yaml
 
-    typer.echo(convert(pose, translation, gpt, out, up.value, heads))
+    folder = convert(pose, translation, gpt, out, up.value, heads)
+    config = parse_yaml((folder / CONFIG).read_text(), CONFIG)
+    typer.echo(
+        f"{folder}: {len(config['classes'])} streams of {max(config['classes'])} codes, width "
+        f"{config['width']}, {config['heads']} heads, trained with {up.value} up; music as librosa "
+        "0.8 hears it"
+    )

@@ -29,6 +29,11 @@ DEMO_TOKENS = (19, 41, 268, 197, 321)  # that the authors' demo begins with (spe
 _MODEL, _CONFIG, _EPOCH = "model", "config", "epoch"
 _HEADS = ("n_head", "n_heads", "num_heads", "heads")  # what configs may call the number of heads
 _DROPOUT = "attn_pdrop"
+_MARKS = {  # what the keys of each checkpoint begin with, and no other's
+    "pose VQ-VAE": "vqvae_",
+    "translation VQ-VAE": "encoders.",
+    "follower GPT": "tok_emb_",
+}
 _PAPER = DuolandoGPTConfig()
 _APART = 1.0  # m; between a leader and a follower who stand and wait
 
@@ -71,7 +76,9 @@ def convert(
     """
     out = Path(out)
     _require_free(out)
-    poses, places, words = _read(pose), _read(translation), _read(gpt)
+    poses, places, words = (
+        _read(path, kind) for path, kind in zip((pose, translation, gpt), _MARKS, strict=True)
+    )
     with _named(poses.path):
         bodies = pose_tokenizer(poses.state, poses.stored, up)
     with _named(places.path):
@@ -103,8 +110,8 @@ def convert(
     return out
 
 
-def _read(path: Path | str) -> _Original:
-    """Return what an original checkpoint holds, without running anything in it."""
+def _read(path: Path | str, kind: str) -> _Original:
+    """Return what an original checkpoint of this kind holds, without running anything in it."""
     path = Path(path)
     loaded = load_torch_checkpoint(path)
     if not isinstance(loaded.get(_MODEL), Mapping):
@@ -114,6 +121,12 @@ def _read(path: Path | str) -> _Original:
         )
     with _named(path):
         state = plain_state(loaded[_MODEL])
+    for other, mark in _MARKS.items():
+        if other != kind and any(key.startswith(mark) for key in state):
+            raise InputError(
+                f"{path} is the checkpoint of the {other} and was given as that of the {kind}; "
+                "look whether two files are swapped"
+            )
     epoch = loaded.get(_EPOCH)
     facts = {
         "file": path.name,
@@ -127,6 +140,13 @@ def _gpt(original: _Original, heads: int | None) -> tuple[DuolandoGPTConfig, dic
     """Return config and tensors of the follower, after a check of every key and shape."""
     state = original.state
     found = numbers_in(original.stored, _HEADS)
+    if heads is not None and len(found) == 1 and found != {heads}:
+        raise InputError(
+            f"the stored config says {found.pop():g} heads of attention, and {heads} were given; "
+            "leave --heads out"
+        )
+    if heads is not None and (_width(state) or heads) % heads:
+        raise InputError(f"width {_width(state)} does not divide into {heads} heads; mend --heads")
     if heads is None and not found and _width(state) == _PAPER.width:
         heads = _PAPER.heads
     if heads is None and len(found) != 1:

@@ -33,6 +33,8 @@ AUTHORS_MUSIC: MusicFacts = {**AUTHORS, "source": "music/feature of DD100, not c
 FULL_SET: Mapping[str, int] = {"train": 133, "test": 34}  # takes of the whole data set
 
 _STANDS = 0.5  # m; the head of who stands is at least so far above the feet, on average
+_GIANT = 3.0  # m; nobody's head is so far from the feet
+_TOO_FAR = 20.0  # m; no couple is so far apart for most of a dance
 _FLOOR_SLACK = 0.3  # m; feet that stay farther from the floor stand on another one
 
 logger = logging.getLogger(__name__)
@@ -106,7 +108,7 @@ def take_tasks(
 ) -> list[PrepareTask]:
     """Return what prepares each take; `sums` and `bodies` are the SHA-256 of files and models."""
     # Which takes there are, and how they are split, changes no single one.
-    settings = config.model_copy(update={"val": 0.0})
+    settings = config.model_copy(update={"val": 0.0, "original_length": False})
     return [
         PrepareTask(
             take.name,
@@ -135,6 +137,7 @@ def read_take(
     follower = _read_dancer(take.follower, "follower", config)
     shared = min(leader.frames, follower.frames)
     duet = Duet(leader.slice(0, shared), follower.slice(0, shared))
+    _require_near(duet, take.follower.paths[0])
     if take.music.suffix == ".npy":
         features = read_music_table(take.music)
     else:
@@ -193,6 +196,11 @@ def _require_upright(motion: Motion, up: UpAxis, path: Path) -> None:
     """Raise `InputError` if the dancer stands along another axis than `up`."""
     tall = motion.joints[:, JOINT["head"]] - motion.joints[:, list(FEET)].mean(1)
     heights = dict(zip("xyz", tall.mean(0).tolist(), strict=True))
+    if max(map(abs, heights.values())) > _GIANT:
+        raise InputError(
+            f"{path}: the head is on average {heights[up]:.1f} m from the feet; positions are wanted "
+            "in metres: convert the files"
+        )
     if heights[up] >= _STANDS and heights[up] >= max(map(abs, heights.values())):
         return
     other: UpAxis = "y" if up == "z" else "z"
@@ -202,6 +210,16 @@ def _require_upright(motion: Motion, up: UpAxis, path: Path) -> None:
         f"{path}: the head is on average {along} from the feet, so it does not stand along "
         f"dd100.up={up}; {advice}"
     )
+
+
+def _require_near(duet: Duet, path: Path) -> None:
+    """Raise `InputError` if the two are too far apart to dance together."""
+    apart = float((duet.leader.root - duet.follower.root).norm(dim=-1).median())
+    if apart > _TOO_FAR:
+        raise InputError(
+            f"{path}: the partners are {apart:.0f} m apart most of the time; look whether both "
+            "files are of one take, and their translations in metres"
+        )
 
 
 def _warn_of_floor(motion: Motion, config: DD100Config, path: Path) -> None:

@@ -103,9 +103,16 @@ def checksums(takes: Iterable[Take]) -> dict[Path, str]:
 
 
 def write_checksums(folder: Path, root: Path, sums: Mapping[Path, str]) -> Path:
-    """Write the checksums of the inputs into `folder`, as `sha256sum` writes them."""
+    """Write the checksums of the inputs into `folder`, as `sha256sum` writes them.
+
+    Those of inputs that have gone since, whose takes the store still has, stay.
+    """
     file = folder / CHECKSUMS
-    lines = sorted(f"{value}  {path.relative_to(root).as_posix()}" for path, value in sums.items())
+    known = {}
+    if file.is_file():
+        known = dict(line.split("  ", 1)[::-1] for line in file.read_text().splitlines())
+    known |= {path.relative_to(root).as_posix(): value for path, value in sums.items()}
+    lines = sorted(f"{value}  {name}" for name, value in known.items())
     with atomic_path(file) as temporary:
         temporary.write_text("\n".join(lines) + "\n")
     return file

@@ -51,7 +51,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 def converted(files: Files, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("converted") / "follower"
     result = run("convert", "duolando", *files.options, "--out", out)
-    assert result.exit_code == 0 and result.output.strip() == str(out)
+    assert result.exit_code == 0, result.output
+    assert f"{out}: 5 streams of 8 codes, width 8, 2 heads, trained with z up" in result.output
     return out
 
 
@@ -228,8 +229,10 @@ def test_a_truncated_file_is_refused(files: Files, part: str, tmp_path: Path):
 
 
 def test_files_in_the_wrong_order_are_refused(files: Files, tmp_path: Path):
-    with pytest.raises(InputError, match=r"translation\.pt: missing: vqvae_"):
+    with pytest.raises(InputError, match=r"translation\.pt is .* translation VQ-VAE .*swapped"):
         convert(files.translation, files.pose, files.gpt, tmp_path / "out")
+    with pytest.raises(InputError, match=r"gpt\.pt is the checkpoint of the follower GPT"):
+        convert(files.pose, files.gpt, files.translation, tmp_path / "out")
 
 
 def test_a_file_without_a_model_is_refused(files: Files, tmp_path: Path):
@@ -254,6 +257,11 @@ def test_heads_that_nobody_states_are_asked_for(files: Files, tmp_path: Path):
         convert(files.pose, files.translation, silent, tmp_path / "out", heads=3)
     out = convert(files.pose, files.translation, silent, tmp_path / "out", heads=4)
     assert yaml.safe_load((out / "config.yaml").read_text())["heads"] == 4
+
+
+def test_heads_that_the_file_states_otherwise_are_refused(files: Files, tmp_path: Path):
+    with pytest.raises(InputError, match=f"says {GPT.heads} heads of attention, and 4"):
+        convert(*files, tmp_path / "out", heads=4)
 
 
 def test_nothing_but_a_follower_is_replaced(files: Files, tmp_path: Path):

@@ -222,6 +222,35 @@ def test_a_wrong_up_axis_is_refused_and_the_right_one_named(
         prepared(tmp_path / "data", tmp_path / "store", up=said)
 
 
+def test_centimetres_are_told_from_metres(root: Path, tmp_path: Path) -> None:
+    for kind, columns in (("pos3d", slice(None)), ("rotmat", slice(0, 3))):
+        file = tables(root, kind, TRAIN[0], "01")
+        table = np.load(file)
+        table[:, columns] *= 100
+        save(file, table)
+    with pytest.raises(InputError, match="wanted in metres"):
+        prepared(root, tmp_path / "store")
+
+
+def test_partners_far_apart_are_no_couple(root: Path, tmp_path: Path) -> None:
+    for kind, columns in (("pos3d", slice(0, None, 3)), ("rotmat", slice(0, 1))):
+        file = tables(root, kind, TRAIN[0], "01")
+        table = np.load(file)
+        table[:, columns] += 900
+        save(file, table)
+    with pytest.raises(InputError, match=r"partners are \d{3} m apart"):
+        prepared(root, tmp_path / "store")
+
+
+def test_checksums_of_takes_that_the_store_has_stay(root: Path, tmp_path: Path) -> None:
+    store = prepared(root, tmp_path / "store")
+    before = (store.path / "inputs.sha256").read_text()
+    for file in root.rglob(f"{TRAIN[0]}*"):
+        file.unlink()
+    prepared(root, tmp_path / "store")
+    assert (store.path / "inputs.sha256").read_text() == before
+
+
 def test_a_dancer_who_lies_is_not_said_to_have_another_axis(root: Path, tmp_path: Path) -> None:
     lying = dancer(0, "y")
     turned = lying.joints[..., [1, 0, 2]]  # the head now points along x
