@@ -20,7 +20,7 @@ Limit = Literal["generation", "weights", "driver", "learner", "staleness"]
 JITTER = 0.05  # rollouts take up to this share more or less: runners do not stay in step
 ROLLOUTS_EACH = 12  # rollouts that a runner is followed for, about
 WARM_UP = 0.4  # share of these rollouts that is not counted
-BUSY = 0.9  # useful share of the runners' time from which on only more of them would help
+BUSY = 0.8  # useful share of the runners' time from which on only more of them would help
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A chart of panels side by side, both axes logarithmic, drawn with Pillow."""
+"""A chart of panels, two a row, both axes logarithmic, drawn with Pillow."""
 
 import math
 from collections.abc import Sequence
@@ -9,10 +9,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 _SCALE = 2  # pixels a unit: sharp on dense screens
 _PANEL = (360, 300)  # units, with its labels
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 42, 44
-_LEGEND = 34  # below the panels
+_COLUMNS = 2
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 20, 42, 44
+_LEGEND = 52  # below the panels
 _INK, _FAINT, _PAPER = "#222222", "#dddddd", "#ffffff"
-_LINES = ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#ee6677", "#aa3377", "#888888")
+_LINES = ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#ee6677", "#aa3377", "#222222", "#999999")
 _DOT = 3.5
 
 
@@ -34,18 +35,23 @@ class Panel:
 
 
 def draw(panels: Sequence[Panel], path: Path, note: str = "") -> Path:
-    """Draw the panels side by side, lines of one name in one colour, and return the file."""
+    """Draw the panels, lines of one name in one colour, and return the file."""
     names = list(dict.fromkeys(line.name for panel in panels for line in panel.lines))
     colours = {name: _LINES[i % len(_LINES)] for i, name in enumerate(names)}
-    width, height = _PANEL[0] * len(panels), _PANEL[1] + _LEGEND
+    columns = min(_COLUMNS, len(panels))
+    width = _PANEL[0] * columns
+    height = _PANEL[1] * math.ceil(len(panels) / columns) + _LEGEND
     image = Image.new("RGB", (width * _SCALE, height * _SCALE), _PAPER)
     pen = _Pen(ImageDraw.Draw(image))
     for place, panel in enumerate(panels):
-        _draw_panel(pen, panel, place * _PANEL[0], colours)
-    x = float(_LEFT)
+        row, column = divmod(place, columns)
+        _draw_panel(pen, panel, (column * _PANEL[0], row * _PANEL[1]), colours)
+    x, y = float(_LEFT), height - _LEGEND + 10.0
     for name in names:
-        pen.line([(x, height - 24), (x + 18, height - 24)], colours[name], 2)
-        pen.text(x + 24, height - 24, name, "lm")
+        if x + 40 + pen.width(name) > width:
+            x, y = float(_LEFT), y + 16
+        pen.line([(x, y), (x + 18, y)], colours[name], 2)
+        pen.text(x + 24, y, name, "lm")
         x += 40 + pen.width(name)
     pen.text(_LEFT, height - 8, note, "lm")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +81,11 @@ class _Pen:
         return self._font.getlength(words) / _SCALE
 
 
-def _draw_panel(pen: _Pen, panel: Panel, left: float, colours: dict[str, str]) -> None:
+def _draw_panel(
+    pen: _Pen, panel: Panel, corner: tuple[float, float], colours: dict[str, str]
+) -> None:
+    left, top = corner
+    bottom = top + _PANEL[1] - _BOTTOM
     shown = [
         (line, [point for point in zip(line.xs, line.ys, line.marks, strict=True) if point[1] > 0])
         for line in panel.lines
@@ -91,25 +101,29 @@ def _draw_panel(pen: _Pen, panel: Panel, left: float, colours: dict[str, str]) -
 
     def down(y: float) -> float:
         share = (math.log10(y) - low) / (high - low)
-        return _PANEL[1] - _BOTTOM - share * (_PANEL[1] - _TOP - _BOTTOM)
+        return bottom - share * (_PANEL[1] - _TOP - _BOTTOM)
 
     for power in range(low, high + 1):
         y = down(10.0**power)
         pen.line([(left + _LEFT, y), (left + _PANEL[0] - _RIGHT, y)], _FAINT)
-        pen.text(left + _LEFT - 6, y, f"{10.0**power:,.12g}", "rm")
+        pen.text(left + _LEFT - 6, y, _written(10.0**power), "rm")
     for x in sorted(set(xs)):
-        pen.text(across(x), _PANEL[1] - _BOTTOM + 12, f"{x:,.12g}", "mm")
-    pen.text(left + _LEFT, 18, panel.title, "lm")
-    pen.text(left + _PANEL[0] - _RIGHT, _PANEL[1] - _BOTTOM + 30, panel.across, "rm")
+        pen.text(across(x), bottom + 12, _written(x), "mm")
+    pen.text(left + _LEFT, top + 18, panel.title, "lm")
+    pen.text(left + _PANEL[0] - _RIGHT, bottom + 30, panel.across, "rm")
     for line, points in shown:
         colour = colours[line.name]
         pen.line([(across(x), down(y)) for x, y, _ in points], colour, 2)
         for x, y, mark in points:
             pen.dot(across(x), down(y), colour)
-            pen.text(across(x), down(y) - 11, mark, "mm")
+            pen.text(across(x) - 7, down(y) - 8, mark, "mm")
 
 
 def _decades(low: float, high: float) -> tuple[int, int]:
     """Return powers of ten around all values, at least one apart."""
     first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
     return first, max(last, first + 1)
+
+
+def _written(value: float) -> str:
+    return f"{value:,.9f}".rstrip("0").rstrip(".")

@@ -9,7 +9,7 @@ the model can be held against what was measured.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -165,32 +165,36 @@ def wide(costs: Costs, gpus: int) -> Costs:
     return replace(costs, update_steps=costs.update_steps * gpus)
 
 
-def plot(cpu: list[Outcome], alone: dict[str, list[Outcome]]) -> None:
+def plot(
+    cpu: list[Outcome], bounded: list[Outcome], alone: Mapping[str, Sequence[Outcome]]
+) -> None:
     """Draw the rate, the use of the learner and the staleness over the runners, and GPUs alone."""
 
-    def lines(value: str, marked: bool = False) -> list[Line]:
+    def lines(outcomes: Sequence[Outcome], value: str, marked: bool = False) -> list[Line]:
         return [
-            line_of(f"{count} GPU{'s'[: count - 1]} learn", own, "runners", value, marked)
-            for count in GPUS
-            if (own := [outcome for outcome in cpu if outcome.gpus == count])
+            line_of(f"{gpus} GPU{'s'[: gpus - 1]}", own, "runners", value, marked)
+            for gpus in GPUS
+            if (own := [outcome for outcome in outcomes if outcome.gpus == gpus])
         ]
 
-    gpu_lines = [line_of(name, own, "gpus", "env_steps_per_s", True) for name, own in alone.items()]
+    most = [outcome for outcome in cpu if outcome.gpus == max(GPUS)]
+    free = line_of("any staleness", most, "runners", RATE, True)
+    dancing = [line_of(name, own, "gpus", RATE, True) for name, own in alone.items()]
+    fresh = f"env steps a second, at most {BOUND} updates stale"
     panels = [
-        Panel("env steps learned from, a second", "runners, a core each", lines(RATE, True)),
-        Panel("share of the time that the learner learns", "runners", lines("learner_use")),
-        Panel("staleness, updates", "runners", lines("staleness")),
-        Panel("env steps a second, GPUs dance and learn", "GPUs", gpu_lines),
+        Panel(fresh, "runners, a core each", [*lines(bounded, RATE, True), free]),
+        Panel("env steps a second, GPUs dance and learn", "GPUs", dancing),
+        Panel("staleness without a bound, updates", "runners", lines(cpu, "staleness")),
+        Panel("share of the time that the GPUs learn", "runners", lines(cpu, "learner_use")),
     ]
-    letters = ", ".join(f"{letter}: {limit}" for limit, letter in LETTERS.items() if letter)
-    draw(panels, PLOT, f"limited by {letters}; no letter: generation. GPU times are estimates.")
+    letters = ", ".join(f"{letter} {limit}" for limit, letter in LETTERS.items() if letter)
+    draw(panels, PLOT, f"Limit: {letters}, no letter generation. Times of GPUs are estimates.")
 
 
 RATE = "env_steps_per_s"
 
 
-def line_of(name: str, outcomes: Iterable[Outcome], across: str, value: str, marked: bool) -> Line:
-    outcomes = list(outcomes)
+def line_of(name: str, outcomes: Sequence[Outcome], across: str, value: str, marked: bool) -> Line:
     return Line(
         name,
         [getattr(outcome, across) for outcome in outcomes],
@@ -205,7 +209,7 @@ def main() -> None:
     cpu = [simulate(wide(full, g), r, g, SEED) for g in GPUS for r in RUNNERS]
     bounded = [
         simulate(replace(wide(full, g), max_staleness=BOUND), r, g, SEED)
-        for g in (1, 16)
+        for g in GPUS
         for r in RUNNERS
     ]
     beside = on_gpus(full, measured)
@@ -226,7 +230,7 @@ def main() -> None:
         row = measured.row("rl_iteration", way=f"RLlib, {runners} runner actor{'s'[: runners - 1]}")
         said = simulate(small, runners, 1, SEED).env_steps_per_s
         print(f"tiny, {runners} runners: measured {row[RATE]:.0f}, the model says {said:.0f}")
-    plot(cpu, alone)
+    plot(cpu, bounded, alone)
     print(PLOT)
     print(write_results("scaling", rows, SEED))
 
