@@ -198,8 +198,8 @@ def _require_upright(motion: Motion, up: UpAxis, path: Path) -> None:
     heights = dict(zip("xyz", tall.mean(0).tolist(), strict=True))
     if max(map(abs, heights.values())) > _GIANT:
         raise InputError(
-            f"{path}: the head is on average {heights[up]:.1f} m from the feet; positions are wanted "
-            "in metres: convert the files"
+            f"{path}: the head is on average {heights[up]:.1f} m from the feet; positions are "
+            "wanted in metres: convert the files"
         )
     if heights[up] >= _STANDS and heights[up] >= max(map(abs, heights.values())):
         return

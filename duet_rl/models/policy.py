@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from duet_rl.config import Config
+from duet_rl.errors import InputError
 from duet_rl.models.multistream_gpt import GPTOutput
 from duet_rl.models.streams import uniform
 
@@ -117,6 +118,10 @@ def _draw(log_probs: Tensor, generator: torch.Generator | None) -> Tensor:
     """Return one class per row by inverting the cumulative distribution."""
     mass = log_probs.exp().cumsum(dim=-1)
     total = mass[..., -1:]
+    if total.device.type == "cpu" and not torch.isfinite(total).all():  # elsewhere asking is slow
+        raise InputError(
+            "the model's logits are no numbers; its weights are spoiled: lower the learning rate"
+        )
     point = uniform(total.shape, generator, total.device).to(total.dtype) * total
     below = torch.minimum(point, torch.nextafter(total, torch.zeros_like(total)))
     return torch.searchsorted(mass, below, right=True)[..., 0]

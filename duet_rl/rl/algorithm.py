@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ray.exceptions import RayError
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core import DEFAULT_MODULE_ID
@@ -23,10 +24,10 @@ from torch import Tensor
 from duet_rl import checkpoint
 from duet_rl.models.duolando import DuolandoGPTConfig
 from duet_rl.models.follower import read_gpt_config
-from duet_rl.rl.collector import Collector
+from duet_rl.rl.collector import Collector, RolloutError
 from duet_rl.rl.dances import dances_of, make_dances
 from duet_rl.rl.env_runner import TOKENS_PER_SECOND, FollowerEnvRunner
-from duet_rl.rl.learner import FollowerLearner, RolloutsToBatch, WindowCut
+from duet_rl.rl.learner import FollowerLearner, RolloutsToBatch, Skips, WindowCut
 from duet_rl.rl.losses import METRICS
 from duet_rl.rl.module import FollowerRLModule
 from duet_rl.rl.replay import Replay, RolloutGroup
@@ -38,6 +39,7 @@ from duet_rl.rl.windows import WindowSizes
 STATE = "rl_state"  # kind of checkpoint that holds an unfinished run
 FOLLOWER_RESULTS = "follower"  # where the results of `train()` hold what is ours
 _REPLAY = "replay."  # prefix in a checkpoint
+_MOST_SKIPS = 3  # gradient steps in a row that may fail for want of numbers
 _TIMED = ("collect", "learn", "sync")  # parts of a training step
 _LEARNED = {  # name among the results of the learner -> TensorBoard tag
     "total_loss": "loss/total",
@@ -48,6 +50,19 @@ _FAULTS = {  # name among RLlib's counts of faults -> TensorBoard tag
     "num_healthy_workers": HEALTHY,
     "num_remote_worker_restarts": RESTARTS,
 }
+
+
+class NotANumberError(RuntimeError):
+    """The loss or its gradient was no number, again and again.
+
+    Args:
+        message: how often.
+        groups: the rollouts of the last step that was not taken.
+    """
+
+    def __init__(self, message: str, groups: Sequence[RolloutGroup] = ()) -> None:
+        super().__init__(message)
+        self.groups = groups
 
 
 class DuetRLConfig(AlgorithmConfig):
@@ -120,6 +135,9 @@ class DuetRLConfig(AlgorithmConfig):
                 "temperature": self.settings.temperature,
                 "look_ahead": self.settings.look_ahead,
                 "dropout": self.settings.dropout,
+                "reference": self.settings.reference,
+                "checkpointing": self.settings.checkpointing,
+                "half": self.settings.precision == "bfloat16",
                 "frozen_layers": self.settings.frozen_layers,
                 "proximal": self.settings.loss == "ppo",
             },
@@ -142,7 +160,9 @@ def _lookup(
     config, cut = read_gpt_config(gpt), None
     if isinstance(config, DuolandoGPTConfig):
         sizes = WindowSizes(config.block, config.look_forward, config.frames_per_token)
-        cut = WindowCut(sizes, settings.window_stride, settings.drop_last_window)
+        cut = WindowCut(
+            sizes, settings.window_stride, settings.drop_last_window, settings.batch_windows
+        )
     return RolloutsToBatch(dances, cut)
 
 
@@ -164,7 +184,13 @@ class DuetRL(Algorithm):
     def setup(self, config: DuetRLConfig) -> None:
         if config.num_env_runners > 0:
             rehearse(config)
-        super().setup(config)
+        try:
+            super().setup(config)
+        except (IndexError, RayError) as error:  # RLlib looks at the first of no runners
+            raise RolloutError(
+                f"the env runners did not come up ({type(error).__name__}: {error}); they start in "
+                "the present folder: see above, or the logs of Ray, for what they met there"
+            ) from error
         self.weights = Weights(self, config.settings.collect.half_weights)
         self.collector = Collector(self)
         self.replay = Replay(config.settings.replay)
@@ -172,6 +198,7 @@ class DuetRL(Algorithm):
         self.iterations_done = 0
         self.updates_done = 0
         self.token_steps = 0
+        self.skips = Skips(0, 0)
 
     @override(Algorithm)
     def training_step(self) -> None:
@@ -194,10 +221,27 @@ class DuetRL(Algorithm):
         staleness = [self.updates_done - group.version for group in fresh]
         for _ in range(settings.passes):
             for groups in self.replay.batches(fresh, settings.batch_groups, rng):
-                results = self.learner_group.update(episodes=groups)
-                self.metrics.aggregate(results, key=LEARNER_RESULTS)
-                self.updates_done += 1
+                self._update(groups)
         self.metrics.log_value((FOLLOWER_RESULTS, "staleness"), float(np.mean(staleness)), window=1)
+
+    def _update(self, groups: list[RolloutGroup]) -> None:
+        """Take one gradient step.
+
+        Raises:
+            NotANumberError: this was the third step in a row without numbers to step by.
+        """
+        done = self.updates_done
+        if self.config.settings.dropout:
+            self._learner(lambda learner: learner.begin_update(done))
+        results = self.learner_group.update(episodes=groups)
+        self.metrics.aggregate(results, key=LEARNER_RESULTS)
+        self.updates_done += 1
+        self.skips = self._learner(lambda learner: learner.skips)
+        if self.skips.in_a_row >= _MOST_SKIPS:
+            count = self.skips.in_a_row
+            raise NotANumberError(
+                f"{count} gradient steps in a row had no numbers to step by", groups
+            )
 
     def _log(self, fresh: Sequence[RolloutGroup]) -> None:
         """Log the rewards of the fresh rollouts, term by term, and how the run stands."""
@@ -211,6 +255,8 @@ class DuetRL(Algorithm):
         self.token_steps += sum(len(group) for group in fresh)
         values = {name: float(np.mean(means)) for name, means in terms.items()}
         values["groups"] = float(len(fresh))
+        values["skipped_updates"] = float(self.skips.total)
+        values["dropped_groups"] = float(self.collector.dropped)
         values |= {f"replay/{name}": value for name, value in self.replay.numbers().items()}
         self.metrics.log_dict(values, key=FOLLOWER_RESULTS, window=1)
 

@@ -7,6 +7,7 @@ from typing import Any
 import ray
 from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS
 
+from duet_rl.errors import InputError
 from duet_rl.rl.env_runner import RunnerFailure
 from duet_rl.rl.replay import RolloutGroup
 
@@ -16,7 +17,7 @@ _SAMPLE = "sample_get_state_and_metrics"  # what a runner is asked to do
 _POLL = 0.2  # s that one look for finished rollouts may take
 
 
-class RolloutError(RuntimeError):
+class RolloutError(InputError):
     """Rollouts do not come: the runners fail, are lost, or take too long."""
 
 
@@ -129,7 +130,8 @@ class Collector:
             )
         late = f" ({self.dropped} came too late)" if self.dropped else ""
         return (
-            f"no rollouts came for {seconds:g} s from {healthy} live env runners of {wanted}{late}; "
+            f"no rollouts came for {seconds:g} s from {healthy} live env runners of {wanted}"
+            f"{late}; "
             "raise rl.wait_seconds or rl.collect.max_staleness, or roll out less at once "
             "(rl.leaders, rl.rollouts)"
         )

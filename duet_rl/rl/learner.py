@@ -13,6 +13,7 @@ from ray.rllib.utils.annotations import override
 from torch import Tensor, nn
 
 from duet_rl import checkpoint
+from duet_rl.datasets.windows import step_seed
 from duet_rl.models.duolando import LEADER, MUSIC
 from duet_rl.models.multistream_gpt import MultiStreamGPT
 from duet_rl.rl.dances import Dances
@@ -26,12 +27,20 @@ _POLICY, _VALUE = "policy", "value"  # the optimizers: the value head learns fas
 _WEIGHTS, _PROXIMAL, _REWARDS = "weights.", "proximal.", "rewards."  # prefixes in a checkpoint
 
 
+class Skips(NamedTuple):
+    """Gradient steps that were not taken, because the loss or a gradient was no number."""
+
+    total: int
+    in_a_row: int  # up to now
+
+
 class WindowCut(NamedTuple):
     """How whole dances are cut into windows."""
 
     sizes: WindowSizes
     stride: int  # every so many windows one is kept
     drop_last: bool  # leave out the last window of a dance
+    most: int | None = None  # windows that a batch keeps, drawn at random
 
 
 class RolloutsToBatch(ConnectorV2):
@@ -60,7 +69,7 @@ class RolloutsToBatch(ConnectorV2):
             Columns.OBS: self._conditions(episodes),
         }
         if self.cut is not None:
-            columns = _windows(columns, self.cut)
+            columns = _windows(columns, self.cut, _draws(episodes))
         return {DEFAULT_MODULE_ID: columns}
 
     def _stack(self, arrays: Sequence[np.ndarray]) -> Tensor:
@@ -93,6 +102,7 @@ class FollowerLearner(TorchLearner):
             nn.init.zeros_(self.follower.gpt.value.read.weight)  # pretraining leaves it untrained
             nn.init.zeros_(self.follower.gpt.value.read.bias)
         self.follower.freeze_start()
+        self.skips, self._finite = Skips(0, 0), True
         self.reward_scale = RewardScale(self.config.settings.normalise_rewards)
 
     @property
@@ -118,6 +128,10 @@ class FollowerLearner(TorchLearner):
                     module_id=module_id, optimizer_name=name, optimizer=optimizer, params=params
                 )
 
+    def begin_update(self, done: int) -> None:
+        """Make what dropout draws depend on the number of updates alone, so that runs resume."""
+        torch.manual_seed(step_seed(self.config.settings.seed, done))
+
     def begin_iteration(self, done: int) -> None:
         """Set the learning rates after `done` iterations."""
         settings = self.config.settings
@@ -134,7 +148,19 @@ class FollowerLearner(TorchLearner):
     def compute_gradients(self, loss_per_module: Any, **kwargs: Any) -> dict[Any, Tensor]:
         gradients = super().compute_gradients(loss_per_module, **kwargs)
         # A loss without values leaves the value head without gradients.
-        return {key: gradient for key, gradient in gradients.items() if gradient is not None}
+        known = {key: gradient for key, gradient in gradients.items() if gradient is not None}
+        numbers = [*loss_per_module.values(), *known.values()]
+        self._finite = all(bool(torch.isfinite(number).all()) for number in numbers)
+        return known
+
+    @override(TorchLearner)
+    def apply_gradients(self, gradients_dict: Any) -> None:
+        """Take the step, unless the loss or a gradient is no number: that would spoil it all."""
+        if self._finite:
+            self.skips = self.skips._replace(in_a_row=0)
+            super().apply_gradients(gradients_dict)
+        else:
+            self.skips = Skips(self.skips.total + 1, self.skips.in_a_row + 1)
 
     @override(TorchLearner)
     def compute_loss_for_module(
@@ -197,7 +223,12 @@ class FollowerLearner(TorchLearner):
         }
 
 
-def _windows(columns: dict[str, Any], cut: WindowCut) -> dict[str, Any]:
+def _draws(groups: Sequence[RolloutGroup]) -> np.random.Generator:
+    """Return a source of chance that depends on the rollouts alone, so that a run can resume."""
+    return np.random.default_rng([n for g in groups for n in (g.clip, g.frame, g.version)])
+
+
+def _windows(columns: dict[str, Any], cut: WindowCut, rng: np.random.Generator) -> dict[str, Any]:
     """Return dances cut into windows, each with the token before the first one that is judged."""
     told = columns[Columns.OBS]
     windows = replay_windows(
@@ -212,7 +243,10 @@ def _windows(columns: dict[str, Any], cut: WindowCut) -> dict[str, Any]:
     # What comes first is given: its reward is not looked at, nor the music before the window.
     rewards = nn.functional.pad(windows.rewards, (0, 0, 1, 0))
     music = nn.functional.pad(windows.music, (0, 0, cut.sizes.music_rate, 0))
-    kept = slice(None, None, cut.stride)
+    kept = torch.arange(0, len(tokens), cut.stride, device=tokens.device)
+    if cut.most is not None and len(kept) > cut.most:
+        picks = np.sort(rng.choice(len(kept), cut.most, replace=False))
+        kept = kept[torch.from_numpy(picks).to(kept.device)]
     return {
         Columns.ACTIONS: tokens[kept],
         Columns.REWARDS: rewards[kept],

@@ -16,6 +16,7 @@ from duet_rl.models.attention import SelfAttention
 from duet_rl.models.follower import build_gpt, read_gpt_config
 from duet_rl.models.multistream_gpt import GPTOutput, MultiStreamGPT
 from duet_rl.models.policy import SamplingConfig, policy_logits
+from duet_rl.models.repeated import Repeated, set_checkpointing
 from duet_rl.rl.losses import Verdict
 
 VERDICT = "verdict"
@@ -39,7 +40,11 @@ class FollowerRLModule(TorchRLModule, InferenceOnlyAPI):
         self.dropout: bool = self.model_config["dropout"]
         self.look_ahead: int | None = self.model_config["look_ahead"]
         self.gpt = build_gpt(config)
-        self.reference = build_gpt(config).requires_grad_(False)
+        self.half: bool = self.model_config["half"]
+        set_checkpointing(self.gpt, self.model_config["checkpointing"])
+        self.reference: nn.Module | None = None
+        if self.model_config["reference"]:
+            self.reference = build_gpt(config).requires_grad_(False)
         self.proximal: nn.Module | None = None
         if self.model_config["proximal"]:
             self.proximal = build_gpt(config).requires_grad_(False)
@@ -64,11 +69,14 @@ class FollowerRLModule(TorchRLModule, InferenceOnlyAPI):
         for part in self.gpt.modules():
             if isinstance(part, nn.Dropout | SelfAttention):
                 part.train(mode and self.dropout)
+            elif isinstance(part, Repeated):  # itself alone: whether it may run again
+                part.training = mode
         return self
 
     def freeze_start(self) -> None:
         """Make the present weights the ones that KL is measured to."""
-        self.reference.load_state_dict(self.gpt.state_dict())
+        if self.reference is not None:
+            self.reference.load_state_dict(self.gpt.state_dict())
         if self.proximal is not None:
             self.proximal.load_state_dict(self.gpt.state_dict())
 
@@ -84,10 +92,13 @@ class FollowerRLModule(TorchRLModule, InferenceOnlyAPI):
 
     def verdict(self, tokens: Int[Tensor, "B N S"], conditions: Mapping[str, Tensor]) -> Verdict:
         """Return what the policy, sampling as it does in rollouts, says about `tokens`."""
-        output: GPTOutput = self.gpt(tokens, conditions, self.look_ahead)
-        with torch.no_grad():
-            start: GPTOutput = self.reference(tokens, conditions, self.look_ahead)
-            proximal = self._proximal_log_probs(tokens, conditions)
+        with torch.autocast(tokens.device.type, torch.bfloat16, enabled=self.half):
+            output: GPTOutput = self.gpt(tokens, conditions, self.look_ahead)
+            with torch.no_grad():
+                start = output
+                if self.reference is not None:
+                    start = self.reference(tokens, conditions, self.look_ahead)
+                proximal = self._proximal_log_probs(tokens, conditions)
         rows = [
             self._judge(now, before, tokens[..., stream])
             for stream, (now, before) in enumerate(zip(output.logits, start.logits, strict=True))

@@ -4,11 +4,12 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,11 +18,12 @@ from duet_rl.audio.provenance import META_KEY
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path, sha256_of
-from duet_rl.generate.follower import KIND, load_follower, require_same_music
+from duet_rl.generate.follower import KIND, load_follower
 from duet_rl.models.duolando import LEADER, DuolandoGPTConfig
 from duet_rl.models.multistream_gpt import MultiStreamGPTConfig
 from duet_rl.resources import start_ray, usable_cpus
 from duet_rl.rl.journal import Journal
+from duet_rl.rl.rollout_group import ARRAYS, NUMBERS, RolloutGroup
 from duet_rl.rl.settings import RLConfig
 from duet_rl.rl.show import DANCES, DanceShow
 
@@ -30,12 +32,13 @@ logger = logging.getLogger(__name__)
 FOLDER = "rl"  # the finished follower, in the run's folder
 WORK = "rl_work"  # its state, TensorBoard events and metrics, beside it
 STATE = "state"
+BAD_BATCH = "not_a_number.npz"  # in the working folder: rollouts that could not be learned from
 # Settings that a run may change and still be the same run.
 _FREE: dict[str, Any] = {
     **dict.fromkeys(
         ("iterations", "env_runners", "checkpoint_every", "wait_seconds", "max_restarts"), True
     ),
-    **dict.fromkeys(("line_every", "show_every"), True),
+    **dict.fromkeys(("line_every", "show_every", "hardware", "checkpointing"), True),
     "replay": {"shards"},  # which have no influence on what is drawn
 }
 _GREEDY_LOSSES = ("duolando", "bailando")  # they know no importance ratio
@@ -63,7 +66,7 @@ def run_rl(
     """
     follower, out = Path(follower), Path(out)
     start, store = load_follower(follower), DuetStore.open(data)  # with all their checks
-    require_same_music(f"the follower {follower}", start.music, store)
+    start.require_fits(store, f"the follower {follower}")
     gpt = start.model.config
     check_settings(config, gpt)
     origin = _origin(config, follower, store)
@@ -106,11 +109,33 @@ def run_rl(
 
 def _train(algorithm: Any, config: RLConfig, work: Path, journal: Journal) -> None:
     """Train up to `config.iterations`, noting and saving on the way."""
+    from duet_rl.rl.algorithm import NotANumberError
+
     while algorithm.iterations_done < config.iterations:
-        journal.note(algorithm.train())
+        try:
+            results = algorithm.train()
+        except NotANumberError as error:
+            batch = _save_batch(error.groups, work / BAD_BATCH)
+            raise InputError(
+                f"{error}; lower rl.lr (now {config.lr:g}), or look for broken clips: the rollouts "
+                f"are in {batch}, and the same command goes on from the last saved state"
+            ) from error
+        journal.note(results)
         done = algorithm.iterations_done
         if done % config.checkpoint_every == 0 or done == config.iterations:
             algorithm.save_checkpoint(str(work / STATE))
+
+
+def _save_batch(groups: Sequence[RolloutGroup], path: Path) -> Path:
+    """Write rollouts as arrays, to look at, and return the file."""
+    with atomic_path(path) as temporary:
+        arrays = {
+            f"{i}.{name}": np.asarray(getattr(group, name))
+            for i, group in enumerate(groups)
+            for name in (*ARRAYS, *NUMBERS)
+        }
+        np.savez(temporary, **arrays)  # type: ignore[arg-type]
+    return path
 
 
 @contextmanager
@@ -156,6 +181,11 @@ def check_settings(config: RLConfig, gpt: MultiStreamGPTConfig | DuolandoGPTConf
             f"rl.greedy rolls out the likeliest tokens, from which {config.loss} cannot learn; "
             f"set rl.loss={' or '.join(_GREEDY_LOSSES)} or rl.greedy=false"
         )
+    if not config.reference and getattr(getattr(config, config.loss), "kl_weight", False):
+        raise InputError(
+            f"rl.{config.loss}.kl_weight pulls to the follower that RL started from, which "
+            "rl.reference=false leaves out; set rl.reference=true or the weight to 0"
+        )
     layers = 0 if isinstance(gpt, DuolandoGPTConfig) else gpt.layers
     if config.frozen_layers > layers:
         raise InputError(
@@ -166,7 +196,9 @@ def check_settings(config: RLConfig, gpt: MultiStreamGPTConfig | DuolandoGPTConf
 
 def _origin(config: RLConfig, follower: Path, store: DuetStore) -> dict[str, Any]:
     """Return what makes this run this run: its settings, its follower, its data."""
-    settings = json.dumps(config.model_dump(mode="json", exclude=_FREE), sort_keys=True)
+    # Without what was left at its default, so that a setting which is new changes no old run.
+    stated = config.model_dump(mode="json", exclude=_FREE, exclude_defaults=True)
+    settings = json.dumps(stated, sort_keys=True)
     return {
         "data_hash": store.hash,
         "started_from": sha256_of(follower),

@@ -80,7 +80,7 @@ class RLConfig(Config):
     replay: ReplayConfig = ReplayConfig()
     lr: float = Field(5e-4, gt=0)
     value_lr: float = Field(1e-3, gt=0)  # of the value head, which starts from nothing
-    grad_clip: float = Field(1.0, gt=0)  # largest norm of all gradients together
+    grad_clip: float | None = Field(1.0, gt=0)  # largest norm of all gradients; None: any
     new_groups: int = Field(4, ge=1)  # fresh groups that an iteration waits for
     batch_groups: int = Field(4, ge=1)  # fresh groups in one gradient step
     passes: int = Field(1, ge=1)  # over the fresh groups of an iteration
@@ -89,6 +89,10 @@ class RLConfig(Config):
     dropout: bool = False  # drop while learning, though rollouts do not
     window_stride: int = Field(1, ge=1)  # tokens between the windows that a Duolando GPT learns in
     drop_last_window: bool = False  # of each dance, as the original does
+    batch_windows: int | None = Field(None, ge=1)  # of its windows that a step takes, at most
+    reference: bool = True  # keep the follower that RL started from, to measure KL to it
+    precision: Literal["float32", "bfloat16"] = "float32"  # in which the learner judges tokens
+    checkpointing: bool = False  # forget what layers computed, and compute it again: less memory
 
     # What is seen
     line_every: int = Field(10, ge=1)  # iterations between lines where there is no terminal

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,11 +16,12 @@ from duet_rl.errors import InputError
 from duet_rl.rewards.base import RewardMixConfig, RewardWeights
 from duet_rl.rl.algorithm import DuetRL
 from duet_rl.rl.collector import RolloutError
-from duet_rl.rl.replay import ReplayConfig
-from duet_rl.rl.run import WORK, run_rl
-from duet_rl.rl.settings import RLConfig
+from duet_rl.rl.journal import Journal
+from duet_rl.rl.replay import ReplayConfig, RolloutGroup
+from duet_rl.rl.run import WORK, _train, run_rl
+from duet_rl.rl.settings import CollectConfig, HardwareConfig, RLConfig
 from duet_rl.run_log import STEP, read_metrics
-from tests.envs.dancers import walking_couple
+from tests.envs.dancers import SidestepCodec, walking_couple
 from tests.rl.world import SETTINGS, algorithm_config, write_dancer, write_follower
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
@@ -164,3 +166,55 @@ def test_a_run_ends_in_a_follower_resumes_and_knows_when_it_is_done(tmp_path: Pa
     stamp = (folder / "weights.safetensors").stat().st_mtime_ns
     run_rl(longer, start, data.path, tmp_path, progress=False)
     assert (folder / "weights.safetensors").stat().st_mtime_ns == stamp
+
+
+def test_a_run_without_numbers_stops_and_keeps_the_rollouts(follower: Path, tmp_path: Path) -> None:
+    algorithm = algorithm_config(follower, SETTINGS).build_algo()
+    collect = algorithm.collector.collect
+
+    def spoiled() -> list[RolloutGroup]:
+        groups = collect()
+        for group in groups:
+            group.rewards[0, 0, 0] = np.nan
+        return groups
+
+    algorithm.collector.collect = spoiled
+    try:
+        names = SidestepCodec.spec.names
+        with (
+            Journal(tmp_path, SETTINGS, algorithm, names, None, False) as journal,
+            pytest.raises(InputError, match=r"3 gradient steps in a row.*lower rl\.lr"),
+        ):
+            _train(algorithm, SETTINGS, tmp_path, journal)
+    finally:
+        algorithm.stop()
+    assert algorithm.updates_done == 3
+    kept = np.load(tmp_path / "not_a_number.npz")
+    assert np.isnan(kept["0.rewards"]).any() and "0.clip" in kept.files
+
+
+def test_runners_wait_for_the_newest_weights_if_asked(follower: Path) -> None:
+    collect = CollectConfig(synchronous=True, half_weights=True)
+    settings = SETTINGS.model_copy(update={"collect": collect, "new_groups": 2})
+    algorithm = algorithm_config(follower, settings, runners=1).build_algo()
+    try:
+        numbers = [algorithm.numbers(algorithm.train()) for _ in range(4)]
+        assert [number["staleness"] for number in numbers] == [0, 0, 0, 0]
+    finally:
+        algorithm.stop()
+
+
+def test_the_learner_can_be_an_actor_of_its_own(follower: Path) -> None:
+    hardware = HardwareConfig(remote_learner=True)
+    settings = SETTINGS.model_copy(update={"hardware": hardware})
+    there = algorithm_config(follower, settings).build_algo()
+    here = algorithm_config(follower, SETTINGS).build_algo()
+    try:
+        for algorithm in (there, here):
+            algorithm.train()
+            algorithm.train()
+        ours, theirs = here.follower_tensors(), there.follower_tensors()
+        assert all(torch.allclose(ours[k], theirs[k], atol=1e-5) for k in ours)
+    finally:
+        there.stop()
+        here.stop()
