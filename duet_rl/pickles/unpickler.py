@@ -29,6 +29,7 @@ DAMAGED = (  # what readers of a file that is not whole raise, each its own
 )
 _OLD_NAMES = {"numpy.core.": "numpy._core.", "__builtin__.": "builtins."}  # numpy 1, Python 2
 _KEYS = (str, bytes, int, float, complex, bool, type(None))
+_LENGTH_BYTES = 8
 _SHOWN = 120  # letters of a foreign name in a message
 
 
@@ -67,6 +68,7 @@ class Unpickler(pickle._Unpickler):  # in Python: the one in C calls and changes
 
     stack: list[Any]
     append: Callable[[Any], None]
+    read: Callable[[int], bytes]
 
     def __init__(
         self,
@@ -106,6 +108,11 @@ class Unpickler(pickle._Unpickler):  # in Python: the one in C calls and changes
         if not isinstance(built, Record) or built.state is not None:
             raise pickle.UnpicklingError("it changes what cannot change")
         built.state = state
+
+    def _bytearray(self) -> None:
+        """Read bytes first and copy them then: a damaged length costs no memory."""
+        length = int.from_bytes(self.read(_LENGTH_BYTES), "little")
+        self.append(bytearray(self.read(length)))
 
 
 def refusal(name: str) -> str:
@@ -148,6 +155,7 @@ def _opcodes() -> dict[int, Callable[[Any], None]]:
         del opcodes[opcode[0]]
     opcodes[pickle.REDUCE[0]] = opcodes[pickle.NEWOBJ[0]] = Unpickler._call
     opcodes[pickle.BUILD[0]] = Unpickler._build
+    opcodes[pickle.BYTEARRAY8[0]] = Unpickler._bytearray
     for opcode, keys in {
         pickle.SETITEM: lambda stack: stack[-2:-1],
         pickle.SETITEMS: lambda stack: stack[::2],

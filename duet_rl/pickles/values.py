@@ -206,7 +206,7 @@ def _dtype(record: Record) -> np.dtype:
         if version not in _DTYPE_VERSIONS or order not in ("<", ">", "|", "="):
             raise pickle.UnpicklingError("a dtype of no known version or byte order")
         if any(part is not None for part in (*columns, *notes)):
-            raise InputError("its pickle holds an array with named columns; save each anew")
+            raise InputError("its pickle holds an array with columns or notes; save them apart")
     return np.dtype(kind).newbyteorder(order)
 
 
