@@ -52,6 +52,10 @@ _FAULTS = {  # name among RLlib's counts of faults -> TensorBoard tag
 }
 
 
+class LearnerLostError(RuntimeError):
+    """The actor of the learner is gone; only a saved state brings it back."""
+
+
 class NotANumberError(RuntimeError):
     """The loss or its gradient was no number, again and again.
 
@@ -233,7 +237,10 @@ class DuetRL(Algorithm):
         done = self.updates_done
         if self.config.settings.dropout:
             self._learner(lambda learner: learner.begin_update(done))
-        results = self.learner_group.update(episodes=groups)
+        try:
+            results = self.learner_group.update(episodes=groups)
+        except (IndexError, RayError) as error:  # RLlib looks at the first of no results
+            raise LearnerLostError(f"the learner was lost ({type(error).__name__})") from error
         self.metrics.aggregate(results, key=LEARNER_RESULTS)
         self.updates_done += 1
         self.skips = self._learner(lambda learner: learner.skips)
@@ -322,7 +329,10 @@ class DuetRL(Algorithm):
 
     def _learner(self, function: Any) -> Any:
         """Return what `function` gives for the (first) learner, after it ran on all of them."""
-        return self.learner_group.foreach_learner(function).result_or_errors[0].get()
+        answers = self.learner_group.foreach_learner(function).result_or_errors
+        if not answers:
+            raise LearnerLostError("the learner was lost and answers no more")
+        return answers[0].get()
 
 
 def rehearse(config: DuetRLConfig) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,11 @@ BAD_BATCH = "not_a_number.npz"  # in the working folder: rollouts that could not
 # Settings that a run may change and still be the same run.
 _FREE: dict[str, Any] = {
     **dict.fromkeys(
-        ("iterations", "env_runners", "checkpoint_every", "wait_seconds", "max_restarts"), True
+        (
+            *("iterations", "env_runners", "checkpoint_every", "wait_seconds", "max_restarts"),
+            "max_failures",
+        ),
+        True,
     ),
     **dict.fromkeys(("line_every", "show_every", "hardware", "checkpointing"), True),
     "replay": {"shards"},  # which have no influence on what is drawn
@@ -89,22 +93,53 @@ def run_rl(
     show = None
     if config.show_every is not None:
         show = DanceShow(start, store, work / DANCES, look_ahead=config.look_ahead)
-    with _algorithm(config, follower.resolve(), gpt.model_dump(), env_settings) as algorithm:
-        if checkpoint.is_checkpoint(work / STATE):
-            algorithm.load_checkpoint(str(work / STATE))
-            logger.info("resuming after %d iterations", algorithm.iterations_done)
-        with Journal(work, config, algorithm, start.codec.spec.names, show, progress) as journal:
-            _train(algorithm, config, work, journal)
-        tensors = algorithm.follower_tensors()
-        facts = {
-            "stage": FOLDER,
-            "stage_config": config.model_dump(mode="json"),
-            "iterations": algorithm.iterations_done,
-            "updates": algorithm.updates_done,
-            "token_steps": algorithm.token_steps,
-            META_KEY: dict(start.music),
-        }
-    return _write_follower(out / FOLDER, follower, tensors, gpt, {**origin, **facts})
+
+    def attempt() -> Path:
+        with _algorithm(config, follower.resolve(), gpt.model_dump(), env_settings) as algorithm:
+            if checkpoint.is_checkpoint(work / STATE):
+                algorithm.load_checkpoint(str(work / STATE))
+                logger.info("resuming after %d iterations", algorithm.iterations_done)
+            names = start.codec.spec.names
+            with Journal(work, config, algorithm, names, show, progress) as journal:
+                _train(algorithm, config, work, journal)
+            tensors = algorithm.follower_tensors()
+            facts = {
+                "stage": FOLDER,
+                "stage_config": config.model_dump(mode="json"),
+                "iterations": algorithm.iterations_done,
+                "updates": algorithm.updates_done,
+                "token_steps": algorithm.token_steps,
+                META_KEY: dict(start.music),
+            }
+        return _write_follower(out / FOLDER, follower, tensors, gpt, {**origin, **facts})
+
+    return _until_it_lives(attempt, config.max_failures)
+
+
+def _until_it_lives(attempt: Callable[[], Path], most: int) -> Path:
+    """Return what `attempt` does; where a learner actor is lost on the way, try again.
+
+    Raises:
+        RolloutError: it was lost more often than `most` times.
+    """
+    from ray.exceptions import RayActorError
+
+    from duet_rl.rl.algorithm import LearnerLostError
+    from duet_rl.rl.collector import RolloutError
+
+    for lost in range(most + 1):
+        try:
+            return attempt()
+        except (LearnerLostError, RayActorError) as error:
+            if lost == most:
+                reason = str(error).splitlines()[0]
+                raise RolloutError(
+                    f"the learner was lost {lost + 1} times ({reason}); look for what kills it "
+                    "(memory?), or raise rl.max_failures; the same command goes on from the last "
+                    "saved state"
+                ) from error
+            logger.warning("the learner was lost; going on from the last saved state")
+    raise AssertionError("range(most + 1) is not empty")
 
 
 def _train(algorithm: Any, config: RLConfig, work: Path, journal: Journal) -> None:

@@ -102,4 +102,5 @@ class RLConfig(Config):
     checkpoint_every: int = Field(20, ge=1)  # iterations between saved states
     wait_seconds: float = Field(120.0, gt=0)  # without any rollout, until it is an error
     max_restarts: int = Field(5, ge=0)  # of lost runners, all together, until it is an error
+    max_failures: int = Field(2, ge=0)  # lost learner actors, until it is an error
     restart_delay: float = Field(2.0, ge=1, le=5)  # s before a lost runner comes back

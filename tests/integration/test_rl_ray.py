@@ -2,6 +2,8 @@
 
 import os
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from tests.rl.world import SETTINGS, algorithm_config, write_dancer, write_follo
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
+_LEARNER = "_WrappedExecutable"  # what RLlib calls the actor of a learner
 TERMS = {"contact", "foot", "beat", "consistency", "tracking", "total"}
 PAPER = SETTINGS.model_copy(
     update={
@@ -218,3 +221,56 @@ def test_the_learner_can_be_an_actor_of_its_own(follower: Path) -> None:
     finally:
         there.stop()
         here.stop()
+
+
+def learner_processes() -> list[int]:
+    """Processes of learner actors below this one."""
+    parents, titles = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            titles[int(folder.name)] = (folder / "cmdline").read_text()
+            after_name = (folder / "stat").read_text().rpartition(")")[2]
+        except OSError:  # it has just ended
+            continue
+        parents[int(folder.name)] = int(after_name.split()[1])
+
+    def is_ours(pid: int) -> bool:
+        return pid == os.getpid() or (pid in parents and is_ours(parents[pid]))
+
+    return [pid for pid, title in titles.items() if _LEARNER in title and is_ours(pid)]
+
+
+@pytest.mark.slow
+def test_a_run_survives_the_loss_of_its_learner(tmp_path: Path) -> None:
+    data = DuetStore.create(
+        tmp_path / "data",
+        [walking_couple(n, 72, i) for i, n in enumerate("abcdef")],
+        music=AUTHORS,
+    )
+    start = write_dancer(tmp_path / "follower", data)
+    settings = SETTINGS.model_copy(
+        update={
+            "env_runners": 0,
+            "iterations": 8,
+            "checkpoint_every": 1,
+            "hardware": HardwareConfig(remote_learner=True),
+        }
+    )
+    killed: list[int] = []
+
+    def kill_once() -> None:
+        deadline = time.monotonic() + 120
+        while not killed and time.monotonic() < deadline:
+            if (tmp_path / WORK / "state").is_dir():
+                for pid in learner_processes():
+                    killed.append(pid)
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
+
+    killer = threading.Thread(target=kill_once)
+    killer.start()
+    folder = run_rl(settings, start, data.path, tmp_path, progress=False)
+    killer.join()
+    assert killed
+    assert checkpoint.read_meta(folder)["iterations"] == 8
+    assert [row[STEP] for row in read_metrics(tmp_path / WORK)] == list(range(1, 9))
