@@ -169,10 +169,16 @@ class Clock:
         self.wall.append(1e3 * (time.perf_counter() - wall))
         self.cpu.append(1e3 * (time.process_time() - cpu))
 
-    def cells(self, way: str, steps: int, beside: "Clock | None" = None) -> dict[str, Any]:
-        """Return the line of the table; iterations of `steps` env steps, compared to `beside`."""
+    def cells(self, way: str, steps: float, plain: float | None = None) -> dict[str, Any]:
+        """Return the line of the table.
+
+        Args:
+            way: what the iterations are.
+            steps: env steps of an iteration; with actors their mean, for one takes all there is.
+            plain: env steps a second to compare with.
+        """
         wall = statistics.median(self.wall)
-        ratio = None if beside is None else statistics.median(beside.wall) / wall
+        rate = 1e3 * steps / wall
         low, high = quartiles(self.wall)
         return {
             "way": way,
@@ -181,8 +187,9 @@ class Clock:
             "quarter_below_ms": round(low, 1),
             "quarter_above_ms": round(high, 1),
             "driver_cpu_ms": round(statistics.median(self.cpu), 1),
-            "env_steps_per_s": round(1e3 * steps / wall, 1),
-            "speed_of_plain": None if ratio is None else round(ratio, 3),
+            "env_steps": round(steps),
+            "env_steps_per_s": round(rate, 1),
+            "speed_of_plain": None if plain is None else f"{rate / plain:.3f}",
         }
 
 
@@ -206,21 +213,21 @@ def compare_iterations(world: World, iterations: int, steps: int) -> dict[str, T
         for clock in (plain, rllib) if number % 2 else (rllib, plain):
             clock.tick()
     here.stop()
-    rows = [
-        plain.cells("one process, no Ray", steps),
-        rllib.cells("RLlib, same process", steps, plain),
-    ]
+    rows = [plain.cells("one process, no Ray", steps)]
+    rate = rows[0]["env_steps_per_s"]
+    rows.append(rllib.cells("RLlib, same process", steps, rate))
     for runners in (1, 2):
         algorithm = world.config(runners).build_algo()
-        actors = Clock(algorithm.train)
         for number in range(iterations + 2):
             if number == 2:
-                actors = Clock(algorithm.train)
+                actors, known = Clock(algorithm.train), algorithm.token_steps
+            elif number == 0:
+                actors, known = Clock(algorithm.train), 0
             actors.tick()
+        learned = (algorithm.token_steps - known) / iterations
         algorithm.stop()
-        rows.append(
-            actors.cells(f"RLlib, {runners} runner actor{'s'[: runners - 1]}", steps, plain)
-        )
+        way = f"RLlib, {runners} runner actor{'s'[: runners - 1]}"
+        rows.append(actors.cells(way, learned, rate))
     return {"rl_iteration": rows, "rl_parts": plain_loop.table(steps)}
 
 
@@ -343,6 +350,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=["runners", "iteration", "weights"])
     options = parser.parse_args()
     torch.set_num_threads(1)
+    os.environ.setdefault("RAY_worker_niceness", "0")  # else every other program goes before actors
     start_ray(num_cpus=CLUSTER)
     logging.getLogger("ray.rllib").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
