@@ -1,6 +1,7 @@
 """The log of a run: TensorBoard, and the same numbers as lines of JSON."""
 
 import json
+import logging
 import os
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +12,8 @@ from jaxtyping import Float, UInt8
 from torch.utils.tensorboard import SummaryWriter
 
 from duet_rl.files import atomic_path
+
+logger = logging.getLogger(__name__)
 
 METRICS = "metrics.jsonl"
 STEP = "step"  # key of each line that is no metric
@@ -47,6 +50,13 @@ class RunLog:
         except OSError:
             os.truncate(self._file, whole)
             raise
+        try:
+            self._scalars(step, numbers)
+        except OSError:  # a writer that has once met a full disk raises this for ever
+            self._writer = SummaryWriter(str(self.folder))
+            self._scalars(step, numbers)
+
+    def _scalars(self, step: int, numbers: dict[str, float]) -> None:
         for tag, value in numbers.items():
             self._writer.add_scalar(tag, value, step)
 
@@ -71,7 +81,10 @@ class RunLog:
 
     def close(self) -> None:
         """Write what is still held back."""
-        self._writer.close()
+        try:
+            self._writer.close()
+        except OSError as error:
+            logger.warning("the last TensorBoard events of %s are lost (%s)", self.folder, error)
 
 
 def read_metrics(folder: Path | str) -> list[dict[str, float]]:
