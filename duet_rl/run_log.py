@@ -4,7 +4,6 @@ import json
 import logging
 import os
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 import torch
@@ -71,12 +70,7 @@ class RunLog:
     def __enter__(self) -> "RunLog":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -1,8 +1,5 @@
 """The `bailando` policy loss gives the numbers of the original, from its values on."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -10,19 +7,14 @@ from torch import Tensor
 
 from duet_rl.rl.losses import BailandoLossConfig, Experience, Verdict, bailando
 from duet_rl.rl.losses.actor_critic import td_errors
+from tests.golden.files import GOLDEN, needs
 
-GOLDEN = Path(
-    os.environ.get("DUET_RL_GOLDEN", Path(__file__).resolve().parents[3] / "shared" / "golden")
-)
 FILE = GOLDEN / "bailando" / "actor_critic.npz"
 ACTOR_STEP, CRITIC_STEP = "b0", "b5"
 STREAMS = 2  # upper and lower half, which share reward and value
 THEIRS = BailandoLossConfig(gamma=1.0, shared=True, kl_weight=0.0)
 
-pytestmark = [
-    pytest.mark.golden,
-    pytest.mark.skipif(not FILE.is_file(), reason=f"{FILE} is absent; set DUET_RL_GOLDEN"),
-]
+pytestmark = needs(FILE)
 
 
 def array(name: str) -> Tensor:

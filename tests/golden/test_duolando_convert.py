@@ -1,8 +1,5 @@
 """A follower converted from the original's files gives the original's tokens and logits."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -18,20 +15,12 @@ from duet_rl.tokenizers.frames import MotionBatch
 from tests.cli.conftest import run
 from tests.compat.originals import write_all
 from tests.golden import vqvae
+from tests.golden.files import GOLDEN, needs
 
-GOLDEN = Path(
-    os.environ.get("DUET_RL_GOLDEN", Path(__file__).resolve().parents[3] / "shared" / "golden")
-)
 FILES = [GOLDEN / "duolando" / f"{name}.npz" for name in ("pose_vq", "transl_vq", "gpt")]
 Z_UP = turn_to_y_up(torch.zeros(3), "z")  # the golden motion has z up
 
-pytestmark = [
-    pytest.mark.golden,
-    pytest.mark.skipif(
-        not all(file.is_file() for file in FILES),
-        reason=f"{[str(file) for file in FILES]} are not all there; set DUET_RL_GOLDEN",
-    ),
-]
+pytestmark = needs(*FILES)
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,7 @@
 """The Duolando follower gives the numbers of the original: logits, gradients, dances, RL loss."""
 
-import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,10 +12,8 @@ from duet_rl.compat.gpt import STREAMS, from_original, gpt_keys, original_shapes
 from duet_rl.models.duolando import LEADER_STREAMS, DuolandoGPT, DuolandoGPTConfig
 from duet_rl.models.duolando_sampling import Choose, greedy, sample
 from duet_rl.rl.losses import DuolandoLossConfig, Experience, Verdict, duolando
+from tests.golden.files import GOLDEN, needs
 
-GOLDEN = Path(
-    os.environ.get("DUET_RL_GOLDEN", Path(__file__).resolve().parents[3] / "shared" / "golden")
-)
 FILE = GOLDEN / "duolando" / "gpt.npz"
 RL_FILE = GOLDEN / "duolando" / "rl_loss.npz"
 RELATIVE = 1e-4  # max |a - b| / max |b|
@@ -27,13 +23,7 @@ CLEAR = 1e-4  # a smaller gap between logits does not decide a token
 AFTER_STEP = "loss_after_one_adam_step_lr"  # what follows is the rate
 EPSILON = 1e-8  # of Adam in that step
 
-pytestmark = [
-    pytest.mark.golden,
-    pytest.mark.skipif(
-        not (FILE.is_file() and RL_FILE.is_file()),
-        reason=f"{FILE} or {RL_FILE} is absent; set DUET_RL_GOLDEN",
-    ),
-]
+pytestmark = needs(FILE, RL_FILE)
 Arrays = dict[str, np.ndarray]
 
 

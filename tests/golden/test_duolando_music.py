@@ -1,6 +1,5 @@
 """The music features are those of the reference code, on librosa 0.11 and on librosa 0.8."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +7,8 @@ import pytest
 
 from duet_rl.audio import recipes
 from duet_rl.audio.features import BEAT, CHROMA, MFCC, MFCC_DELTA, ONSET, music_features
+from tests.golden.files import GOLDEN, needs
 
-GOLDEN = Path(
-    os.environ.get("DUET_RL_GOLDEN", Path(__file__).resolve().parents[3] / "shared" / "golden")
-)
 FILE = GOLDEN / "duolando" / "music.npz"
 FILE_08 = FILE.with_name("music_librosa080.npz")  # of the waveforms in FILE
 RELATIVE = 1e-4  # the tolerance that the golden set suggests
@@ -19,10 +16,7 @@ INT16 = 32767
 FLOAT32 = 1e-6  # MFCC reach 600: there two neighbouring float32 are 6e-5 apart
 
 needs_08 = pytest.mark.skipif(not FILE_08.is_file(), reason=f"{FILE_08} is absent")
-pytestmark = [
-    pytest.mark.golden,
-    pytest.mark.skipif(not FILE.is_file(), reason=f"{FILE} is absent; set DUET_RL_GOLDEN"),
-]
+pytestmark = needs(FILE)
 
 
 def pieces(file: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -1,8 +1,5 @@
 """The pose tokenizer on the original's weights gives the original's numbers."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -14,17 +11,12 @@ from duet_rl.compat.vqvae import PART_NAMES, original_keys, pose_tokenizer
 from duet_rl.tokenizers.frames import MotionBatch
 from duet_rl.tokenizers.pose import PoseTokenizer
 from tests.golden import vqvae
+from tests.golden.files import GOLDEN, needs
 
-GOLDEN = Path(
-    os.environ.get("DUET_RL_GOLDEN", Path(__file__).resolve().parents[3] / "shared" / "golden")
-)
 FILE = GOLDEN / "duolando" / "pose_vq.npz"
 HEAD_JOINTS = {"positions": 3, "rotations": 9}  # channels a joint
 
-pytestmark = [
-    pytest.mark.golden,
-    pytest.mark.skipif(not FILE.is_file(), reason=f"{FILE} is absent; set DUET_RL_GOLDEN"),
-]
+pytestmark = needs(FILE)
 
 
 @pytest.fixture(scope="module")

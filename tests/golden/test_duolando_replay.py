@@ -1,8 +1,6 @@
 """The windows that RL learns from are those of the original."""
 
-import os
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,18 +8,13 @@ import torch
 from torch import Tensor
 
 from duet_rl.rl.windows import Windows, WindowSizes, replay_windows
+from tests.golden.files import GOLDEN, needs
 
-GOLDEN = Path(
-    os.environ.get("DUET_RL_GOLDEN", Path(__file__).resolve().parents[3] / "shared" / "golden")
-)
 FILE = GOLDEN / "duolando" / "rl_loss.npz"
 CHANNELS = 54  # of the music
 FOLLOWER_STREAMS, LEADER_STREAMS = 5, 4
 
-pytestmark = [
-    pytest.mark.golden,
-    pytest.mark.skipif(not FILE.is_file(), reason=f"{FILE} is absent; set DUET_RL_GOLDEN"),
-]
+pytestmark = needs(FILE)
 
 
 @cache

@@ -1,8 +1,6 @@
 """The paper's rewards are the numbers of the original, and its inputs stay as they were."""
 
-import os
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +11,8 @@ from duet_rl.body.skeleton import NUM_JOINTS
 from duet_rl.rewards.base import CREDITS, RewardInput, RewardMix, RewardMixConfig, RewardWeights
 from duet_rl.rewards.consistency import forward_velocity
 from duet_rl.rewards.duolando import half_agreement, root_consistency, slip_penalty
+from tests.golden.files import GOLDEN, needs
 
-GOLDEN = Path(
-    os.environ.get("DUET_RL_GOLDEN", Path(__file__).resolve().parents[3] / "shared" / "golden")
-)
 FILE = GOLDEN / "duolando" / "rewards.npz"
 RELATIVE = 1e-4  # the tolerance that the golden set suggests
 FPS = 30.0
@@ -29,10 +25,7 @@ PARTS = {  # their streams, and what each moves
     "transl": "placement",
 }
 
-pytestmark = [
-    pytest.mark.golden,
-    pytest.mark.skipif(not FILE.is_file(), reason=f"{FILE} is absent; set DUET_RL_GOLDEN"),
-]
+pytestmark = needs(FILE)
 
 
 @cache

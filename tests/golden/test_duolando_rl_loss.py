@@ -1,6 +1,5 @@
 """The `duolando` policy loss gives the numbers of the original, from its logits on."""
 
-import os
 from functools import cache
 from pathlib import Path
 
@@ -17,21 +16,15 @@ from duet_rl.rl.losses import (
     duolando,
 )
 from duet_rl.rl.losses.duolando import duolando_targets, propagate_back
+from tests.golden.files import GOLDEN, needs
 
-GOLDEN = Path(
-    os.environ.get("DUET_RL_GOLDEN", Path(__file__).resolve().parents[3] / "shared" / "golden")
-)
 FILE = GOLDEN / "duolando" / "rl_loss.npz"
 TOKENS_FILE = GOLDEN / "duolando" / "gpt.npz"  # the same tokens, targets and weights
 RELATIVE = 1e-4  # the tolerance that the spec states for its own check
 STREAMS = ("up", "down", "lhand", "rhand", "transl")
 JUDGED_AT = SamplingConfig(temperature=1.0)
 
-absent = [str(file) for file in (FILE, TOKENS_FILE) if not file.is_file()]
-pytestmark = [
-    pytest.mark.golden,
-    pytest.mark.skipif(bool(absent), reason=f"{absent} are absent; set DUET_RL_GOLDEN"),
-]
+pytestmark = needs(FILE, TOKENS_FILE)
 
 
 @cache

@@ -1,8 +1,5 @@
 """The placement tokenizer on the original's weights gives the original's numbers."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -13,17 +10,12 @@ from duet_rl.tokenizers.frames import MotionBatch
 from duet_rl.tokenizers.placement import PlacementTokenizer
 from duet_rl.tokenizers.world import PLACEMENT_SCALE
 from tests.golden import vqvae
+from tests.golden.files import GOLDEN, needs
 
-GOLDEN = Path(
-    os.environ.get("DUET_RL_GOLDEN", Path(__file__).resolve().parents[3] / "shared" / "golden")
-)
 FILE = GOLDEN / "duolando" / "transl_vq.npz"
 PART = "transl"
 
-pytestmark = [
-    pytest.mark.golden,
-    pytest.mark.skipif(not FILE.is_file(), reason=f"{FILE} is absent; set DUET_RL_GOLDEN"),
-]
+pytestmark = needs(FILE)
 
 
 @pytest.fixture(scope="module")

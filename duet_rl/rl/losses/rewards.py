@@ -33,6 +33,8 @@ class RewardScale:
         if self.by is None:
             return rewards
         now = moments_of(rewards)
+        if not torch.isfinite(now.squares).all():  # the step will be left out: learn nothing of it
+            return rewards
         if self.by == "batch":
             return normalised(rewards, now)
         if self._moments is not None:
