@@ -325,6 +325,7 @@ class DuetRL(Algorithm):
     @override(Algorithm)
     def cleanup(self) -> None:
         super().cleanup()
+        self.weights.close()
         self.replay.close()
 
     def _learner(self, function: Any) -> Any:

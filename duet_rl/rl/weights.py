@@ -44,6 +44,12 @@ class Weights:
                 local_env_runner=False,
             )
 
+    def close(self) -> None:
+        """End the server; left to itself it may outlive its cluster."""
+        if self._server is not None:
+            ray.kill(self._server)
+            self._server = None
+
     def send(self, wait: bool = False) -> None:
         """Make the learner's weights the newest.
 
