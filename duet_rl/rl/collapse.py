@@ -49,11 +49,18 @@ class CollapseWatch:
 
     def warnings(self, numbers: Mapping[str, float]) -> list[str]:
         """Return what is to be said of the numbers of one iteration: mostly nothing."""
-        self._remember(numbers)
-        found = {tag: line for tag in numbers if (line := self._line(tag, numbers[tag]))}
+        found = self.collapsed(numbers)
         new = [line for tag, line in found.items() if tag not in self._said]
         self._said |= found.keys()
         return new
+
+    def collapsed(self, numbers: Mapping[str, float]) -> dict[str, str]:
+        """Return what is wrong with the numbers of one iteration, whether said before or not.
+
+        It is by tag: the stream that has collapsed, or the share of frozen or shaking frames.
+        """
+        self._remember(numbers)
+        return {tag: line for tag in numbers if (line := self._line(tag, numbers[tag]))}
 
     def _remember(self, numbers: Mapping[str, float]) -> None:
         for tag, value in numbers.items():

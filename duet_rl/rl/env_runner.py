@@ -91,13 +91,17 @@ class FollowerEnvRunner(SingleAgentEnvRunner):
 
     def _generators(self) -> tuple[list[np.random.Generator], torch.Generator]:
         """Return the generators of the next rollouts: one a dance, and one of the tokens."""
-        version, count = self._drawn
-        count = count + 1 if version == self._weights_seq_no else 0
-        self._drawn = (self._weights_seq_no, count)
-        key = [self.config.seed or 0, int(self.worker_index or 0), self._weights_seq_no, count]
+        key = self._next_key()
         dances = [np.random.default_rng([*key, dance]) for dance in range(self.num_envs)]
         seed = int(np.random.default_rng(key).integers(2**62))
         return dances, torch.Generator().manual_seed(seed)
+
+    def _next_key(self) -> list[int]:
+        """Return the numbers that decide all that is drawn in the next rollouts."""
+        version, count = self._drawn
+        count = count + 1 if version == self._weights_seq_no else 0
+        self._drawn = (self._weights_seq_no, count)
+        return [self.config.seed or 0, int(self.worker_index or 0), self._weights_seq_no, count]
 
     def _roll_out(
         self, dances: Sequence[np.random.Generator], tokens: torch.Generator

@@ -78,18 +78,7 @@ def run_rl(
         logger.info("%s is done already", out / FOLDER)
         return out / FOLDER
     work = _prepare_work(out / WORK, origin)
-    env_settings = {
-        "data": str(Path(data).resolve()),
-        "codec": str(follower.resolve()),
-        "split": "train",
-        "rewards": config.rewards.model_dump(),
-        "dance": {
-            "seconds": config.seconds,
-            "group_size": config.rollouts,
-            "leader": "tokens" if LEADER in gpt.condition_names else "features",
-            "beyond": gpt.look_forward if isinstance(gpt, DuolandoGPTConfig) else 0,
-        },
-    }
+    env_settings = env_settings_of(config, gpt, follower, data)
     show = None
     if config.show_every is not None:
         show = DanceShow(start, store, work / DANCES, look_ahead=config.look_ahead)
@@ -114,6 +103,27 @@ def run_rl(
         return _write_follower(out / FOLDER, follower, tensors, gpt, {**origin, **facts})
 
     return _until_it_lives(attempt, config.max_failures)
+
+
+def env_settings_of(
+    config: RLConfig,
+    gpt: MultiStreamGPTConfig | DuolandoGPTConfig,
+    follower: Path | str,
+    data: Path | str,
+) -> dict[str, Any]:
+    """Return the keyword arguments of the environment in which a follower is refined."""
+    return {
+        "data": str(Path(data).resolve()),
+        "codec": str(Path(follower).resolve()),
+        "split": "train",
+        "rewards": config.rewards.model_dump(),
+        "dance": {
+            "seconds": config.seconds,
+            "group_size": config.rollouts,
+            "leader": "tokens" if LEADER in gpt.condition_names else "features",
+            "beyond": gpt.look_forward if isinstance(gpt, DuolandoGPTConfig) else 0,
+        },
+    }
 
 
 def _until_it_lives(attempt: Callable[[], Path], most: int) -> Path:
