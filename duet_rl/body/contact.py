@@ -91,6 +91,16 @@ def foot_speed(joints: Float[Tensor, "*batch T 55 3"], fps: float) -> Float[Tens
     return torch.hypot(x, z) * fps
 
 
+def feet_above_floor(
+    joints: Float[Tensor, "*batch T 55 3"],
+    toes_on_floor: float = TOES_ON_FLOOR,
+    ankle_on_floor: float = ANKLE_ON_FLOOR,
+) -> Float[Tensor, "*batch T 2"]:
+    """Return how much higher the left and right foot are than one on the floor, metres."""
+    height = joints[..., FEET, UP]
+    return torch.minimum(height[..., :2] - ankle_on_floor, height[..., 2:] - toes_on_floor)
+
+
 def planted_feet(
     joints: Float[Tensor, "*batch T 55 3"],
     toes_on_floor: float = TOES_ON_FLOOR,
@@ -101,14 +111,14 @@ def planted_feet(
     Feet on the floor do. So does the lower foot of a dancer who is less than `NO_JUMP` too high:
     nobody escapes the floor by floating a little above it.
     """
-    above = _above_floor(joints, toes_on_floor, ankle_on_floor)
+    above = feet_above_floor(joints, toes_on_floor, ankle_on_floor)
     lower = above <= above.amin(-1, keepdim=True)
     return (above < 0) | (lower & (above < NO_JUMP))
 
 
 def floor_error(joints: Float[Tensor, "*batch T 55 3"]) -> Float[Tensor, "*batch T"]:
     """Return how far the lower foot floats above the floor or a joint sinks below it, metres."""
-    floating = _above_floor(joints, TOES_ON_FLOOR, ANKLE_ON_FLOOR).amin(-1).clamp_min(0)
+    floating = feet_above_floor(joints).amin(-1).clamp_min(0)
     return floating + (-joints[..., FEET, UP].amin(-1)).clamp_min(0)
 
 
@@ -169,12 +179,6 @@ def foot_landings(
     fast = _dilate(speed > step_speed, round(STEP_SECONDS * fps), 0)
     falls = (speed[..., :-1, :] >= landing_speed) & (speed[..., 1:, :] < landing_speed)
     return pad(falls & fast[..., :-1, :], (0, 0, 1, 1))
-
-
-def _above_floor(joints: Tensor, toes_on_floor: float, ankle_on_floor: float) -> Tensor:
-    """Return how much higher each foot is than one on the floor, metres, `(*batch, T, 2)`."""
-    height = joints[..., FEET, UP]
-    return torch.minimum(height[..., :2] - ankle_on_floor, height[..., 2:] - toes_on_floor)
 
 
 def _drop_short_runs(held: Tensor, shortest: int) -> Tensor:

@@ -22,6 +22,14 @@ class Pose(NamedTuple):
     global_rotations: Float[Tensor, "*batch 55 3 3"]
 
 
+class Posed(NamedTuple):
+    """A pose with the local rotations that make it."""
+
+    rotations: Float[Tensor, "*batch 55 3 3"]
+    joints: Float[Tensor, "*batch 55 3"]
+    global_rotations: Float[Tensor, "*batch 55 3 3"]
+
+
 class Limb(NamedTuple):
     """The three joints of an arm or a leg, as indices."""
 
@@ -150,7 +158,7 @@ def point_rotations(
 def reach(
     rotations: Float[Tensor, "*batch 55 3 3"],
     root: Float[Tensor, "*batch 3"],
-    offsets: Float[Tensor, "55 3"],
+    offsets: Float[Tensor, "*#batch 55 3"],
     limb: str,
     target: Float[Tensor, "*batch 3"],
     pole: Float[Tensor, "*#batch 3"] | None = None,
@@ -162,35 +170,60 @@ def reach(
     Args:
         rotations: local rotations, `(..., 55, 3, 3)`.
         root: pelvis, `(..., 3)`, metres.
-        offsets: the skeleton's bone vectors, `(55, 3)`, metres.
+        offsets: the skeleton's bone vectors, `(55, 3)` or one set per batch row, metres.
         limb: a key of `LIMBS`, such as "left_arm".
         target: where the wrist or ankle shall be, `(..., 3)`, metres.
         pole: the direction into which the elbow or knee bends, `(..., 3)`; where it bends now if
             left out.
     """
+    posed = Posed(rotations, *forward_kinematics(rotations, root, offsets))
+    return bend_limb(posed, offsets, limb, target, pole).rotations
+
+
+def bend_limb(
+    posed: Posed,
+    offsets: Float[Tensor, "*#batch 55 3"],
+    limb: str,
+    target: Float[Tensor, "*batch 3"],
+    pole: Float[Tensor, "*#batch 3"] | None = None,
+) -> Posed:
+    """Return a posed body with one limb bent to `target`, as `reach` does."""
     start, middle, end = LIMBS[limb]
-    pose = forward_kinematics(rotations, root, offsets)
-    joints, turned = pose.joints, pose.global_rotations
+    joints, turned = posed.joints, posed.global_rotations
     if pole is None:
         pole = joints[..., middle, :] - (joints[..., start, :] + joints[..., end, :]) / 2
         # A straight limb bends nowhere yet; the habit of the joint decides, and only then.
         habit = offsets.new_tensor([0.0, 0.0, _HABIT if limb.endswith("leg") else -_HABIT])
         pole = pole + turned[..., start, :, :] @ habit
-    upper, lower = offsets[middle].norm(), offsets[end].norm()
+    upper, lower = offsets[..., middle, :].norm(dim=-1), offsets[..., end, :].norm(dim=-1)
     bent, ended = two_bone_ik(joints[..., start, :], target, upper, lower, pole)
     # Turning each bone from where it points now, and not from the rest pose, keeps its twist.
     upper_turn = rotation_between(
         joints[..., middle, :] - joints[..., start, :], bent - joints[..., start, :]
     )
-    carried = (upper_turn @ turned[..., middle, :, :] @ offsets[end][:, None]).squeeze(-1)
-    lower_turn = rotation_between(carried, ended - bent)
+    carried = upper_turn @ turned[..., middle, :, :] @ offsets[..., end, :, None]
+    lower_turn = rotation_between(carried.squeeze(-1), ended - bent)
     new_start = upper_turn @ turned[..., start, :, :]
     new_middle = lower_turn @ upper_turn @ turned[..., middle, :, :]
-    result = rotations.clone()
-    result[..., start, :, :] = turned[..., PARENTS[start], :, :].mT @ new_start
-    result[..., middle, :, :] = new_start.mT @ new_middle
-    result[..., end, :, :] = new_middle.mT @ turned[..., end, :, :]
-    return result
+    rotations, moved, turns = posed.rotations.clone(), joints.clone(), turned.clone()
+    rotations[..., start, :, :] = turned[..., PARENTS[start], :, :].mT @ new_start
+    rotations[..., middle, :, :] = new_start.mT @ new_middle
+    rotations[..., end, :, :] = new_middle.mT @ turned[..., end, :, :]
+    turns[..., start, :, :], turns[..., middle, :, :] = new_start, new_middle
+    carried_on = list(_beyond(end))
+    moved[..., carried_on, :] += (ended - joints[..., end, :])[..., None, :]
+    moved[..., middle, :], moved[..., end, :] = bent, ended
+    return Posed(rotations, moved, turns)
+
+
+@lru_cache
+def _beyond(joint: int) -> tuple[int, ...]:
+    """Return all joints that hang on `joint`."""
+    found = {joint}
+    for other, parent in enumerate(PARENTS):
+        if parent in found:
+            found.add(other)
+    return tuple(sorted(found - {joint}))
 
 
 class _Tree(NamedTuple):

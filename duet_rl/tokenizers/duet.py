@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from duet_rl.body.heading import low_pass, unwrap
-from duet_rl.body.kinematics import forward_kinematics
+from duet_rl.body.kinematics import Posed, forward_kinematics
 from duet_rl.errors import InputError
 from duet_rl.files import require_folder
 from duet_rl.tokenizers.conv import StreamCache
@@ -22,6 +22,7 @@ from duet_rl.tokenizers.leader import (
     tokens_by_frame,
 )
 from duet_rl.tokenizers.placement import PlacementTokenizer
+from duet_rl.tokenizers.planting import plant_feet
 from duet_rl.tokenizers.pose import PoseTokenizer
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN, TokenSpec
 from duet_rl.tokenizers.tokenizer import DuetCodecConfig
@@ -121,8 +122,9 @@ class DuetCodec(nn.Module):
             offsets = self.placement.offsets
         if offsets.ndim > 2:
             offsets = offsets[:, None]  # one skeleton for all frames of a clip
-        posed = forward_kinematics(rotations, root, offsets)
-        return DecodedFollower(posed.joints, rotations, velocity)
+        posed = Posed(rotations, *forward_kinematics(rotations, root, offsets))
+        posed = self._planted(posed, velocity, offsets, cache)
+        return DecodedFollower(posed.joints, posed.rotations, velocity)
 
     @torch.no_grad()
     def leader_features(
@@ -184,6 +186,20 @@ class DuetCodec(nn.Module):
         codec = cls(placement.config.model_copy(update={"pose": pose.config.pose}))
         codec.pose, codec.placement = pose, placement
         return codec.eval()
+
+    def _planted(
+        self, posed: Posed, velocity: Tensor, offsets: Tensor, cache: StreamCache | None
+    ) -> Posed:
+        """Return the body with its standing feet held, if that is asked for."""
+        planting, frame = self.config.decoding.planting, self.config.frame
+        if planting is None:
+            return posed
+        if self.placement.frame.velocity_leaves:  # and planting asks for what led to each frame
+            before = velocity[:, :1] if cache is None else cache.get("left", velocity[:, :1])
+            if cache is not None:
+                cache["left"] = velocity[:, -1:]
+            velocity = torch.cat([before, velocity[:, :-1]], dim=1)
+        return plant_feet(posed, velocity, offsets, frame.fps, planting, frame.causal, cache)
 
     def _heading(
         self, heading: Float[Tensor, "B T"], cache: StreamCache | None

@@ -12,6 +12,7 @@ from duet_rl import checkpoint
 from duet_rl.config import Config, validate
 from duet_rl.tokenizers.frames import Frame, FrameConfig, HeadingFrame
 from duet_rl.tokenizers.losses import KinematicLossConfig, MotionLossConfig
+from duet_rl.tokenizers.planting import PlantingConfig
 from duet_rl.tokenizers.quantizers import (
     CodebookStatistics,
     add_statistics,
@@ -72,6 +73,8 @@ class DecodingConfig(Config):
     heading_sigma: float = Field(2.0, ge=0)  # frames; of the decoded heading, unless causal
     legs: bool = True  # the legs' root velocity gives what the low-passed path lacks
     joints: Literal["rotations", "positions"] = "rotations"  # the head that the joints follow
+    # Feet that stand do not slide; None, and with the positions head: feet are as decoded.
+    planting: PlantingConfig | None = PlantingConfig()
 
 
 class DuetCodecConfig(Config):

@@ -107,7 +107,8 @@ def test_perfect_heads_bring_the_follower_back(couple, causal, legs_sigma, monke
     """The slow path from the placement and the fast one from the legs make the whole path."""
     leader, follower = couple
     config = small_config(causal=causal)
-    decoding = config.decoding.model_copy(update={"path_sigma": legs_sigma, "heading_sigma": 0.0})
+    plain = {"path_sigma": legs_sigma, "heading_sigma": 0.0, "planting": None}
+    decoding = config.decoding.model_copy(update=plain)
     codec = DuetCodec(config.model_copy(update={"decoding": decoding}))
     frame = frame_of(config.frame)
     features = frame.features(follower)
@@ -170,7 +171,9 @@ def test_causal_leader_features_see_no_later_frame(couple):
 def test_training_brings_the_follower_nearer(couple):
     leader, follower = couple
     torch.manual_seed(0)
-    codec = DuetCodec(small_config())
+    config = small_config()
+    as_decoded = config.decoding.model_copy(update={"planting": None})
+    codec = DuetCodec(config.model_copy(update={"decoding": as_decoded}))
     clips = tuple(windows(dancer, 32) for dancer in couple)
     errors = []
     for steps in (2, 80):
