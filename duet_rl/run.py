@@ -19,6 +19,9 @@ from duet_rl.errors import InputError
 from duet_rl.evaluate import EvaluateConfig, Evaluation, evaluate
 from duet_rl.generate.dd100 import export_dances, export_takes
 from duet_rl.generate.follower import load_follower, require_same_music
+from duet_rl.lab.comparison import Comparison
+from duet_rl.lab.losses import run_lab
+from duet_rl.lab.settings import LabConfig
 from duet_rl.models.sampling import SamplingConfig
 from duet_rl.pretrain.follower import FOLLOWER, FollowerConfig, FollowerPlan
 from duet_rl.pretrain.run import run_stages
@@ -47,6 +50,7 @@ class RunConfig(Config):
     rl: RLConfig = RLConfig()  # refinement, with the rewards
     sampling: SamplingConfig = SamplingConfig()  # of dances to look at
     evaluate: EvaluateConfig = EvaluateConfig()  # of dances to measure
+    lab: LabConfig = LabConfig()  # the comparison of losses
 
 
 def prepare_synthetic(config: RunConfig, out: Path, progress: bool | None = None) -> DuetStore:
@@ -185,6 +189,38 @@ def measure(
     store = DuetStore.open(data)
     rewards = RewardMix(config.rl.rewards.without_tokens())  # true partners have no tokens
     return evaluate(store, loaded, rewards, config.evaluate, progress)
+
+
+def compare_losses(
+    config: RunConfig,
+    out: Path,
+    data: Path | None = None,
+    follower: Path | None = None,
+    progress: bool = True,
+) -> Comparison:
+    """Compare the losses of RL on one task; what is not given is made in `out` first.
+
+    Args:
+        config: settings.
+        out: folder of the run; the same call again does what is missing.
+        data: folder of a clip store; None makes the synthetic world.
+        follower: folder of the follower that all begin with; None pretrains one.
+        progress: whether to show bars.
+
+    Raises:
+        InputError: a follower without its data, or what does not fit.
+    """
+    if follower is not None and data is None:
+        raise InputError(
+            f"the follower {follower} was given without data; name the store that it learned from"
+        )
+    if data is None:
+        data = out / "data"
+        prepare_synthetic(config, data)
+    if follower is None:
+        pretrain(config, "all", data, out, progress=progress)
+        follower = out / FOLLOWER
+    return run_lab(config.lab, config.rl, config.sampling, follower, data, out, progress)
 
 
 def _plans(

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = (  # lowest first; rooms on one floor do not import each other
     {"duet_rl.errors"},
-    {"duet_rl.config", "duet_rl.files"},
+    {"duet_rl.config", "duet_rl.files", "duet_rl.orphans"},
     {"duet_rl.pickles"},
     {"duet_rl.body", "duet_rl.models"},
     {"duet_rl.audio"},
@@ -18,7 +18,7 @@ FLOORS = (  # lowest first; rooms on one floor do not import each other
     {"envs"},
     {"duet_rl.generate", "duet_rl.compat"},
     {"duet_rl.pretrain", "duet_rl.rl"},
-    {"duet_rl.report", "duet_rl.evaluate"},
+    {"duet_rl.report", "duet_rl.evaluate", "duet_rl.lab"},
     {"duet_rl.run"},
     {"duet_rl.demo"},
     {"duet_rl.cli"},

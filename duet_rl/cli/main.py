@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from duet_rl.cli import convert, data, export, train, use
+from duet_rl.cli import convert, data, export, lab, train, use
 from duet_rl.errors import InputError
 
 BAD_INPUT = 2  # exit code: what was given cannot be used
@@ -46,6 +46,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="prepare")
 app.add_typer(convert.app, name="convert")
 app.add_typer(export.app, name="export")
+app.add_typer(lab.app, name="lab")
 app.command()(train.pretrain)
 app.command()(train.rl)
 app.command()(train.config)

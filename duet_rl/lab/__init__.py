@@ -1,0 +1,1 @@
+"""Experiments that compare ways to learn on one task, seed by seed."""
