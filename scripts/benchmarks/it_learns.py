@@ -1,0 +1,128 @@
+"""Does the follower learn? On leaders that it has never seen, beside what only remembers.
+
+Trains as the demo does and measures on clips kept from the training. Captured couples are few, so
+each take is left out once: of `--folds` runs, every one trains on the takes of the others, and one
+table joins them. Differences between two rows are paired clip by clip.
+
+    python scripts/benchmarks/it_learns.py --out runs/learns                       # synthetic world
+    python scripts/benchmarks/it_learns.py --couples FOLDER --folds 5 --out runs/folds \
+        pairs.leader='60_*' pairs.follower='61_*' pairs.fps=60 pairs.scale=1.5
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from bench import print_table, write_results
+
+from duet_rl.config import resolve
+from duet_rl.datasets.bvh_pairs import find_pairs
+from duet_rl.evaluate import (
+    NEAREST,
+    REWARD_PREFIX,
+    TOTAL,
+    Evaluation,
+    EvaluationRow,
+    as_text,
+    write_evaluation,
+)
+from duet_rl.metrics.bootstrap import bootstrap_mean
+from duet_rl.resources import start_ray
+from duet_rl.run import RunConfig, measure, prepare_pairs, prepare_synthetic, pretrain, refine
+
+PRETRAINED, REFINED = "pretrained", "RL"
+SEED = 0
+TOTAL_REWARD = REWARD_PREFIX + TOTAL
+COMPARED = (TOTAL_REWARD, "jerk", "diversity", "root_error", "facing_error", "hold_f1")
+COMPARED = (*COMPARED, "foot_slide")
+
+
+def learn(config: RunConfig, out: Path, couples: Path | None) -> Evaluation:
+    """Train in `out` what is not trained yet, and measure it."""
+    if couples is None:
+        store = prepare_synthetic(config, out / "data")
+    else:
+        store = prepare_pairs(config, couples, out / "data")
+    pretrain(config, "all", store.path, out)
+    refine(config, out / "follower", store.path, out)
+    followers = {PRETRAINED: out / "follower", REFINED: out / "rl"}
+    evaluation = measure(config, followers, store.path)
+    write_evaluation(evaluation, out / "evaluation.json")
+    return evaluation
+
+
+def folds_of(couples: Path, config: RunConfig, count: int) -> list[RunConfig]:
+    """Return one configuration a fold; together they test every take once."""
+    takes = sorted(pair.take for pair in find_pairs(couples, config.pairs))
+    folds = []
+    for number in range(count):
+        given = {take: "test" if i % count == number else "train" for i, take in enumerate(takes)}
+        split = config.prepare.split.model_copy(update={"given": given})
+        prepare = config.prepare.model_copy(update={"split": split})
+        folds.append(config.model_copy(update={"prepare": prepare}))
+    return folds
+
+
+def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
+    """Return several evaluations as one, of all their clips."""
+    first = evaluations[0]
+    rows = []
+    for row in first.rows:
+        parts = [evaluation.row(row.name).values for evaluation in evaluations]
+        kept = [name for name in row.values if all(name in part for part in parts)]
+        rows.append(
+            EvaluationRow(row.name, {n: torch.cat([part[n] for part in parts]) for n in kept})
+        )
+    clips = [clip for evaluation in evaluations for clip in evaluation.clips]
+    return Evaluation(rows, clips, first.seeds, first.data_hash)
+
+
+def differences(evaluation: Evaluation) -> list[dict[str, str]]:
+    """Return what RL changed, and how it stands to the nearest neighbour, paired by clip."""
+    table = []
+    for other in (PRETRAINED, NEAREST):
+        row = {"RL minus": other}
+        for name in COMPARED:
+            own = evaluation.row(REFINED).values.get(name)
+            theirs = evaluation.row(other).values.get(name)
+            if own is not None and theirs is not None:
+                row[name] = f"{bootstrap_mean(own - theirs.mean(1, keepdim=True)):+.3f}"
+        table.append({name: row.get(name, "-") for name in ("RL minus", *COMPARED)})
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("settings", nargs="*", help="KEY=VALUE, as everywhere")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
+    parser.add_argument("--couples", type=Path, help="folder of captured couples")
+    parser.add_argument("--folds", type=int, default=5, help="runs over captured couples")
+    parser.add_argument("--fold", type=int, help="only this one, and write no result")
+    parser.add_argument("--preset", default="tiny")
+    options = parser.parse_args()
+    config = resolve(RunConfig, options.preset, options.settings)
+    configs = {"all": config}
+    if options.couples is not None:
+        folds = folds_of(options.couples, config, options.folds)
+        configs = {f"fold{number}": fold for number, fold in enumerate(folds)}
+    if options.fold is not None:
+        configs = {f"fold{options.fold}": configs[f"fold{options.fold}"]}
+    start_ray()
+    evaluations = [learn(one, options.out / name, options.couples) for name, one in configs.items()]
+    whole = joined(evaluations)
+    print(as_text(whole))
+    print_table(differences(whole))
+    if options.fold is None:
+        rows = [
+            {"follower": row.name, **{name: f"{row.interval(name):.4g}" for name in row.values}}
+            for row in whole.rows
+        ]
+        question = "learns_synthetic" if options.couples is None else "learns_couples"
+        print(write_results(question, [*rows, *differences(whole)], SEED))
+
+
+if __name__ == "__main__":
+    main()
