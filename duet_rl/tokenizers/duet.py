@@ -14,6 +14,7 @@ from duet_rl.errors import InputError
 from duet_rl.files import require_folder
 from duet_rl.tokenizers.conv import StreamCache
 from duet_rl.tokenizers.frames import MotionBatch, smoothed
+from duet_rl.tokenizers.holding import hold_hands
 from duet_rl.tokenizers.leader import (
     LEADER,
     LEADER_CHANNELS,
@@ -124,6 +125,9 @@ class DuetCodec(nn.Module):
             offsets = offsets[:, None]  # one skeleton for all frames of a clip
         posed = Posed(rotations, *forward_kinematics(rotations, root, offsets))
         posed = self._planted(posed, velocity, offsets, cache)
+        holding, causal = self.config.decoding.holding, self.config.frame.causal
+        if holding is not None:
+            posed = hold_hands(posed, leader.joints, offsets, holding, causal, cache)
         return DecodedFollower(posed.joints, posed.rotations, velocity)
 
     @torch.no_grad()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from duet_rl import checkpoint
 from duet_rl.config import Config, validate
 from duet_rl.tokenizers.frames import Frame, FrameConfig, HeadingFrame
+from duet_rl.tokenizers.holding import HoldingConfig
 from duet_rl.tokenizers.losses import KinematicLossConfig, MotionLossConfig
 from duet_rl.tokenizers.planting import PlantingConfig
 from duet_rl.tokenizers.quantizers import (
@@ -75,6 +76,8 @@ class DecodingConfig(Config):
     joints: Literal["rotations", "positions"] = "rotations"  # the head that the joints follow
     # Feet that stand do not slide; None, and with the positions head: feet are as decoded.
     planting: PlantingConfig | None = PlantingConfig()
+    # Palms that are near the leader's take them; None: arms are as decoded.
+    holding: HoldingConfig | None = None
 
 
 class DuetCodecConfig(Config):

@@ -1,0 +1,70 @@
+"""Holding: palms that nearly meet take each other, and others are left alone."""
+
+import pytest
+import torch
+
+from duet_rl.body.contact import palms
+from duet_rl.body.kinematics import Posed, forward_kinematics
+from duet_rl.body.skeleton import PARENTS, default_skeleton
+from duet_rl.tokenizers.holding import HoldingConfig, hold_hands
+from tests.couple import standing_couple
+
+CONFIG = HoldingConfig()
+OFFSETS = default_skeleton().offsets
+
+
+@pytest.fixture(scope="module")
+def couple():
+    """The couple with joined hands, follower first."""
+    couple = standing_couple(1.0)
+    motion = couple.follower
+    pose = forward_kinematics(motion.rotations, motion.joints[:, 0], OFFSETS)
+    return Posed(*(x[None] for x in (motion.rotations, *pose))), couple.leader.joints[None]
+
+
+def aside(posed: Posed, metres: float) -> Posed:
+    return posed._replace(joints=posed.joints + torch.tensor([metres, 0.0, 0.0]))
+
+
+def gaps(posed: Posed, leader: torch.Tensor) -> torch.Tensor:
+    """Return how far each palm is from the nearest of the leader's, metres."""
+    apart = palms(posed.joints)[:, :, :, None] - palms(leader)[:, :, None]
+    return apart.norm(dim=-1).amin(-1)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_palms_that_nearly_meet_take_each_other(couple, causal):
+    follower, leader = couple
+    near = aside(follower, 0.1)
+    held = hold_hands(near, leader, OFFSETS, CONFIG, causal)
+    assert gaps(near, leader).max() > 0.08
+    assert gaps(held, leader).max() < 0.02
+
+
+def test_palms_that_stay_away_are_left_alone(couple):
+    follower, leader = couple
+    far = aside(follower, 2.0)
+    held = hold_hands(far, leader, OFFSETS, CONFIG)
+    torch.testing.assert_close(held.joints, far.joints, atol=3e-3, rtol=0)
+
+
+def test_the_pull_sets_in_softly(couple):
+    """A palm that comes nearer step by step is never moved by a leap."""
+    follower, leader = couple
+    frames = follower.joints.shape[1]
+    way = torch.linspace(0.5, 0.0, frames)
+    coming = torch.stack([way, way * 0, way * 0], dim=-1)[None, :, None]
+    held = hold_hands(follower._replace(joints=follower.joints + coming), leader, OFFSETS, CONFIG)
+    own_step = 0.5 / frames
+    assert torch.diff(palms(held.joints), dim=1).norm(dim=-1).max() < 4 * own_step
+
+
+def test_only_the_arms_change_and_bones_keep_their_length(couple):
+    follower, leader = couple
+    near = aside(follower, 0.15)
+    held = hold_hands(near, leader, OFFSETS, CONFIG)
+    bones = (held.joints[:, :, 1:] - held.joints[:, :, list(PARENTS[1:])]).norm(dim=-1)
+    torch.testing.assert_close(bones, OFFSETS[1:].norm(dim=-1).expand_as(bones), atol=1e-4, rtol=0)
+    assert torch.equal(held.joints[:, :, :16], near.joints[:, :, :16])
+    again = forward_kinematics(held.rotations, held.joints[:, :, 0], OFFSETS)
+    torch.testing.assert_close(again.joints, held.joints, atol=1e-3, rtol=0)
