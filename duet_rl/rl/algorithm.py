@@ -305,6 +305,8 @@ class DuetRL(Algorithm):
                 "iterations": self.iterations_done,
                 "updates": self.updates_done,
                 "token_steps": self.token_steps,
+                "skips": self.skips._asdict(),
+                "dropped_groups": self.collector.dropped,
             },
         )
 
@@ -315,11 +317,14 @@ class DuetRL(Algorithm):
         self.iterations_done = state.meta["iterations"]
         self.updates_done = state.meta["updates"]
         self.token_steps = state.meta["token_steps"]
+        # Older states did not count these.
+        self.skips = skips = Skips(**state.meta.get("skips", Skips(0, 0)._asdict()))
+        self.collector.dropped = state.meta.get("dropped_groups", 0)
         replay = {k: v for k, v in state.tensors.items() if k.startswith(_REPLAY)}
         self.replay.load_tensors({k.removeprefix(_REPLAY): v for k, v in replay.items()})
         learner = {k: v for k, v in state.tensors.items() if k not in replay}
         version = self.updates_done
-        self._learner(lambda one: one.load_state_tensors(learner, version))
+        self._learner(lambda one: one.load_state_tensors(learner, version, skips))
         self.weights.send(wait=True)
 
     @override(Algorithm)

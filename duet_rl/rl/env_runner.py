@@ -107,7 +107,8 @@ class FollowerEnvRunner(SingleAgentEnvRunner):
         self, dances: Sequence[np.random.Generator], tokens: torch.Generator
     ) -> tuple[Sampled, RewardTerms]:
         self.dances.restart(dances)
-        gpt, sampling = self.module.gpt, self.module.sampling
+        # Rollouts do not drop; the module by itself would, where the learner is to.
+        gpt, sampling = self.module.gpt.eval(), self.module.sampling
         device = next(gpt.parameters()).device  # a GPU, where the runner has one
         sampled = generate(
             gpt,

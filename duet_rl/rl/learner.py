@@ -198,8 +198,11 @@ class FollowerLearner(TorchLearner):
                     tensors[f"{name}.{index}.{key}"] = torch.as_tensor(value)
         return tensors
 
-    def load_state_tensors(self, tensors: Mapping[str, Tensor], version: int) -> None:
-        """Take back what `state_tensors` returned, as weights of `version`."""
+    def load_state_tensors(
+        self, tensors: Mapping[str, Tensor], version: int, skips: Skips = Skips(0, 0)
+    ) -> None:
+        """Take back what `state_tensors` returned, as weights of `version`, after these skips."""
+        self.skips = skips
         source = "the saved RL state"
         checkpoint.load_module(self.follower.gpt, _under(tensors, _WEIGHTS), source)
         if self.follower.proximal is not None:
