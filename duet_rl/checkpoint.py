@@ -1,6 +1,8 @@
 """A checkpoint is a folder: weights (safetensors), the resolved config, and what made it."""
 
 import json
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 
 from duet_rl.config import Config, parse_yaml, to_yaml
 from duet_rl.errors import InputError
-from duet_rl.files import atomic_path, require_folder
+from duet_rl.files import atomic_path, flush, require_folder
 
 FORMAT = 1  # raised when an older reader could misread a newer folder
 WEIGHTS = "weights.safetensors"
@@ -65,13 +67,21 @@ def write_files(
     config: Config,
     meta: Mapping[str, Any],
 ) -> None:
-    """Write the three files into an existing folder; the caller makes it atomic."""
+    """Write the three files into an existing folder; the caller makes it atomic.
+
+    Raises:
+        OSError: the disk is full, or does not take them for another reason.
+    """
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    save_file(plain, folder / WEIGHTS)
+    try:
+        save_file(plain, folder / WEIGHTS)
+    except SafetensorError as error:
+        raise _as_os_error(error, folder / WEIGHTS) from error
     (folder / CONFIG).write_text(to_yaml(config))
     created = datetime.now(timezone.utc).isoformat(timespec="seconds")
     facts = {"format": FORMAT, "kind": kind, "created": created, **meta}
     (folder / META).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
+    flush(folder)
 
 
 def is_checkpoint(folder: Path | str, kind: str | None = None) -> bool:
@@ -146,6 +156,14 @@ def load_module(module: nn.Module, tensors: Mapping[str, Tensor], source: Path |
             "; use the config that they were trained with"
         )
     module.load_state_dict(dict(tensors))
+
+
+def _as_os_error(error: SafetensorError, path: Path) -> Exception:
+    """Return what safetensors says about a disk as Python says it; else `error` itself."""
+    number = re.search(r"os error (\d+)", str(error))
+    if number is None:
+        return error
+    return OSError(int(number[1]), os.strerror(int(number[1])), str(path))
 
 
 def _some(names: list[str]) -> str:

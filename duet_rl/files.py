@@ -1,5 +1,6 @@
 """Files that are either whole or not there: atomic writes, hashes, existence checks."""
 
+import glob
 import hashlib
 import os
 import secrets
@@ -11,6 +12,7 @@ from pathlib import Path
 from duet_rl.errors import InputError
 
 _CHUNK = 1 << 20  # bytes read at a time
+_RETIRED = ".old"  # suffix of a folder that makes room for a newer one
 
 
 @contextmanager
@@ -19,7 +21,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 
     The caller writes a file or makes a folder there. When the block raises (a full disk, Ctrl-C),
     the temporary is removed and whatever stood at `path` is still there, untouched. The suffix is
-    kept, so that libraries that look at it still do the right thing.
+    kept, so that libraries that look at it still do the right thing. A disk's error names `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,14 +29,39 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     try:
         yield temporary
         if path.is_dir() and temporary.is_dir():
-            retired = temporary.with_name(f"{temporary.name}.old")
+            retired = temporary.with_name(f"{temporary.name}{_RETIRED}")
             os.replace(path, retired)
             os.replace(temporary, path)
             _remove(retired)
         else:
             os.replace(temporary, path)
+    except OSError as error:
+        if error.errno and (error.filename is None or temporary.name in str(error.filename)):
+            error.filename = str(path)  # the name that a person knows
+        raise
     finally:
         _remove(temporary)
+
+
+def settle(path: Path | str) -> None:
+    """Mend and clear away what a program that was killed in `atomic_path` left beside `path`.
+
+    Only for those who know that nobody else is writing there now.
+    """
+    path = Path(path)
+    left = sorted(path.parent.glob(f".{glob.escape(path.stem)}.*.tmp*"))
+    if not path.exists():  # killed between the two renames: the earlier one is whole
+        for retired in [one for one in left if one.suffix == _RETIRED][:1]:
+            os.replace(retired, path)
+    for one in left:
+        _remove(one)
+
+
+def flush(folder: Path) -> None:
+    """Wait until the files in `folder` are on the disk, or raise why they cannot be."""
+    for file in folder.iterdir():
+        with file.open("rb") as stream:
+            os.fsync(stream.fileno())
 
 
 def sha256_of(path: Path | str) -> str:

@@ -1,5 +1,10 @@
 """Checkpoint folders: whole or not there, and refused when they do not fit."""
 
+import errno
+import resource
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +14,7 @@ from torch import nn
 from duet_rl import checkpoint
 from duet_rl.config import Config
 from duet_rl.errors import InputError
-from duet_rl.files import atomic_path, sha256_of
+from duet_rl.files import atomic_path, settle, sha256_of
 
 
 class LayerConfig(Config):
@@ -88,3 +93,49 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
         temporary.write_text("half")
         raise OSError("disk full")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_the_earlier_checkpoint_and_names_it(tmp_path: Path) -> None:
+    folder = save(tmp_path / "c", nn.Linear(3, 2))
+    before = sha256_of(folder)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as error:
+            save(folder, nn.Linear(100, 100))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert error.value.errno == errno.EFBIG and error.value.filename == str(folder)
+    assert sha256_of(folder) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["c"], "no half-written folder stays"
+
+
+_KILLED_WHILE_SAVING = """
+import os, signal, sys
+from pathlib import Path
+from duet_rl import files
+folder, at = Path(sys.argv[1]), int(sys.argv[2])
+renames, replace = [], os.replace
+def replace_and_die(source, target):
+    if len(renames) == at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    renames.append(target)
+    replace(source, target)
+os.replace = replace_and_die
+with files.atomic_path(folder) as temporary:
+    temporary.mkdir()
+    (temporary / "new").write_text("new")
+"""
+
+
+@pytest.mark.parametrize("renames", [0, 1], ids=["before", "between"])
+def test_a_kill_while_saving_leaves_the_earlier_folder(tmp_path: Path, renames: int) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    (folder / "old").write_text("old")
+    command = [sys.executable, "-c", _KILLED_WHILE_SAVING, str(folder), str(renames)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 2, "something is left beside it"
+    settle(folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+    assert [path.name for path in folder.iterdir()] == ["old"]

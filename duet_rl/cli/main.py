@@ -15,6 +15,9 @@ BAD_INPUT = 2  # exit code: what was given cannot be used
 NO_SPACE = 3  # exit code: the disk is full, or a file cannot be written
 INTERRUPTED = 130  # exit code: Ctrl-C, as shells count it
 
+# Errors of a disk that room, rights or another disk mend.
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EIO}
+
 
 class _Commands(TyperGroup):
     """Turns what a person can mend into one line and an exit code; the rest stays a traceback."""
@@ -29,7 +32,7 @@ class _Commands(TyperGroup):
             _tell("stopped; the same command again goes on from the last checkpoint")
             raise typer.Exit(INTERRUPTED) from None
         except OSError as error:
-            if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}:
+            if error.errno not in _DISK:
                 raise
             _tell(f"{error.strerror}: {error.filename or 'while writing'}; make room or rights")
             raise typer.Exit(NO_SPACE) from None

@@ -17,7 +17,7 @@ from duet_rl import checkpoint
 from duet_rl.audio.provenance import META_KEY
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
-from duet_rl.files import atomic_path, sha256_of
+from duet_rl.files import atomic_path, settle, sha256_of
 from duet_rl.generate.follower import KIND, load_follower
 from duet_rl.models.duolando import LEADER, DuolandoGPTConfig
 from duet_rl.models.multistream_gpt import MultiStreamGPTConfig
@@ -74,6 +74,7 @@ def run_rl(
     gpt = start.model.config
     check_settings(config, gpt)
     origin = _origin(config, follower, store)
+    settle(out / FOLDER)
     if _is_done(out / FOLDER, origin, config.iterations):
         logger.info("%s is done already", out / FOLDER)
         return out / FOLDER
@@ -263,6 +264,7 @@ def _prepare_work(work: Path, origin: dict[str, Any]) -> Path:
     """Return the working folder, emptied where it belongs to another run."""
     mark = work / "origin.json"
     if mark.is_file() and json.loads(mark.read_text()) == origin:
+        settle(work / STATE)
         return work
     if work.exists():
         logger.warning("%s is of another follower, data or settings; starting anew", work)
