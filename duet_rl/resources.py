@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 from duet_rl.errors import InputError
+from duet_rl.orphans import end_agents_with_us
 
 ADDRESS = "RAY_ADDRESS"  # the cluster to join; without it one is started on this machine
 OBJECT_STORE = 400_000_000  # bytes; what we pass between processes is small
@@ -72,6 +73,8 @@ def start_ray(
         return True
     # Only a cluster that nobody else shares can do without the preemption watcher: an actor less.
     os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
+    # By default Ray's workers give way to every other program: env runners would come to a halt.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     ray.init(
         address="local",
         num_cpus=num_cpus or usable_cpus(),
@@ -82,6 +85,7 @@ def start_ray(
         logging_level=logging.ERROR,
     )
     os.environ[_PRIVATE] = ray.get_runtime_context().get_node_id()
+    end_agents_with_us()
     return True
 
 
