@@ -109,10 +109,8 @@ def _run(
         faults: list[str] = []
         running: dict[Any, Cell | None] = {}
         todo = list(reversed(missing))
-        with tqdm(
-            total=total, initial=total - len(missing), desc="lab", unit="training",
-            disable=not progress,
-        ) as bar:  # fmt: skip
+        done_before, quiet = total - len(missing), not progress
+        with tqdm(None, "lab", total, initial=done_before, unit="training", disable=quiet) as bar:
             while todo or running:
                 while todo and len(running) < workers:
                     cell = todo.pop()

@@ -21,7 +21,7 @@ class LabConfig(Config):
     # One gradient step learns from these, and from nothing that is remembered.
     leaders: int = Field(2, ge=1)  # windows
     rollouts: int = Field(8, ge=2)  # of each window
-    seconds: float = Field(4.25, gt=0)  # a rollout, 32 tokens
+    seconds: float = Field(3.2, gt=0)  # a rollout, 24 tokens
 
     # What is danced in the end, the same for all
     splits: tuple[Split, ...] = Field(("val", "test"), min_length=1)  # the leaders are from these
