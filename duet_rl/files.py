@@ -58,8 +58,8 @@ def settle(path: Path | str) -> None:
 
 
 def flush(folder: Path) -> None:
-    """Wait until the files in `folder` are on the disk, or raise why they cannot be."""
-    for file in folder.iterdir():
+    """Wait until all files below `folder` are on the disk, or raise why they cannot be."""
+    for file in filter(Path.is_file, folder.rglob("*")):
         with file.open("rb") as stream:
             os.fsync(stream.fileno())
 
