@@ -6,7 +6,7 @@ gives way; one that stays away is left alone.
 """
 
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from duet_rl.body.contact import palms
@@ -22,8 +22,17 @@ class HoldingConfig(Config):
     """How near palms take each other."""
 
     full_distance: float = Field(0.12, ge=0)  # m between two palms that take each other wholly
-    free_distance: float = Field(0.30, gt=0)  # m from which they leave each other alone
+    free_distance: float = Field(0.25, gt=0)  # m from which they leave each other alone
     sigma: float = Field(2.0, ge=0)  # frames; low-pass of the pull
+
+    @model_validator(mode="after")
+    def _fades(self) -> "HoldingConfig":
+        if self.free_distance <= self.full_distance:
+            raise ValueError(
+                f"full_distance is {self.full_distance} and free_distance {self.free_distance}; "
+                "palms must be free farther away than they hold"
+            )
+        return self
 
 
 def hold_hands(

@@ -77,7 +77,7 @@ class DecodingConfig(Config):
     # Feet that stand do not slide; None, and with the positions head: feet are as decoded.
     planting: PlantingConfig | None = PlantingConfig()
     # Palms that are near the leader's take them; None: arms are as decoded.
-    holding: HoldingConfig | None = None
+    holding: HoldingConfig | None = HoldingConfig()
 
 
 class DuetCodecConfig(Config):

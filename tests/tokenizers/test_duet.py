@@ -16,6 +16,7 @@ from duet_rl.tokenizers.tokenizer import frame_of
 from tests.tokenizers.conftest import FRAMES, small_config, train, windows
 
 STEPS = FRAMES // FRAMES_PER_TOKEN
+AS_DECODED = {"planting": None, "holding": None}
 
 
 def test_streams_are_four_parts_and_two_placements(codec_of, couple):
@@ -107,7 +108,7 @@ def test_perfect_heads_bring_the_follower_back(couple, causal, legs_sigma, monke
     """The slow path from the placement and the fast one from the legs make the whole path."""
     leader, follower = couple
     config = small_config(causal=causal)
-    plain = {"path_sigma": legs_sigma, "heading_sigma": 0.0, "planting": None}
+    plain = {"path_sigma": legs_sigma, "heading_sigma": 0.0} | AS_DECODED
     decoding = config.decoding.model_copy(update=plain)
     codec = DuetCodec(config.model_copy(update={"decoding": decoding}))
     frame = frame_of(config.frame)
@@ -172,7 +173,7 @@ def test_training_brings_the_follower_nearer(couple):
     leader, follower = couple
     torch.manual_seed(0)
     config = small_config()
-    as_decoded = config.decoding.model_copy(update={"planting": None})
+    as_decoded = config.decoding.model_copy(update=AS_DECODED)
     codec = DuetCodec(config.model_copy(update={"decoding": as_decoded}))
     clips = tuple(windows(dancer, 32) for dancer in couple)
     errors = []

@@ -68,3 +68,8 @@ def test_only_the_arms_change_and_bones_keep_their_length(couple):
     assert torch.equal(held.joints[:, :, :16], near.joints[:, :, :16])
     again = forward_kinematics(held.rotations, held.joints[:, :, 0], OFFSETS)
     torch.testing.assert_close(again.joints, held.joints, atol=1e-3, rtol=0)
+
+
+def test_palms_that_are_never_free_are_refused():
+    with pytest.raises(ValueError, match="must be free farther away"):
+        HoldingConfig(full_distance=0.3, free_distance=0.2)
