@@ -1,0 +1,108 @@
+"""A world on disk and the command line as a process of its own, with all that it starts."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from duet_rl.audio.provenance import AUTHORS
+from duet_rl.datasets.store import DuetStore
+from duet_rl.rl.run import FOLDER, WORK
+from tests.envs.dancers import walking_couple
+from tests.rl.world import write_dancer
+
+ROOT = Path(__file__).resolve().parents[2]
+_POLL = 0.02  # s
+
+
+class World(NamedTuple):
+    """Where RL finds and leaves what it needs."""
+
+    data: Path
+    follower: Path
+    out: Path
+
+    @property
+    def work(self) -> Path:
+        return self.out / WORK
+
+    @property
+    def finished(self) -> Path:
+        return self.out / FOLDER
+
+    def command(self, settings: list[str]) -> list[str]:
+        """Return the command line that trains in this world."""
+        places = {"--data": self.data, "--follower": self.follower, "--out": self.out}
+        options = [str(part) for option in places.items() for part in option]
+        return [sys.executable, "-m", "duet_rl", "rl", *options, *settings]
+
+
+def write_world(folder: Path) -> World:
+    """Write clips, and a follower that knows nothing yet."""
+    clips = [walking_couple(name, 72, seed) for seed, name in enumerate("abcdef")]
+    data = DuetStore.create(folder / "data", clips, music=AUTHORS)
+    return World(data.path, write_dancer(folder / "follower", data), folder / "run")
+
+
+@contextmanager
+def started(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program, its output in `log`, and be sure that it has ended afterwards."""
+    environment = {k: v for k, v in os.environ.items() if k not in {"RAY_ADDRESS"}}
+    with log.open("wb") as stream:
+        program = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=stream, stderr=subprocess.STDOUT
+        )
+    try:
+        yield program
+    finally:
+        program.kill()
+        program.wait()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> float:
+    """Return after how many seconds `condition` holds; an `AssertionError` if it does not."""
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begun < seconds, f"{what}: not within {seconds:g} s"
+        time.sleep(_POLL)
+    return time.monotonic() - begun
+
+
+class Process(NamedTuple):
+    """A process that is no other one with the same number."""
+
+    pid: int
+    born: str  # clock ticks since the machine started
+
+
+def below(root: int) -> list[Process]:
+    """Return a process and all that it started, directly or not."""
+    table = {pid: stat for pid in _numbers() if (stat := _stat(pid))}
+    pids = [root]
+    for pid in pids:  # which grows
+        pids += [child for child, stat in table.items() if int(stat[1]) == pid]
+    return [Process(pid, table[pid][_BORN]) for pid in pids if pid in table]
+
+
+def alive(processes: list[Process]) -> list[Process]:
+    """Return those that are still running."""
+    return [p for p in processes if (s := _stat(p.pid)) and s[_BORN] == p.born and s[0] != "Z"]
+
+
+_BORN = 19  # place in /proc/PID/stat, counted after the name
+
+
+def _numbers() -> list[int]:
+    return [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of a process after its name: state, parent, ...; none if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
