@@ -26,7 +26,7 @@ while living:
         watch.unregister(descriptor)
         living.remove(descriptor)
 """
-_RAYLET = "/raylet/raylet"  # in the command line of Ray's process on each node
+_RAYLET = b"/raylet/raylet"  # in the command line of Ray's process on each node
 
 _watchers: list[subprocess.Popen[bytes]] = []  # each holds our end of its pipe
 
@@ -43,6 +43,7 @@ def end_agents_with_us() -> None:
     processes = [pidfd for pid in _children(raylets) if (pidfd := _open(pid)) is not None]
     if not processes:
         return
+    _watchers[:] = [watcher for watcher in _watchers if watcher.poll() is None]
     _watchers.append(
         subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _WATCH, *map(str, processes)],
@@ -62,7 +63,7 @@ def _children(parents: list[int]) -> list[int]:
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            after_name = (folder / "stat").read_text().rpartition(")")[2]
+            after_name = (folder / "stat").read_bytes().rpartition(b")")[2]  # names are no text
         except OSError:  # it has just ended
             continue
         if int(after_name.split()[1]) in parents:
@@ -70,11 +71,11 @@ def _children(parents: list[int]) -> list[int]:
     return found
 
 
-def _command(pid: int) -> str:
+def _command(pid: int) -> bytes:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
-        return ""
+        return b""
 
 
 def _open(pid: int) -> int | None:
