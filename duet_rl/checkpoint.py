@@ -76,7 +76,12 @@ def write_files(
     try:
         save_file(plain, folder / WEIGHTS)
     except SafetensorError as error:
-        raise _as_os_error(error, folder / WEIGHTS) from error
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        # What safetensors says about a disk, as Python says it.
+        code = int(number[1])
+        raise OSError(code, os.strerror(code), str(folder / WEIGHTS)) from error
     (folder / CONFIG).write_text(to_yaml(config))
     created = datetime.now(timezone.utc).isoformat(timespec="seconds")
     facts = {"format": FORMAT, "kind": kind, "created": created, **meta}
@@ -156,14 +161,6 @@ def load_module(module: nn.Module, tensors: Mapping[str, Tensor], source: Path |
             "; use the config that they were trained with"
         )
     module.load_state_dict(dict(tensors))
-
-
-def _as_os_error(error: SafetensorError, path: Path) -> Exception:
-    """Return what safetensors says about a disk as Python says it; else `error` itself."""
-    number = re.search(r"os error (\d+)", str(error))
-    if number is None:
-        return error
-    return OSError(int(number[1]), os.strerror(int(number[1])), str(path))
 
 
 def _some(names: list[str]) -> str:

@@ -31,7 +31,11 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         if path.is_dir() and temporary.is_dir():
             retired = temporary.with_name(f"{temporary.name}{_RETIRED}")
             os.replace(path, retired)
-            os.replace(temporary, path)
+            try:
+                os.replace(temporary, path)
+            except BaseException:
+                os.replace(retired, path)
+                raise
             _remove(retired)
         else:
             os.replace(temporary, path)
@@ -107,7 +111,7 @@ def require_folder(path: Path | str, what: str) -> Path:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
-    elif path.exists():
-        path.unlink()
+    else:
+        path.unlink(missing_ok=True)

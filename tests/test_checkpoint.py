@@ -1,6 +1,7 @@
 """Checkpoint folders: whole or not there, and refused when they do not fit."""
 
 import errno
+import os
 import resource
 import signal
 import subprocess
@@ -93,6 +94,39 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
         temporary.write_text("half")
         raise OSError("disk full")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_take_its_place_leaves_the_earlier_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    (folder / "old").write_text("old")
+    replace = os.replace
+
+    def refuse_the_new(source: Path, target: Path) -> None:
+        if (source / "new").exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse_the_new)
+    with pytest.raises(OSError, match="No space"), atomic_path(folder) as temporary:
+        temporary.mkdir()
+        (temporary / "new").write_text("new")
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+    assert [path.name for path in folder.iterdir()] == ["old"]
+
+
+def test_a_link_to_a_folder_gives_way_and_the_folder_stays(tmp_path: Path) -> None:
+    elsewhere = save(tmp_path / "elsewhere", nn.Linear(3, 2))
+    before = sha256_of(elsewhere)
+    link = tmp_path / "run" / "c"
+    link.parent.mkdir()
+    link.symlink_to(elsewhere)
+    save(link, nn.Linear(3, 2))
+    assert not link.is_symlink() and checkpoint.is_checkpoint(link)
+    assert [path.name for path in link.parent.iterdir()] == ["c"]
+    assert sha256_of(elsewhere) == before
 
 
 def test_a_full_disk_leaves_the_earlier_checkpoint_and_names_it(tmp_path: Path) -> None:
