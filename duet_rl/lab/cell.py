@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,9 +171,18 @@ def _train(
         weights = algorithm.follower_tensors()
     finally:
         algorithm.stop()
+    return last_means(seen), watch.collapsed, weights
+
+
+def last_means(seen: Sequence[Numbers]) -> Numbers:
+    """Return the mean of each number over the last quarter of `seen`.
+
+    Steps in which it was no number are left out, and so is what never was one: JSON has none.
+    """
     last = seen[-max(1, len(seen) // _LAST_SHARE) :]
-    means = {tag: float(np.mean([numbers[tag] for numbers in last])) for tag in last[-1]}
-    return means, watch.collapsed, weights
+    known = {tag: [numbers[tag] for numbers in last if tag in numbers] for tag in last[-1]}
+    finite = {tag: [value for value in of if math.isfinite(value)] for tag, of in known.items()}
+    return {tag: float(np.mean(values)) for tag, values in finite.items() if values}
 
 
 class _RolloutWatch:

@@ -47,6 +47,11 @@ class Comparison:
         """Names of the losses in the order of the rows."""
         return list(dict.fromkeys(row.loss for row in self.rows))
 
+    @property
+    def seeds(self) -> int:
+        """Trainings of each loss and staleness."""
+        return len(next(iter(self.means.values())))
+
     def to_json(self) -> dict[str, Any]:
         """Return all of it as plain JSON; intervals have names."""
         rows = [
@@ -134,10 +139,10 @@ def as_text(comparison: Comparison) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     ]
-    seeds = len(next(iter(comparison.means.values())))
     note = (
-        f"[95 % t-interval over {seeds} trainings]; codes: effective codes a stream, as a share of "
-        "the start's; KL to the start, nats a token; jerk, m/s^3; collapsed: trainings"
+        f"[95 % t-interval over {comparison.seeds} trainings]; codes: effective codes a stream, "
+        "as a share of the start's; KL to the start, nats a token; jerk, m/s^3; collapsed: "
+        "trainings"
     )
     return "\n".join([*table, note, comparison.verdict])
 

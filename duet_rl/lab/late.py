@@ -40,8 +40,9 @@ class CountingEnvRunner(FollowerEnvRunner):
 class LateCollector(Collector):
     """Keeps rollouts back until they are `staleness` gradient steps old.
 
-    Step `n` learns from what the weights after step `n - staleness` danced; the first `staleness`
-    steps learn from what the start danced. No more is danced than will be learned from.
+    The step after `n` steps learns from what the weights danced after `n - staleness` steps; the
+    first `staleness` steps learn from what the start danced. No more is danced than will be learned
+    from.
     """
 
     def __init__(self, algorithm: Any, staleness: int) -> None:

@@ -125,11 +125,10 @@ def _draw_legend(pen: _Pen, comparison: Comparison, width: float) -> None:
         pen.mark(x + 11, y, index, False)
         pen.text(x + 28, y, loss, "lm")
         x += 46 + pen.width(loss)
-    trainings = len(next(iter(comparison.means.values())))
     pen.text(
         _LEFT,
         _PANEL[1] + _LEGEND - 14,
-        f"bars: 95 % t-intervals over {trainings} trainings; dashed: {START}; "
+        f"bars: 95 % t-intervals over {comparison.seeds} trainings; dashed: {START}; "
         "hollow: collapsed in a training",
         "lm",
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from duet_rl.lab.cell import START, Cell
+from duet_rl.lab.cell import START, Cell, last_means
 from duet_rl.lab.comparison import Comparison, as_text, compare, seed_interval
 from duet_rl.lab.plot import draw_comparison
 
@@ -112,3 +112,12 @@ def test_the_plot_has_a_line_a_loss_and_hollow_marks_where_one_collapsed(tmp_pat
     )
     assert blue_before > 500 and red_before > 500
     assert blue_after == blue_before and red_after < red_before
+
+
+def test_the_end_of_a_training_is_told_without_what_was_no_number():
+    """The first of the last quarter's four steps was skipped, and one tag came late."""
+    steps = [{"loss": 9.0, "value": np.nan}] * 12
+    steps += [{"loss": np.nan, "value": np.nan}, *[{"loss": 1.0, "value": np.inf}] * 2]
+    steps += [{"loss": 4.0, "value": np.nan, "late": 5.0}]
+    assert last_means(steps) == {"loss": 2.0, "late": 5.0}
+    assert last_means([{"loss": 3.0}]) == {"loss": 3.0}
