@@ -123,10 +123,9 @@ def _solve(
     drawn = asked.stands[..., None] * asked.step
     if not causal:
         return _solve_whole(bond, drawn, pull)
-    shift = drawn.new_zeros(len(drawn), 2) if cache is None else cache.get((_KEY, key, "shift"))
-    if shift is None:
-        shift = drawn.new_zeros(len(drawn), 2)
-    shifts = []
+    shift, shifts = drawn.new_zeros(len(drawn), 2), []
+    if cache is not None:
+        shift = cache.get((_KEY, key, "shift"), shift)
     for bonds, draw in zip(bond.unbind(1), drawn.unbind(1), strict=True):
         shift = (bonds[:, None] * shift - draw) / (bonds + pull)[:, None]
         shifts.append(shift)

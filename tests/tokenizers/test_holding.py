@@ -41,6 +41,18 @@ def test_palms_that_nearly_meet_take_each_other(couple, causal):
     assert gaps(held, leader).max() < 0.02
 
 
+def test_pieces_of_a_dance_hold_as_the_whole(couple):
+    follower, leader = couple
+    near, cache = aside(follower, 0.1), {}
+    whole = hold_hands(near, leader, OFFSETS, CONFIG, causal=True)
+    pieces = []
+    for frames in torch.arange(leader.shape[1]).split(4):
+        piece = Posed(*(values[:, frames] for values in near))
+        held = hold_hands(piece, leader[:, frames], OFFSETS, CONFIG, True, cache)
+        pieces.append(held.joints)
+    torch.testing.assert_close(torch.cat(pieces, dim=1), whole.joints, atol=1e-4, rtol=0)
+
+
 def test_palms_that_stay_away_are_left_alone(couple):
     follower, leader = couple
     far = aside(follower, 2.0)

@@ -43,6 +43,18 @@ def test_feet_that_stand_stop_sliding(dancer, causal, left):
     assert after < left * before
 
 
+def test_pieces_of_a_dance_are_planted_as_the_whole(dancer):
+    slid, travel, cache = swaying(dancer), travel_of(dancer), {}
+    whole = plant_feet(slid, travel, OFFSETS, FPS, CONFIG, causal=True)
+    pieces = []
+    for frames in torch.arange(slid.joints.shape[1]).split(4):
+        piece = Posed(*(values[:, frames] for values in slid))
+        planted = plant_feet(piece, travel[:, frames], OFFSETS, FPS, CONFIG, True, cache)
+        pieces.append(planted.joints)
+    assert (whole.joints - slid.joints).abs().max() > 0.05
+    torch.testing.assert_close(torch.cat(pieces, dim=1), whole.joints, atol=1e-4, rtol=0)
+
+
 def test_a_dancer_who_does_not_slide_is_left_alone(dancer):
     planted = plant_feet(dancer, travel_of(dancer), OFFSETS, FPS, CONFIG)
     assert (planted.joints - dancer.joints).norm(dim=-1).mean() < 0.02
