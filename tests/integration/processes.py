@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from duet_rl.audio.provenance import AUTHORS
 from duet_rl.datasets.store import DuetStore
+from duet_rl.resources import ADDRESS
 from duet_rl.rl.run import FOLDER, WORK
 from tests.envs.dancers import walking_couple
 from tests.rl.world import write_dancer
@@ -51,7 +52,7 @@ def write_world(folder: Path) -> World:
 @contextmanager
 def started(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program, its output in `log`, and be sure that it has ended afterwards."""
-    environment = {k: v for k, v in os.environ.items() if k not in {"RAY_ADDRESS"}}
+    environment = {k: v for k, v in os.environ.items() if k != ADDRESS}
     with log.open("wb") as stream:
         program = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=stream, stderr=subprocess.STDOUT
@@ -63,20 +64,19 @@ def started(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
         program.wait()
 
 
-def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> float:
-    """Return after how many seconds `condition` holds; an `AssertionError` if it does not."""
+def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Return when `condition` holds; an `AssertionError` if it does not."""
     begun = time.monotonic()
     while not condition():
         assert time.monotonic() - begun < seconds, f"{what}: not within {seconds:g} s"
         time.sleep(_POLL)
-    return time.monotonic() - begun
 
 
 class Process(NamedTuple):
     """A process that is no other one with the same number."""
 
     pid: int
-    born: str  # clock ticks since the machine started
+    born: bytes  # clock ticks since the machine started
 
 
 def below(root: int) -> list[Process]:
@@ -90,7 +90,7 @@ def below(root: int) -> list[Process]:
 
 def alive(processes: list[Process]) -> list[Process]:
     """Return those that are still running."""
-    return [p for p in processes if (s := _stat(p.pid)) and s[_BORN] == p.born and s[0] != "Z"]
+    return [p for p in processes if (s := _stat(p.pid)) and s[_BORN] == p.born and s[0] != b"Z"]
 
 
 _BORN = 19  # place in /proc/PID/stat, counted after the name
@@ -100,9 +100,9 @@ def _numbers() -> list[int]:
     return [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
 
 
-def _stat(pid: int) -> list[str]:
+def _stat(pid: int) -> list[bytes]:
     """Return the fields of a process after its name: state, parent, ...; none if it has ended."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
         return []

@@ -54,10 +54,9 @@ def test_a_killed_program_leaves_nothing_and_goes_on_as_if_unbroken(
         "rl.checkpoint_every=4",
     ]
     with started(world.command(settings), tmp_path / "killed.log") as program:
-        wait_until(
-            lambda: (world.work / STATE).is_dir() and rows(world) % 4 == 2, START, "a saved state"
-        )
+        wait_until(lambda: (world.work / STATE).is_dir(), START, "a saved state")
         family = below(program.pid)
+        wait_until(lambda: rows(world) % 4 == 2, START, "an iteration between two saved states")
         program.kill()
     assert len(family) > 8, "Ray, its agents, a runner and the weights"
     wait_until(lambda: not alive(family), GONE, "the end of what it started")
