@@ -27,6 +27,7 @@ from duet_rl.metrics.duet import MEASURES, diversity, measure_duet
 from duet_rl.metrics.retrieval import RetrievalFollower
 from duet_rl.models.sampling import SamplingConfig
 from duet_rl.rewards.base import RewardInput, RewardMix
+from duet_rl.text_table import aligned
 from duet_rl.tokenizers.duet import DuetCodec
 from duet_rl.tokenizers.frames import MotionBatch
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
@@ -160,16 +161,11 @@ def as_text(evaluation: Evaluation) -> str:
     measures = evaluation.measures
     head = ["", *(_title(measure) for measure in measures)]
     body = [[row.name, *(_cell(row, measure) for measure in measures)] for row in evaluation.rows]
-    widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in [head, *body]
-    ]
     note = (
         f"{len(evaluation.clips)} clips x {evaluation.seeds} seeds; "
         "[95 % bootstrap interval over clips and seeds]"
     )
-    return "\n".join([*lines, note])
+    return "\n".join([*aligned([head, *body]), note])
 
 
 def _baselines(library: list[Duet]) -> Iterator[tuple[str, Dance, int]]:

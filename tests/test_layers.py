@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = (  # lowest first; rooms on one floor do not import each other
     {"duet_rl.errors"},
-    {"duet_rl.config", "duet_rl.files", "duet_rl.orphans"},
+    {"duet_rl.config", "duet_rl.files", "duet_rl.orphans", "duet_rl.text_table"},
     {"duet_rl.pickles"},
     {"duet_rl.body", "duet_rl.models"},
     {"duet_rl.audio"},

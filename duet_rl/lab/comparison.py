@@ -11,6 +11,7 @@ from duet_rl.lab.cell import START, Cell
 from duet_rl.lab.measure import JERK, KL, TOTAL, Numbers
 from duet_rl.metrics.bootstrap import LEVEL, Interval
 from duet_rl.rl.collapse import CODES, CollapseWatch
+from duet_rl.text_table import aligned
 
 
 @dataclass(frozen=True)
@@ -134,17 +135,12 @@ def as_text(comparison: Comparison) -> str:
         names = list(dict.fromkeys(name for found in row.collapsed.values() for name in found))
         wrong = f"{len(row.collapsed)}: {', '.join(names)}" if names else "0"
         lines.append((row.loss, str(row.staleness), *cells, f"{row.jerk:.0f}", wrong))
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    table = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
     note = (
         f"[95 % t-interval over {comparison.seeds} trainings]; codes: effective codes a stream, "
         "as a share of the start's; KL to the start, nats a token; jerk, m/s^3; collapsed: "
         "trainings"
     )
-    return "\n".join([*table, note, comparison.verdict])
+    return "\n".join([*aligned(lines), note, comparison.verdict])
 
 
 def _row(loss: str, staleness: int, start: Numbers, found: Mapping[int, Any]) -> LabRow:
