@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 FOLDER = "lab"  # in the run's folder
 TABLE, PLOT = "losses.json", "losses.png"
 _REFERENCES = "references"  # name of their line among the results
+_TRAININGS_A_PROCESS = 4
 
 
 def run_lab(
@@ -105,7 +106,8 @@ def _run(
 
     try:
         workers = plan.lab.workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
-        task: Any = ray.remote(num_cpus=1, max_retries=1)(_run_one)
+        # An algorithm that has stopped leaves some 100 MB in its process.
+        task: Any = ray.remote(num_cpus=1, max_retries=1, max_calls=_TRAININGS_A_PROCESS)(_run_one)
         faults: list[str] = []
         running: dict[Any, Cell | None] = {}
         todo = list(reversed(missing))

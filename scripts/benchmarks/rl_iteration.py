@@ -350,7 +350,6 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=["runners", "iteration", "weights"])
     options = parser.parse_args()
     torch.set_num_threads(1)
-    os.environ.setdefault("RAY_worker_niceness", "0")  # else every other program goes before actors
     start_ray(num_cpus=CLUSTER)
     logging.getLogger("ray.rllib").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
