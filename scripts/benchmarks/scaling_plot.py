@@ -1,20 +1,18 @@
-"""A chart of panels, two a row, both axes logarithmic, drawn with Pillow."""
+"""A chart of panels, two a row, both axes logarithmic."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from matplotlib.figure import Figure
 
-_SCALE = 2  # pixels a unit: sharp on dense screens
-_PANEL = (360, 300)  # units, with its labels
 _COLUMNS = 2
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 20, 42, 44
-_LEGEND = 52  # below the panels
-_INK, _FAINT, _PAPER = "#222222", "#dddddd", "#ffffff"
-_LINES = ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#ee6677", "#aa3377", "#222222", "#999999")
-_DOT = 3.5
+_INCHES, _DPI = (5.0, 4.0), 144  # of a panel
+_LEGEND = 0.9  # inches below the panels
+_ROOM = 0.1  # inches around a panel
+# Told apart by all kinds of eyes (P. Tol, "bright").
+_COLOURS = ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#ee6677", "#aa3377", "#222222", "#999999")
 
 
 @dataclass(frozen=True)
@@ -37,92 +35,34 @@ class Panel:
 def draw(panels: Sequence[Panel], path: Path, note: str = "") -> Path:
     """Draw the panels, lines of one name in one colour, and return the file."""
     names = list(dict.fromkeys(line.name for panel in panels for line in panel.lines))
-    colours = {name: _LINES[i % len(_LINES)] for i, name in enumerate(names)}
     columns = min(_COLUMNS, len(panels))
-    width = _PANEL[0] * columns
-    height = _PANEL[1] * math.ceil(len(panels) / columns) + _LEGEND
-    image = Image.new("RGB", (width * _SCALE, height * _SCALE), _PAPER)
-    pen = _Pen(ImageDraw.Draw(image))
+    rows = math.ceil(len(panels) / columns)
+    figure = Figure((_INCHES[0] * columns, _INCHES[1] * rows + _LEGEND), _DPI)
+    figure.set_layout_engine("constrained", w_pad=_ROOM, h_pad=_ROOM)
+    curves = {}
     for place, panel in enumerate(panels):
-        row, column = divmod(place, columns)
-        _draw_panel(pen, panel, (column * _PANEL[0], row * _PANEL[1]), colours)
-    x, y = float(_LEFT), height - _LEGEND + 10.0
-    for name in names:
-        if x + 40 + pen.width(name) > width:
-            x, y = float(_LEFT), y + 16
-        pen.line([(x, y), (x + 18, y)], colours[name], 2)
-        pen.text(x + 24, y, name, "lm")
-        x += 40 + pen.width(name)
-    pen.text(_LEFT, height - 8, note, "lm")
+        axes = figure.add_subplot(rows, columns, place + 1, xscale="log", yscale="log")
+        axes.set_title(panel.title, fontsize="medium", loc="left")
+        axes.set_xlabel(panel.across)
+        axes.grid(axis="y", alpha=0.4)
+        axes.spines[["top", "right"]].set_visible(False)
+        for line in panel.lines:
+            colour = _COLOURS[names.index(line.name) % len(_COLOURS)]
+            ys = [y if y > 0 else math.nan for y in line.ys]
+            (curves[line.name],) = axes.plot(line.xs, ys, "o-", color=colour)
+            frame = {"boxstyle": "circle,pad=0.1", "facecolor": "white", "edgecolor": colour}
+            for x, y, mark in zip(line.xs, ys, line.marks, strict=True):
+                if mark and y > 0:
+                    axes.text(x, y, mark, size=7, ha="center", va="center", bbox=frame)
+        ticks = sorted({x for line in panel.lines for x in line.xs})
+        axes.set_xticks(ticks, [_written(x) for x in ticks])
+        axes.yaxis.set_major_formatter(lambda value, _: _written(value))
+        axes.minorticks_off()
+    place_below = {"loc": "outside lower left", "alignment": "left", "ncols": 3 * columns}
+    figure.legend(curves.values(), curves, title=note, frameon=False, **place_below)
     path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path, optimize=True)
+    figure.savefig(path)
     return path
-
-
-class _Pen:
-    """Draws in units."""
-
-    def __init__(self, canvas: ImageDraw.ImageDraw) -> None:
-        self._canvas = canvas
-        self._font = ImageFont.load_default(11 * _SCALE)
-
-    def line(self, points: Sequence[tuple[float, float]], colour: str, width: float = 1) -> None:
-        scaled = [(x * _SCALE, y * _SCALE) for x, y in points]
-        self._canvas.line(scaled, colour, round(width * _SCALE), joint="curve")
-
-    def dot(self, x: float, y: float, colour: str) -> None:
-        box = [(x - _DOT) * _SCALE, (y - _DOT) * _SCALE, (x + _DOT) * _SCALE, (y + _DOT) * _SCALE]
-        self._canvas.ellipse(box, colour)
-
-    def text(self, x: float, y: float, words: str, anchor: str) -> None:
-        self._canvas.text((x * _SCALE, y * _SCALE), words, _INK, self._font, anchor)
-
-    def width(self, words: str) -> float:
-        return self._font.getlength(words) / _SCALE
-
-
-def _draw_panel(
-    pen: _Pen, panel: Panel, corner: tuple[float, float], colours: dict[str, str]
-) -> None:
-    left, top = corner
-    bottom = top + _PANEL[1] - _BOTTOM
-    shown = [
-        (line, [point for point in zip(line.xs, line.ys, line.marks, strict=True) if point[1] > 0])
-        for line in panel.lines
-    ]
-    xs = [x for _, points in shown for x, _, _ in points]
-    ys = [y for _, points in shown for _, y, _ in points]
-    low, high = _decades(min(ys), max(ys))
-    first, last = math.log10(min(xs)), math.log10(max(xs))
-
-    def across(x: float) -> float:
-        share = (math.log10(x) - first) / ((last - first) or 1)
-        return left + _LEFT + share * (_PANEL[0] - _LEFT - _RIGHT)
-
-    def down(y: float) -> float:
-        share = (math.log10(y) - low) / (high - low)
-        return bottom - share * (_PANEL[1] - _TOP - _BOTTOM)
-
-    for power in range(low, high + 1):
-        y = down(10.0**power)
-        pen.line([(left + _LEFT, y), (left + _PANEL[0] - _RIGHT, y)], _FAINT)
-        pen.text(left + _LEFT - 6, y, _written(10.0**power), "rm")
-    for x in sorted(set(xs)):
-        pen.text(across(x), bottom + 12, _written(x), "mm")
-    pen.text(left + _LEFT, top + 18, panel.title, "lm")
-    pen.text(left + _PANEL[0] - _RIGHT, bottom + 30, panel.across, "rm")
-    for line, points in shown:
-        colour = colours[line.name]
-        pen.line([(across(x), down(y)) for x, y, _ in points], colour, 2)
-        for x, y, mark in points:
-            pen.dot(across(x), down(y), colour)
-            pen.text(across(x) - 7, down(y) - 8, mark, "mm")
-
-
-def _decades(low: float, high: float) -> tuple[int, int]:
-    """Return powers of ten around all values, at least one apart."""
-    first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
-    return first, max(last, first + 1)
 
 
 def _written(value: float) -> str:

@@ -105,7 +105,7 @@ def test_the_plot_has_a_line_a_loss_and_hollow_marks_where_one_collapsed(tmp_pat
     pictures = []
     for name, change in (("whole", {}), ("bad", {"collapsed": {"kl": "bad"}})):
         path = draw_comparison(comparison(rewards, **change), tmp_path / f"{name}.png")
-        pictures.append(np.asarray(Image.open(path)))
+        pictures.append(np.asarray(Image.open(path).convert("RGB")))
     blue, red = (0x44, 0x77, 0xAA), (0xEE, 0x66, 0x77)
     (blue_before, red_before), (blue_after, red_after) = (
         [int((picture == colour).all(-1).sum()) for colour in (blue, red)] for picture in pictures
