@@ -63,7 +63,7 @@ class RLConfig(Config):
     hardware: HardwareConfig = HardwareConfig()
 
     # Learning
-    loss: LossName = "actor_critic"
+    loss: LossName = "topr"
     actor_critic: ActorCriticConfig = ActorCriticConfig()
     bailando: BailandoLossConfig = BailandoLossConfig()
     duolando: DuolandoLossConfig = DuolandoLossConfig()

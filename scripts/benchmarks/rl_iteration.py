@@ -37,7 +37,7 @@ from duet_rl.models.sampling import generate
 from duet_rl.resources import start_ray
 from duet_rl.rl.algorithm import DuetRL, DuetRLConfig
 from duet_rl.rl.dances import dances_of, make_dances
-from duet_rl.rl.losses import Experience, actor_critic
+from duet_rl.rl.losses import LOSSES, Experience
 from duet_rl.rl.module import FollowerRLModule
 from duet_rl.rl.replay import ReplayConfig, RolloutGroup
 from duet_rl.rl.settings import RLConfig
@@ -138,7 +138,8 @@ class PlainLoop:
         experience = Experience(rewards, sampled.log_probs, self.settings.rollouts)
         verdict = module.verdict(sampled.tokens, told)
         self.adam.zero_grad()
-        actor_critic(verdict, experience, self.settings.actor_critic).total.backward()
+        loss = self.settings.loss
+        LOSSES[loss](verdict, experience, getattr(self.settings, loss)).total.backward()
         torch.nn.utils.clip_grad_norm_(self.learned, self.settings.grad_clip)
         self.adam.step()
         times = (danced - begin, scored - danced, time.perf_counter() - scored)
