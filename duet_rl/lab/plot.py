@@ -12,6 +12,7 @@ from duet_rl.lab.measure import TOTAL
 _SPREAD = 0.6  # of the room between two ages is taken by the points of all losses
 _INCHES, _DPI = (12.0, 4.6), 144
 _ROOM = 0.1  # inches around a panel
+_MARGIN = 0.08  # of what a panel shows, above and below
 _GREY = "#555555"
 # Told apart by all kinds of eyes (P. Tol, "bright"), and by their marks in grey.
 _COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#222222")
@@ -51,6 +52,12 @@ def draw_comparison(comparison: Comparison, path: Path) -> Path:
             axes.errorbar(xs, mean, (mean - low, high - mean), label=loss, elinewidth=1, **style)
             bad = [bool(row.collapsed) for row in rows]
             axes.plot(xs[bad], mean[bad], linestyle="", markerfacecolor="white", zorder=3, **style)
+        # What has collapsed lies far off, and would press all else into a line.
+        sound = [getattr(row, name) for row in comparison.rows if not row.collapsed]
+        if sound:
+            ends = [level, *(end for one in sound for end in (one.low, one.high))]
+            margin = _MARGIN * (max(ends) - min(ends))
+            axes.set_ylim(min(ends) - margin, max(ends) + margin)
     figure.legend(
         *figure.axes[0].get_legend_handles_labels(),
         loc="outside lower left",
@@ -58,7 +65,7 @@ def draw_comparison(comparison: Comparison, path: Path) -> Path:
         frameon=False,
         alignment="left",
         title=f"bars: 95 % t-intervals over {comparison.seeds} trainings; dashed: {START}; "
-        "hollow: collapsed in a training",
+        "hollow: collapsed in a training, and may lie outside",
     )
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png")
