@@ -54,9 +54,8 @@ def draw_comparison(comparison: Comparison, path: Path) -> Path:
             axes.plot(xs[bad], mean[bad], linestyle="", markerfacecolor="white", zorder=3, **style)
         # What has collapsed lies far off, and would press all else into a line.
         sound = [getattr(row, name) for row in comparison.rows if not row.collapsed]
-        if sound:
-            ends = [level, *(end for one in sound for end in (one.low, one.high))]
-            margin = _MARGIN * (max(ends) - min(ends))
+        ends = [level, *(end for one in sound for end in (one.low, one.high))]
+        if margin := _MARGIN * (max(ends) - min(ends)):
             axes.set_ylim(min(ends) - margin, max(ends) + margin)
     figure.legend(
         *figure.axes[0].get_legend_handles_labels(),
