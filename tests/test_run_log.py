@@ -32,6 +32,8 @@ def test_a_line_that_does_not_fit_leaves_nothing_behind(tmp_path: Path):
     assert read_metrics(tmp_path)[:2] == [{"step": 1, "kl": 0.5}, {"step": 3, "kl": 0.125}]
 
 
+# The thread in which TensorBoard writes ends by the full disk, as it would in a run.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_tensorboard_goes_on_when_there_is_room_again(tmp_path: Path):
     with RunLog(tmp_path, 0) as log:
         log.write(1, {"kl": 0.5})
