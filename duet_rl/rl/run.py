@@ -244,6 +244,7 @@ def _origin(config: RLConfig, follower: Path, store: DuetStore) -> dict[str, Any
     """Return what makes this run this run: its settings, its follower, its data."""
     # Without what was left at its default, so that a setting which is new changes no old run.
     stated = config.model_dump(mode="json", exclude=_FREE, exclude_defaults=True)
+    stated["loss"] = config.loss  # whose default has changed before
     settings = json.dumps(stated, sort_keys=True)
     return {
         "data_hash": store.hash,
