@@ -14,7 +14,8 @@ from duet_rl.body.motion import Duet, Motion
 from duet_rl.config import to_yaml
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.datasets.store import INDEX, DuetStore
-from duet_rl.evaluate import REWARD_PREFIX, Evaluation, as_text, write_evaluation
+from duet_rl.evaluate.run import Evaluation, as_text, write_evaluation
+from duet_rl.evaluate.scores import REWARD_PREFIX
 from duet_rl.files import atomic_path
 from duet_rl.generate.charts import Curve
 from duet_rl.generate.export import write

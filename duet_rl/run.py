@@ -16,7 +16,8 @@ from duet_rl.datasets.store import DuetStore
 from duet_rl.datasets.synthetic import SyntheticConfig
 from duet_rl.datasets.synthetic_takes import synthetic_tasks
 from duet_rl.errors import InputError
-from duet_rl.evaluate import EvaluateConfig, Evaluation, evaluate
+from duet_rl.evaluate.run import Evaluation, evaluate
+from duet_rl.evaluate.settings import EvaluateConfig
 from duet_rl.generate.dd100 import export_dances, export_takes
 from duet_rl.generate.follower import load_follower, require_same_music
 from duet_rl.lab.comparison import Comparison

@@ -78,7 +78,7 @@ def evaluate(
     Settings begin with `evaluate.` or `rl.rewards.`, e.g. evaluate.seeds=5.
     """
     from duet_rl.config import resolve
-    from duet_rl.evaluate import as_text, write_evaluation
+    from duet_rl.evaluate.run import as_text, write_evaluation
     from duet_rl.run import RunConfig, measure
 
     config = resolve(RunConfig, preset, settings or ())

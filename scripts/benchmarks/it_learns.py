@@ -19,15 +19,8 @@ from bench import print_table, write_results
 from duet_rl.config import resolve
 from duet_rl.datasets.bvh_pairs import find_pairs
 from duet_rl.errors import InputError
-from duet_rl.evaluate import (
-    NEAREST,
-    REWARD_PREFIX,
-    TOTAL,
-    Evaluation,
-    EvaluationRow,
-    as_text,
-    write_evaluation,
-)
+from duet_rl.evaluate.run import NEAREST, Evaluation, EvaluationRow, as_text, write_evaluation
+from duet_rl.evaluate.scores import REWARD_PREFIX, TOTAL
 from duet_rl.metrics.bootstrap import bootstrap_mean
 from duet_rl.resources import start_ray
 from duet_rl.run import RunConfig, measure, prepare_pairs, prepare_synthetic, pretrain, refine

@@ -9,45 +9,29 @@ from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
-from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
 
 from duet_rl.body.motion import Duet
-from duet_rl.config import Config
-from duet_rl.datasets.clip import FPS, DuetClip
-from duet_rl.datasets.split import Split
+from duet_rl.datasets.clip import DuetClip
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
+from duet_rl.evaluate.scores import score_clips
+from duet_rl.evaluate.settings import EvaluateConfig
 from duet_rl.files import atomic_path
 from duet_rl.generate.follower import Follower
 from duet_rl.metrics.baselines import mirror_leader, typical_distance
 from duet_rl.metrics.bootstrap import Interval, bootstrap_mean
-from duet_rl.metrics.duet import MEASURES, diversity, measure_duet
+from duet_rl.metrics.duet import MEASURES, diversity
 from duet_rl.metrics.retrieval import RetrievalFollower
-from duet_rl.models.sampling import SamplingConfig
-from duet_rl.rewards.base import RewardInput, RewardMix
+from duet_rl.rewards.base import RewardMix
 from duet_rl.text_table import aligned
 from duet_rl.tokenizers.duet import DuetCodec
 from duet_rl.tokenizers.frames import MotionBatch
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
 TRUTH, MIRROR, NEAREST, RANDOM = "true partner", "mirror", "nearest neighbour", "random tokens"
-TOTAL = "total"
-REWARD_PREFIX = "reward/"
 _BATCH = 48  # clips danced at once
-
-
-class EvaluateConfig(Config):
-    """On what and how often to measure."""
-
-    split: Split = "test"
-    seeds: int = Field(3, ge=1)  # dances sampled for each clip
-    max_clips: int | None = Field(None, ge=1)  # the first so many clips of the split
-    sampling: SamplingConfig = SamplingConfig()
-    look_ahead: int | None = Field(None, ge=0)  # tokens; None is all that the follower knows
-    # A follower that has to be given its first tokens gets the true ones, as Duolando's does.
-    true_start: bool = True
 
 
 class ClipBatch(NamedTuple):
@@ -225,27 +209,13 @@ def _measure(
     for batch in _batches(clips):
         danced = [dance(batch.clips, seed) for seed in range(seeds)]
         for seed, joints in enumerate(danced):
-            for measure, numbers in _numbers(joints, batch.clips, rewards).items():
+            for measure, numbers in score_clips(joints, batch.clips, rewards).items():
                 values[measure][batch.rows, seed] = numbers
         if seeds > 1:
             dances = torch.stack(danced, dim=1)  # (clips, seeds, T, 55, 3)
             spread = torch.stack([diversity(of_clip) for of_clip in dances])
             values["diversity"][batch.rows] = spread[:, None].expand(-1, seeds)
     return EvaluationRow(name, {m: v for m, v in values.items() if torch.isfinite(v).all()})
-
-
-def _numbers(
-    joints: Float[Tensor, "B T 55 3"], clips: Sequence[DuetClip], rewards: RewardMix
-) -> dict[str, Float[Tensor, "B"]]:
-    """Return every reward term, their total and every measure, one number a clip."""
-    leader = _stack(clip.duet.leader.joints for clip in clips)
-    partner = _stack(clip.duet.follower.joints for clip in clips)
-    beats = torch.stack([clip.beats for clip in clips])
-    hold = torch.stack([clip.hold for clip in clips])
-    terms = rewards(RewardInput(joints, leader, beats, FPS, hold, partner))
-    scores = {REWARD_PREFIX + TOTAL: terms.total(1).mean(1)}
-    scores |= {REWARD_PREFIX + name: score.mean(1) for name, score in terms.per_frame.items()}
-    return scores | measure_duet(joints, leader, beats, FPS, hold, partner)
 
 
 def _batches(clips: Sequence[DuetClip]) -> Iterator[ClipBatch]:
