@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from duet_rl.body.activity import frozen_share, jitter_share
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
@@ -116,7 +115,8 @@ def measure_follower(
         now, before = (model(danced, conditions, look_ahead) for model in (gpt, start))
         found.append(numbers | {KL: _divergence(now, before, temperature)})
         tokens.append(danced.numpy().astype(np.int16))
-    mean = {tag: float(np.mean([numbers[tag] for numbers in found])) for tag in found[0]}
+    tags = dict.fromkeys(tag for numbers in found for tag in numbers)
+    mean = {tag: float(np.mean([one[tag] for one in found if tag in one])) for tag in tags}
     return mean | codes_used(tokens, follower.codec.spec.names)
 
 
@@ -141,12 +141,18 @@ def _movement(
     leader, beats, hold = windows.leader.joints, windows.beats, windows.hold
     terms = mix(RewardInput(joints, leader, beats, FPS, hold, windows.partner, velocity))
     measured = measure_duet(joints, leader, beats, FPS, hold, windows.partner)
-    measured |= {"frozen": frozen_share(joints, FPS), "jitter": jitter_share(joints, FPS)}
     # The total of whole tokens is what RL is after; a term may count a token's lowest frame.
     rewarded = {name: score.mean() for name, score in terms.tokens(FRAMES_PER_TOKEN).items()}
     rewarded["total"] = terms.total(FRAMES_PER_TOKEN).mean()
-    moved = {f"motion/{name}": values.mean() for name, values in measured.items()}
-    assert {FROZEN, JITTER, JERK} <= moved.keys()
+    # A window to which a measure does not apply does not count; a measure of none is left out.
+    moved = {
+        f"motion/{name}": values.nanmean()
+        for name, values in measured.items()
+        if not values.isnan().all()
+    }
+    for tag, share in {FROZEN: "frozen_share", JITTER: "jitter_share"}.items():
+        moved[tag] = moved.pop(f"motion/{share}")
+    assert JERK in moved
     scored = {f"{REWARD}{name}": score for name, score in rewarded.items()}
     return {tag: float(value) for tag, value in (scored | moved).items()}
 

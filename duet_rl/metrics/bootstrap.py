@@ -34,28 +34,40 @@ def bootstrap_mean(
     """Return the mean of `values` with its percentile bootstrap interval.
 
     Each draw resamples the clips, then the seeds within each clip drawn (Davison and Hinkley,
-    Bootstrap Methods, 1997, 3.8), so both sources of chance widen the interval.
+    Bootstrap Methods, 1997, 3.8), so both sources of chance widen the interval. Every clip counts
+    alike, however many of its seeds have a value; one without any is left out (`applies`).
 
     Args:
-        values: one measurement per clip and sampling seed; one column for what has no seed.
+        values: one measurement per clip and sampling seed; one column for what has no seed. NaN
+            where the measure does not apply.
         seed: of the resampling; the same seed gives the same interval.
         draws: number of resamples.
         level: share of the draws inside the interval.
 
     Raises:
-        InputError: there is no value, or one that is not finite.
+        InputError: there is no value that is not NaN, or one that is infinite.
     """
-    if values.numel() == 0 or not torch.isfinite(values).all():
+    if applies(values) == 0 or torch.isinf(values).any():
         raise InputError(
             f"{values.numel()} values, {int((~torch.isfinite(values)).sum())} of them not finite; "
-            "a mean needs finite values of at least one clip and one seed"
+            "a mean needs a finite value of at least one clip, and none that is infinite"
         )
+    values = values.detach().double().cpu()
+    values = values[torch.isfinite(values).any(1)]
+    found = torch.isfinite(values)
+    order = found.long().argsort(dim=1, descending=True, stable=True)
+    values, counts = values.gather(1, order), found.sum(1)  # each clip's values first, then NaN
     clips, seeds = values.shape
     generator = torch.Generator().manual_seed(seed)
-    values = values.detach().double().cpu()
     picked_clips = torch.randint(clips, (draws, clips, 1), generator=generator)
-    picked_seeds = torch.randint(seeds, (draws, clips, seeds), generator=generator)
+    places = torch.rand((draws, clips, seeds), generator=generator, dtype=torch.float64)
+    picked_seeds = (places * counts[picked_clips]).long()
     means = values[picked_clips, picked_seeds].mean(dim=(1, 2))
     tails = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
     low, high = means.quantile(tails).tolist()
-    return Interval(values.mean().item(), low, high)
+    return Interval(values.nanmean(1).mean().item(), low, high)
+
+
+def applies(values: Float[Tensor, "clips seeds"]) -> int:
+    """Return to how many clips a measure applies: those with a value that is not NaN."""
+    return int(torch.isfinite(values).any(1).sum())

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from bench import print_table, write_results
 from torch import Tensor
@@ -40,8 +41,8 @@ SHOWN = ("foot_slide", "jerk", "hold_f1", "beat_f1", "root_error")
 
 
 def row(name: str, dance: Dance, clips: Sequence[DuetClip], rewards: RewardMix) -> dict[str, Any]:
-    """Return the mean of every number over the clips."""
-    sums: dict[str, float] = {}
+    """Return the mean of every number over the clips that have it."""
+    found: dict[str, list[float]] = {}
     for clip in clips:
         joints, leader, partner = (
             x[None] for x in (dance(clip), clip.duet.leader.joints, clip.duet.follower.joints)
@@ -52,8 +53,9 @@ def row(name: str, dance: Dance, clips: Sequence[DuetClip], rewards: RewardMix) 
         measured = measure_duet(joints, leader, beats, FPS, hold, partner)
         numbers |= {key: measured[key] for key in SHOWN}
         for key, value in numbers.items():
-            sums[key] = sums.get(key, 0.0) + float(value.mean()) / len(clips)
-    return {"dance": name, **{key: f"{value:.3f}" for key, value in sums.items()}}
+            found.setdefault(key, []).append(float(value.mean()))
+    # NaN: the measure does not apply to that clip.
+    return {"dance": name, **{key: f"{np.nanmean(values):.3f}" for key, values in found.items()}}
 
 
 def whole_tokens(clip: DuetClip) -> DuetClip:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from duet_rl.errors import InputError
-from duet_rl.metrics.bootstrap import Interval, bootstrap_mean
+from duet_rl.metrics.bootstrap import Interval, applies, bootstrap_mean
 
 
 def noise(clips: int, seeds: int, seed: int = 0) -> torch.Tensor:
@@ -46,7 +46,38 @@ def test_intervals_say_whether_they_overlap():
     assert f"{high:.1f}" == "5.0 [4.0, 6.0]"
 
 
-@pytest.mark.parametrize("values", [torch.zeros(0, 3), torch.tensor([[1.0, float("nan")]])])
-def test_nothing_and_nan_have_no_mean(values):
+def test_a_clip_to_which_nothing_applies_is_left_out():
+    values = noise(12, 3)
+    values[[2, 7]] = torch.nan
+    kept = values[values.isfinite().all(1)]
+    assert bootstrap_mean(values, seed=4) == bootstrap_mean(kept, seed=4)
+    assert applies(values) == 10 and applies(kept) == 10
+
+
+def test_every_clip_counts_alike_however_many_seeds_it_has():
+    values = torch.tensor([[1.0, torch.nan, torch.nan], [4.0, 5.0, 6.0]])
+    interval = bootstrap_mean(values)
+    assert interval.mean == 3.0
+    assert interval.low == 1.0 and 4.0 <= interval.high <= 6.0
+    assert applies(values) == 2
+
+
+def test_where_the_missing_seeds_stand_changes_nothing():
+    first, last = noise(8, 4), noise(8, 4)
+    first[:, 0] = torch.nan
+    last[:, :3], last[:, 3] = first[:, 1:], torch.nan
+    assert bootstrap_mean(first) == bootstrap_mean(last)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        torch.zeros(0, 3),
+        torch.zeros(3, 0),
+        torch.full((2, 2), torch.nan),
+        torch.tensor([[1.0, torch.inf]]),
+    ],
+)
+def test_nothing_has_no_mean_and_infinity_is_refused(values):
     with pytest.raises(InputError, match="finite"):
         bootstrap_mean(values)

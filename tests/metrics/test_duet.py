@@ -1,29 +1,34 @@
-"""The measures: known answers for a couple that does all right, and for one that does not."""
+"""The measures of one dance: known answers for a couple that does all right, and for others."""
 
 import math
 
 import pytest
 import torch
 
-from duet_rl.audio.beat_matching import beat_f1, nearest_beat
-from duet_rl.metrics.duet import MEASURES, diversity, hold_f1, jerk, measure_duet
+from duet_rl.body.skeleton import MIRROR
+from duet_rl.metrics.duet import MEASURES, diversity, measure_duet
 from tests.couple import FPS, beats, joints_of, moved, shake, slide, stepping_couple, turned
 
 JOINED = torch.tensor([[0, 1, 0, 0], [1, 0, 0, 0]], dtype=torch.bool).expand(1, 120, 2, 4)
+SILENCE = torch.zeros(1, 120, dtype=torch.bool)
 
 
-def measured(change=lambda joints: joints) -> dict[str, float]:
+def measured(change=lambda joints: joints, hold=JOINED, music=None) -> dict[str, float]:
     follower, leader = joints_of(stepping_couple())
-    values = measure_duet(change(follower), leader, beats(), FPS, JOINED, follower)
+    music = beats() if music is None else music
+    values = measure_duet(change(follower), leader, music, FPS, hold, follower)
     return {name: value.item() for name, value in values.items()}
 
 
 def test_a_couple_that_does_all_right_measures_so():
     values = measured()
-    for name in ("penetration", "penetration_share", "root_error", "facing_error"):
+    for name in ("penetration_share", "root_error", "facing_error", "floating_share"):
         assert values[name] == 0
-    assert values["hold_share"] == values["hold_f1"] == 1
+    for name in ("hold_share", "hold_f1", "hold_unbroken", "contact_f1", "beat_precision"):
+        assert values[name] == 1
+    assert values["penetration"] == 0 == values["hold_breaks"]
     assert values["foot_slide"] < 0.02 and values["beat_f1"] > 0.9
+    assert values["beat_phase_error"] < 40 < values["beat_phase_shuffled"]
 
 
 def test_what_goes_wrong_is_measured_in_its_unit():
@@ -34,7 +39,7 @@ def test_what_goes_wrong_is_measured_in_its_unit():
     through = measured(lambda joints: moved(joints, z=-0.6))
     assert through["penetration"] > 0.05 and through["penetration_share"] == 1
     away = measured(lambda joints: moved(joints, z=1.0))
-    assert away["hold_share"] == 0 and away["hold_f1"] == 0
+    assert away["hold_share"] == away["hold_f1"] == away["contact_f1"] == 0
 
 
 def test_every_measure_is_described():
@@ -43,54 +48,62 @@ def test_every_measure_is_described():
 
 def test_measures_without_their_input_are_left_out():
     follower, leader = joints_of(stepping_couple())
-    silence = torch.zeros(1, 120, dtype=torch.bool)
-    values = measure_duet(follower, leader, silence, FPS)
-    assert not {"beat_f1", "hold_f1", "root_error", "facing_error"} & set(values)
+    values = measure_duet(follower, leader, SILENCE, FPS)
+    assert not {"hold_f1", "hold_breaks", "contact_f1", "root_error", "facing_error"} & set(values)
 
 
-def test_the_jerk_of_a_cubic_path_is_its_third_derivative():
-    time = torch.arange(60, dtype=torch.float64) / FPS
-    joints = torch.zeros(1, 60, 55, 3, dtype=torch.float64)
-    joints[..., 0] = (2 * time**3)[None, :, None]
-    assert jerk(joints, FPS).item() == pytest.approx(12.0)
+def test_what_does_not_apply_to_a_clip_is_nan_and_never_a_number():
+    def nowhere(values: dict[str, float]) -> set[str]:
+        return {name for name, value in values.items() if math.isnan(value)}
+
+    far = {"root_error_near", "root_error_far", "facing_error_near", "facing_error_far"}
+    assert nowhere(measured()) == far  # the couple dances at arm's length
+    every_beat = {name for name in MEASURES if name.startswith("beat_")}
+    assert nowhere(measured(music=SILENCE)) == far | every_beat
+    never = nowhere(measured(hold=torch.zeros_like(JOINED)))
+    assert never == far | {"hold_recall", "hold_unbroken", "hold_breaks"}
+    flying = nowhere(measured(lambda joints: moved(joints, y=1.0, z=2.0)))
+    lost = {"foot_slide", "contact_precision", "hold_precision", "hold_breaks"}
+    assert flying == far | lost
 
 
-def test_shaking_raises_the_jerk():
-    assert measured(lambda joints: shake(joints, 0.01))["jerk"] > 10 * measured()["jerk"]
+def test_a_clip_that_lacks_something_changes_nothing_for_the_others():
+    follower, leader = (torch.cat([x, x]) for x in joints_of(stepping_couple()))
+    music = torch.cat([beats(), SILENCE])
+    hold = torch.cat([JOINED, torch.zeros_like(JOINED)])
+    values = measure_duet(follower, leader, music, FPS, hold, follower)
+    alone = measured()
+    for name, value in values.items():
+        assert value[0].item() == pytest.approx(alone[name], abs=1e-6, nan_ok=True), name
 
 
-def test_hold_f1_counts_missed_and_false_holds_alike():
-    due = torch.zeros(1, 4, 2, 4, dtype=torch.bool)
-    due[:, :2, 0, 0] = True
-    held = due.roll(1, 1)
-    assert hold_f1(held, due).item() == pytest.approx(0.5)
-    assert hold_f1(due, due).item() == 1
-    assert hold_f1(torch.zeros_like(due), torch.zeros_like(due)).item() == 1
+@pytest.mark.parametrize("angle", [0.7, 3.0])
+def test_turning_and_moving_the_couple_changes_nothing(angle):
+    follower, leader = joints_of(stepping_couple())
+    follower = shake(slide(follower, 0.3), 0.002)
+    pairs = [(follower, leader, joints_of(stepping_couple())[0])]
+    pairs.append(tuple(moved(turned(x, angle), x=2.0, z=-1.0) for x in pairs[0]))
+    here, there = (
+        measure_duet(own, other, beats(), FPS, JOINED, true) for own, other, true in pairs
+    )
+    for name in here:
+        torch.testing.assert_close(here[name], there[name], rtol=2e-3, atol=1e-3, equal_nan=True)
+
+
+def test_a_mirror_changes_nothing():
+    follower, leader = joints_of(stepping_couple())
+    flip = torch.tensor([-1.0, 1.0, 1.0])
+    dances = (slide(follower, 0.3), leader, follower)
+    image = [dance[:, :, list(MIRROR)] * flip for dance in dances]
+    swapped = JOINED.flip(2)[..., [1, 0, 2, 3]]  # the other hand holds the other palm
+    here = measure_duet(*dances[:2], beats(), FPS, JOINED, dances[2])
+    there = measure_duet(*image[:2], beats(), FPS, swapped, image[2])
+    for name in here:
+        torch.testing.assert_close(here[name], there[name], rtol=1e-3, atol=1e-4, equal_nan=True)
 
 
 def test_diversity_is_the_mean_distance_of_all_pairs():
     follower, _ = joints_of(stepping_couple(1.0))
     dances = torch.cat([moved(follower, x=x) for x in (0.0, 0.3, 0.6)])
     assert diversity(dances).item() == pytest.approx(0.4, abs=1e-4)
-    assert diversity(dances[:1]).item() == 0
-
-
-def test_the_nearest_beat_is_found_on_both_sides():
-    music = torch.zeros(2, 10, dtype=torch.bool)
-    music[0, [2, 7]] = True
-    near = nearest_beat(music, fps=10)
-    wanted = [0.2, 0.1, 0.0, 0.1, 0.2, 0.2, 0.1, 0.0, 0.1, 0.2]
-    torch.testing.assert_close(near.distance[0], torch.tensor(wanted))
-    assert near.rank[0].tolist() == [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]
-    assert near.distance[1].isinf().all()
-
-
-def test_beat_f1_falls_with_extra_and_with_missing_beats():
-    music = beats(8.0)
-    extra = music | (torch.arange(240)[None] % 15 == 7)
-    missing = music & (torch.arange(240)[None] % 30 == 0)
-    none = torch.zeros_like(music)
-    assert beat_f1(music, music, FPS).item() == 1
-    assert beat_f1(extra, music, FPS).item() == pytest.approx(2 / 3)
-    assert beat_f1(missing, music, FPS).item() == pytest.approx(2 / 3)
-    assert beat_f1(none, music, FPS).item() == 0
+    assert diversity(dances[:1]).isnan()

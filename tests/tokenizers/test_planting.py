@@ -5,7 +5,7 @@ import torch
 
 from duet_rl.body.kinematics import Posed, forward_kinematics
 from duet_rl.body.skeleton import PARENTS, default_skeleton
-from duet_rl.metrics.duet import slide_speed
+from duet_rl.metrics.feet import slide_speed
 from duet_rl.tokenizers.planting import PlantingConfig, plant_feet
 from tests.couple import FPS, stepping_couple
 
