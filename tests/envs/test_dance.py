@@ -15,7 +15,10 @@ from envs.spaces import NO_TOKEN
 from tests.envs.dancers import FRAMES_A_BEAT, FiveStreamCodec
 
 STEPS = 12
-BACKWARD = {"weights": {"contact": 1.0, "foot": 1.0, "tracking": 1.0, "beat": 0, "consistency": 0}}
+BACKWARD = {
+    "weights": {"contact": 1.0, "foot": 1.0, "tracking": 1.0, "beat": 0, "consistency": 0},
+    "foot": {"rest_seconds": None, "jump_seconds": None},  # else it remembers two seconds
+}
 
 
 def dances_at(settings: dict[str, Any], picks: list[Pick], **changes: Any) -> DanceBatch:

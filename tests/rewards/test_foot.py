@@ -1,4 +1,4 @@
-"""The foot reward: standing is free, sliding costs, flying is not sliding."""
+"""The foot reward: standing is free, sliding costs, flying is not sliding, statues earn nothing."""
 
 from itertools import pairwise
 
@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from duet_rl.body.skeleton import FEET, UP
-from duet_rl.rewards.foot import foot_reward
-from tests.couple import moved, slide
+from duet_rl.rewards.foot import FootConfig, foot_reward
+from tests.couple import joints_of, moved, shake, slide, standing_couple, stepping_couple
 
 FPS = 30
 
@@ -31,8 +31,60 @@ def test_faster_sliding_scores_lower(standing):
 
 
 def test_flying_is_not_sliding(standing):
-    jumping = moved(standing, y=0.5)
-    assert torch.equal(foot_reward(slide(jumping, 2.0), FPS), torch.ones(1, FPS))
+    jumping = slide(moved(standing, y=0.5), 2.0)[:, : FPS // 2]
+    assert torch.equal(foot_reward(jumping, FPS), torch.ones(1, FPS // 2))
+
+
+@pytest.mark.parametrize("height", [0.1, 0.2, 1.0])
+def test_who_floats_for_longer_than_a_jump_has_no_still_foot(height):
+    follower, leader = joints_of(stepping_couple(4.0))
+    score = foot_reward(moved(follower, y=height), FPS, leader=leader)
+    assert score[:, : FPS // 2].min() > 0.99 and score[:, 2 * FPS :].max() < 0.01
+
+
+def test_a_jump_is_forgotten_on_landing():
+    follower, leader = joints_of(stepping_couple(4.0))
+    jumping = follower.clone()
+    jumping[:, 40:55, :, UP] += 0.3
+    assert foot_reward(jumping, FPS, leader=leader).mean() > 0.98
+
+
+@pytest.mark.parametrize("trembling", [0.0, 0.003])
+def test_feet_that_never_step_earn_nothing_once_that_is_clear(trembling):
+    follower, leader = joints_of(stepping_couple(6.0))
+    frozen = shake(follower[:, :1].expand_as(follower), trembling)
+    score = foot_reward(frozen, FPS, leader=leader)
+    assert score[:, 3 * FPS :].max() < 0.2
+    assert foot_reward(follower, FPS, leader=leader).mean() > 0.98
+
+
+def test_feet_may_rest_while_the_leaders_rest_and_where_nobody_knows_of_them():
+    follower, leader = joints_of(standing_couple(6.0))
+    assert foot_reward(follower, FPS, leader=leader).min() == 1
+    assert foot_reward(follower, FPS).min() == 1
+
+
+@pytest.mark.parametrize("frames", [1, 2, 8, 60])
+def test_a_window_too_short_to_tell_costs_nothing(frames):
+    follower, leader = joints_of(stepping_couple(4.0))
+    frozen = follower[:, :1].expand(1, frames, 55, 3)
+    assert foot_reward(frozen, FPS, leader=leader[:, :frames]).min() == 1
+
+
+def test_the_past_is_all_that_counts():
+    follower, leader = joints_of(stepping_couple(6.0))
+    rough = slide(torch.cat([follower[:, :90], follower[:, 90:91].expand(1, 90, 55, 3)], 1), 0.3)
+    whole = foot_reward(rough, FPS, leader=leader)
+    for frames in (40, 100, 170):
+        early = foot_reward(rough[:, :frames], FPS, leader=leader[:, :frames])
+        torch.testing.assert_close(early, whole[:, :frames])
+
+
+def test_settings_can_leave_sliding_as_all_that_costs():
+    follower, leader = joints_of(stepping_couple(6.0))
+    only_sliding = FootConfig(rest_seconds=None, jump_seconds=None)
+    for cheat in (follower[:, :1].expand_as(follower), moved(follower, y=0.5)):
+        assert foot_reward(cheat, FPS, only_sliding, leader).min() == 1
 
 
 def test_floating_a_little_does_not_hide_sliding(standing):
