@@ -1,10 +1,11 @@
-"""Consistency reward: one body on its feet; legs carry the root, the halves face one way."""
+"""Consistency reward: one living body; legs carry the root, and the halves face one way."""
 
 import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
+from duet_rl.body.activity import FROZEN_SPEED, recent_body_speed, recent_jerk
 from duet_rl.body.contact import floor_error, support_speed
 from duet_rl.body.skeleton import JOINT, UP
 from duet_rl.config import Config
@@ -16,7 +17,10 @@ _SHOULDERS = (JOINT["left_shoulder"], JOINT["right_shoulder"])
 
 
 class ConsistencyConfig(Config):
-    """How much disagreement between legs, root and halves of the body costs."""
+    """How much disagreement between legs, root and halves of the body costs, and lifelessness.
+
+    With `still_seconds` and `free_jerk` None, neither standing frozen nor shaking costs.
+    """
 
     free_speed: float = Field(0.10, ge=0)  # m/s of the supporting foot that cost nothing
     support_scale: float = Field(0.40, gt=0)  # m/s beyond it at which the score falls to 1/e
@@ -26,7 +30,13 @@ class ConsistencyConfig(Config):
     velocity_scale: float = Field(0.50, gt=0)  # m/s beyond it at which the score falls to 1/e
     free_twist: float = Field(0.8, ge=0)  # rad between hips and shoulders that a dancer can do
     twist_scale: float = Field(0.5, gt=0)  # rad beyond it at which the score falls to 1/e
+    still_seconds: float | None = Field(2.0, gt=0)  # s that a pose may be held
+    lively_speed: float = Field(0.20, gt=FROZEN_SPEED)  # m/s that a living body reaches in them
+    free_jerk: float | None = Field(500.0, ge=0)  # m/s^3 above the hips that cost nothing
+    jerk_scale: float = Field(300.0, gt=0)  # m/s^3 beyond it at which the score falls to 1/e
 
+
+_JERK_SECONDS = 0.25  # s; an accent is over by then, and shaking goes on
 
 _DEFAULTS = ConsistencyConfig()
 
@@ -41,6 +51,7 @@ def consistency_reward(
 
     Half of the score is for the travel of the root: a foot stands still below it, on the floor,
     and it goes where the lower body says, if that says anything. The other half is for the twist.
+    A statue does all of that, and a shaking upper body too: both take their share of the score.
 
     Args:
         joints: follower joints, metres, Y-up.
@@ -53,7 +64,8 @@ def consistency_reward(
         travel = (travel + _score(error, config.free_error, config.velocity_scale)) / 2
     twist = _angle_between(_across(joints, _HIPS), _across(joints, _SHOULDERS))
     travel = travel * _score(floor_error(joints), config.free_height, config.height_scale)
-    return (travel + _score(twist, config.free_twist, config.twist_scale)) / 2
+    body = (travel + _score(twist, config.free_twist, config.twist_scale)) / 2
+    return body * _liveliness(joints, fps, config) * _smoothness(joints, fps, config)
 
 
 def forward_velocity(points: Float[Tensor, "B T 3"], fps: float) -> Float[Tensor, "B T 3"]:
@@ -62,6 +74,20 @@ def forward_velocity(points: Float[Tensor, "B T 3"], fps: float) -> Float[Tensor
         return torch.zeros_like(points)
     step = torch.diff(points, dim=1) * fps
     return torch.cat([step, step[:, -1:]], dim=1)
+
+
+def _liveliness(joints: Tensor, fps: float, config: ConsistencyConfig) -> Tensor | float:
+    """Return 1 for a body that moved of late, or of which too little is known, down to 0."""
+    if config.still_seconds is None:
+        return 1.0
+    speed = recent_body_speed(joints, fps, config.still_seconds)
+    return ((speed - FROZEN_SPEED) / (config.lively_speed - FROZEN_SPEED)).clamp(0, 1)
+
+
+def _smoothness(joints: Tensor, fps: float, config: ConsistencyConfig) -> Tensor | float:
+    if config.free_jerk is None:
+        return 1.0
+    return _score(recent_jerk(joints, fps, _JERK_SECONDS), config.free_jerk, config.jerk_scale)
 
 
 def _score(fault: Tensor, free: float, scale: float) -> Tensor:
