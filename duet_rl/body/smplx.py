@@ -77,6 +77,8 @@ class BodyModel:
         """Wrap a `smplx.SMPLX`; `load` makes one from a file."""
         self.gender = gender
         self.faces: Int[Tensor, "F 3"] = network.faces_tensor
+        # The joint that carries most of each vertex.
+        self.owners: Int[Tensor, V] = network.lbs_weights.argmax(dim=1)
         self._network = network
 
     @classmethod
