@@ -14,30 +14,23 @@ from duet_rl.body.motion import Duet, Motion
 from duet_rl.config import to_yaml
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.datasets.store import INDEX, DuetStore
-from duet_rl.evaluate.run import Evaluation, as_text, write_evaluation
-from duet_rl.evaluate.scores import REWARD_PREFIX
+from duet_rl.evaluate.page import PAGE, columns, curves_over_clips, notes_on, table_rows
+from duet_rl.evaluate.table import Evaluation, as_text, reasons, write_evaluation
 from duet_rl.files import atomic_path
 from duet_rl.generate.charts import Curve
 from duet_rl.generate.export import write
 from duet_rl.generate.follower import load_follower
 from duet_rl.generate.view import DanceScene
-from duet_rl.metrics.duet import MEASURES
-from duet_rl.report import (
-    Column,
-    ReportData,
-    Stage,
-    TableRow,
-    machine_facts,
-    read_tensorboard,
-    verdict,
-    write_report,
-)
+from duet_rl.report.data import ReportData, Stage
+from duet_rl.report.facts import machine_facts, read_tensorboard
+from duet_rl.report.page import write_report
+from duet_rl.report.verdict import verdict
 from duet_rl.resources import start_ray
 from duet_rl.run import RunConfig, measure, prepare_pairs, prepare_synthetic, pretrain, refine
 
 PRETRAINED, REFINED = "pretrained", "RL"
 DATA, FOLLOWER, RL = "data", "follower", "rl"  # sub-folders of the run
-REPORT, EVALUATION, STAGES = "report.html", "evaluation.json", "stages.json"
+STAGES = "stages.json"
 SUFFIXES = (".npz", ".bvh", ".mp4", ".html")  # of the follower that the demo writes
 _SCENES = 3  # dances in the report
 _LOGS = {"rl_work": "RL", "logs": ""}  # folder of TensorBoard events -> heading of its curves
@@ -88,23 +81,23 @@ def run_demo(
         with times.stage("rl", out / RL) as told:
             refine(config, out / FOLLOWER, data, out)
             told(f"{config.rl.iterations} iterations on RLlib")
+        followers = {PRETRAINED: out / FOLLOWER, REFINED: out / RL}
+        with times.stage("evaluate") as told:
+            evaluation = measure(config, followers, store)
+            write_evaluation(evaluation, out)
+            told(f"{len(evaluation.clips)} unseen clips, {evaluation.seeds} seeds")
     finally:
         if started:
             ray.shutdown()
-    followers = {PRETRAINED: out / FOLLOWER, REFINED: out / RL}
-    with times.stage("evaluate") as told:
-        evaluation = measure(config, followers, data)
-        write_evaluation(evaluation, out / EVALUATION)
-        told(f"{len(evaluation.clips)} unseen clips, {evaluation.seeds} seeds")
     with times.stage("generate") as told:
         scenes = _scenes(store, config, followers)
         _write_follower(scenes[0], out)
         told(f"followers of unseen leaders: {', '.join(scene.name for scene in scenes)}")
     report = _report_data(config, store, evaluation, scenes, times.stages, out)
-    write_report(out / REPORT, report)
+    write_report(out / PAGE, report)
     say(as_text(evaluation))
     say(verdict(report).text)
-    return out / REPORT
+    return out / PAGE
 
 
 class _Times:
@@ -206,45 +199,20 @@ def _report_data(
     stages: Sequence[Stage],
     out: Path,
 ) -> ReportData:
-    rendered = [record.name for record in store.records() if record.music_source == "rendered"]
-    notes = [
-        f"Measured on {len(evaluation.clips)} clips of choreographies kept from the training, "
-        f"{evaluation.seeds} sampling seeds each; data: {store.summary()}."
-    ]
-    if rendered:
-        notes.append(
-            f"{len(rendered)} takes have no recorded music: theirs was rendered at a tempo "
-            "estimated from the feet, so the beat columns mean little."
-        )
     return ReportData(
         title="A follower learns to dance",
-        columns=_columns(evaluation),
-        rows=[
-            TableRow(row.name, {key: row.interval(key) for key in row.values})
-            for row in evaluation.rows
-        ],
+        columns=columns(evaluation),
+        rows=table_rows(evaluation),
         before=PRETRAINED,
         after=REFINED,
-        curves=_curves(out),
+        curves=[*_curves(out), *curves_over_clips(evaluation, [PRETRAINED, REFINED])],
         stages=stages,
         scenes=scenes,
         settings=to_yaml(config),
         facts={**machine_facts(), "data hash": store.hash[:16]},
-        notes=notes,
+        notes=notes_on(evaluation, store),
+        gaps=reasons(evaluation),
     )
-
-
-def _columns(evaluation: Evaluation) -> list[Column]:
-    columns = []
-    for key in evaluation.measures:
-        if key.startswith(REWARD_PREFIX):
-            term = key.removeprefix(REWARD_PREFIX)
-            columns.append(Column(key, f"{term} reward", "0 to 1", "higher", "Rewards"))
-        else:
-            known = MEASURES[key]
-            title = key.replace("_", " ")
-            columns.append(Column(key, title, known.unit, known.better, about=known.meaning))
-    return columns
 
 
 def _curves(out: Path) -> list[Curve]:

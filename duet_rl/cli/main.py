@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from duet_rl.cli import convert, data, export, lab, train, use
+from duet_rl.cli import convert, data, evaluate, export, lab, train, use
 from duet_rl.errors import InputError
 
 BAD_INPUT = 2  # exit code: what was given cannot be used
@@ -54,7 +54,7 @@ app.command()(train.pretrain)
 app.command()(train.rl)
 app.command()(train.config)
 app.command()(use.generate)
-app.command()(use.evaluate)
+app.command()(evaluate.evaluate)
 app.command()(use.demo)
 
 

@@ -1,11 +1,11 @@
-"""`duet-rl generate | evaluate | demo`: a trained follower at work."""
+"""`duet-rl generate | demo`: a trained follower at work."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from duet_rl.cli.options import DEFAULT_PRESET, Data, Device, Preset, Settings
+from duet_rl.cli.options import DEFAULT_PRESET, Device, Preset, Settings
 
 DEMO_OUT = Path("runs/demo")
 
@@ -61,35 +61,6 @@ def generate(
     for path in outs:
         export.write(Duet(led, danced), path, music)
         typer.echo(f"{path}: {danced.seconds:.1f} s at {danced.fps:g} fps")
-
-
-def evaluate(
-    data: Data,
-    checkpoint: Annotated[
-        list[str], typer.Option(help="A follower's folder, or NAME=FOLDER; may be repeated.")
-    ],
-    settings: Settings = None,
-    out: Annotated[Path | None, typer.Option(help="Also write all numbers here, as JSON.")] = None,
-    device: Device = "cpu",
-    preset: Preset = DEFAULT_PRESET,
-) -> None:
-    """Measure followers on held-out clips beside the truth, two baselines and noise.
-
-    Settings begin with `evaluate.` or `rl.rewards.`, e.g. evaluate.seeds=5.
-    """
-    from duet_rl.config import resolve
-    from duet_rl.evaluate.run import as_text, write_evaluation
-    from duet_rl.run import RunConfig, measure
-
-    config = resolve(RunConfig, preset, settings or ())
-    followers = {}
-    for word in checkpoint:
-        name, equals, folder = word.partition("=")
-        followers[name if equals else Path(word).name] = Path(folder if equals else word)
-    evaluation = measure(config, followers, data, device)
-    if out is not None:
-        write_evaluation(evaluation, out)
-    typer.echo(as_text(evaluation))
 
 
 def demo(

@@ -17,7 +17,7 @@ WIDTH, HEIGHT = 320, 170  # of a curve chart, in its own units
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 8, 10, 22  # room for the labels
 _MOST_POINTS = 240  # of a curve; more would not be seen
 _TICKS = 4  # at most, on an axis, about
-_ROW_HEIGHT, _NAME_WIDTH, _RANGE_WIDTH = 26, 132, 300  # of the interval chart
+_ROW_HEIGHT, _NAME_WIDTH, _RANGE_WIDTH = 26, 164, 300  # of the interval chart
 
 
 @dataclass(frozen=True)

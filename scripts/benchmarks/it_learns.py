@@ -19,9 +19,10 @@ from bench import print_table, write_results
 from duet_rl.config import resolve
 from duet_rl.datasets.bvh_pairs import find_pairs
 from duet_rl.errors import InputError
-from duet_rl.evaluate.run import NEAREST, Evaluation, EvaluationRow, as_text, write_evaluation
+from duet_rl.evaluate.followers import NEAREST, PLANTED
+from duet_rl.evaluate.page import paired_difference
 from duet_rl.evaluate.scores import REWARD_PREFIX, TOTAL
-from duet_rl.metrics.bootstrap import bootstrap_mean
+from duet_rl.evaluate.table import Evaluation, EvaluationRow, as_text, write_evaluation
 from duet_rl.resources import start_ray
 from duet_rl.run import RunConfig, measure, prepare_pairs, prepare_synthetic, pretrain, refine
 
@@ -41,8 +42,8 @@ def learn(config: RunConfig, out: Path, couples: Path | None) -> Evaluation:
     pretrain(config, "all", store.path, out)
     refine(config, out / "follower", store.path, out)
     followers = {PRETRAINED: out / "follower", REFINED: out / "rl"}
-    evaluation = measure(config, followers, store.path)
-    write_evaluation(evaluation, out / "evaluation.json")
+    evaluation = measure(config, followers, store)
+    write_evaluation(evaluation, out)
     return evaluation
 
 
@@ -86,14 +87,12 @@ def differences(evaluation: Evaluation) -> list[dict[str, str]]:
     Pairs are of one clip and one seed, so that the chance in both dances widens the interval.
     """
     table = []
-    for other in (PRETRAINED, NEAREST):
-        row = {"RL minus": other}
-        for name in COMPARED:
-            own = evaluation.row(REFINED).values.get(name)
-            theirs = evaluation.row(other).values.get(name)
-            if own is not None and theirs is not None:
-                row[name] = f"{bootstrap_mean(own - theirs):+.3f}"
-        table.append({name: row.get(name, "-") for name in ("RL minus", *COMPARED)})
+    for other in (PRETRAINED, NEAREST, PLANTED):
+        if other not in {row.name for row in evaluation.rows}:
+            continue
+        found = {name: paired_difference(evaluation, REFINED, other, name) for name in COMPARED}
+        numbers = {name: "-" if gain is None else f"{gain:+.3f}" for name, gain in found.items()}
+        table.append({"RL minus": other, **numbers})
     return table
 
 
@@ -125,7 +124,10 @@ def main() -> None:
     print_table(differences(whole))
     if options.fold is None:
         rows = [
-            {"follower": row.name, **{name: f"{row.interval(name):.4g}" for name in row.values}}
+            {
+                "follower": row.name,
+                **{name: f"{row.interval(name):.4g}" for name in row.values if row.has(name)},
+            }
             for row in whole.rows
         ]
         question = "learns_synthetic" if options.couples is None else "learns_couples"

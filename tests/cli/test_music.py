@@ -51,7 +51,7 @@ def test_generate_hears_as_the_follower_learned(
 def test_a_follower_is_not_measured_on_music_that_it_cannot_hear(
     old_follower: Path, store: Path
 ) -> None:
-    said = refusal("evaluate", "--data", store, "--checkpoint", f"old={old_follower}")
+    said = refusal("evaluate", "--data", store, f"old={old_follower}")
     assert "'old' learned" in said and "prepare.music.compat=0.8" in said
 
 

@@ -20,7 +20,8 @@ SMALL = (
     *("rl.iterations=2", "rl.seconds=2", "rl.env_runners=1", "rl.leaders=1", "rl.new_groups=1"),
     *("rl.batch_groups=1", "evaluate.seeds=2"),
 )
-ROWS = {"true partner", "mirror", "nearest neighbour", "random tokens", "pretrained", "RL"}
+BASELINES = {"mirror", "nearest neighbour", "nearest, feet planted", "random tokens"}
+ROWS = {"true partner", "pretrained", "RL", *BASELINES}
 
 
 @pytest.mark.slow

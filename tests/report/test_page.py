@@ -12,16 +12,11 @@ from duet_rl.errors import InputError
 from duet_rl.generate.charts import Curve
 from duet_rl.generate.view import DanceScene
 from duet_rl.metrics.bootstrap import Interval
-from duet_rl.report import (
-    Column,
-    ReportData,
-    Stage,
-    TableRow,
-    machine_facts,
-    read_tensorboard,
-    verdict,
-    write_report,
-)
+from duet_rl.metrics.cell import Cell
+from duet_rl.report.data import Column, Difference, ReportData, Stage, TableRow
+from duet_rl.report.facts import machine_facts, read_tensorboard
+from duet_rl.report.page import write_report
+from duet_rl.report.verdict import verdict
 from tests.couple import stepping_couple
 
 TOTAL = Column("reward/total", "total reward", "", "higher", "Rewards")
@@ -31,9 +26,9 @@ LOW, MIDDLE, HIGH = Interval(0.5, 0.48, 0.52), Interval(0.53, 0.5, 0.56), Interv
 
 def data(before: Interval, after: Interval, **more) -> ReportData:
     rows = [
-        TableRow("true partner", {"reward/total": Interval(0.9, 0.9, 0.9)}),
-        TableRow("pretrained", {"reward/total": before, "foot_slide": LOW}),
-        TableRow("RL", {"reward/total": after, "foot_slide": HIGH}),
+        TableRow("true partner", {"reward/total": Cell(Interval(0.9, 0.9, 0.9))}),
+        TableRow("pretrained", {"reward/total": Cell(before), "foot_slide": Cell(LOW)}),
+        TableRow("RL", {"reward/total": Cell(after), "foot_slide": Cell(HIGH)}),
     ]
     return ReportData(**{"title": "A run", "columns": [TOTAL, SLIDE], "rows": rows, **more})
 
@@ -117,8 +112,41 @@ def test_the_page_holds_the_whole_run_and_refers_to_nothing_outside(tmp_path):
 def test_a_row_without_a_measure_has_a_dash_and_not_a_zero(tmp_path):
     write_report(tmp_path / "report.html", data(LOW, HIGH))
     text = (tmp_path / "report.html").read_text()
-    (partner,) = re.findall(r'<th scope="row">true partner</th><td>(.)</td></tr>', text)
-    assert partner == "-"
+    (partner,) = re.findall(r'<th scope="row">true partner</th><td title="([^"]*)">-</td></tr>', text)
+    assert partner == "not measured"
+
+
+def test_an_empty_cell_says_why_it_is_empty(tmp_path):
+    why = "6 windows in 72 dimensions; at least 73 are wanted"
+    row = TableRow("RL", {"foot_slide": Cell(None, "6 windows", why)})
+    whole = replace(data(LOW, HIGH), rows=[row], gaps=[f"foot slide: {why}"])
+    write_report(tmp_path / "report.html", whole)
+    text = (tmp_path / "report.html").read_text()
+    assert f'<td title="{why}">-</td>' in text and f"foot slide: {why}" in text
+
+
+RUNS = {"runs": ("pretrained", "RL")}
+
+
+def test_runs_side_by_side_are_told_apart_by_their_pairs_and_not_by_their_intervals():
+    gain = Difference("RL", "pretrained", Interval(0.03, 0.01, 0.05))
+    said = verdict(data(LOW, MIDDLE, differences=[gain], **RUNS))
+    assert said.kind == "better" and re.search(
+        r"^RL: total reward 0\.530.*0\.030.*over pretr", said.text
+    )
+    chance = gain._replace(interval=Interval(0.03, -0.01, 0.07))
+    said = verdict(data(LOW, MIDDLE, differences=[chance], **RUNS))
+    assert said.kind == "open" and "not settled against pretrained" in said.text
+
+
+def test_of_runs_the_one_with_less_slide_is_the_best():
+    gain = Difference("pretrained", "RL", Interval(-0.2, -0.3, -0.1))
+    said = verdict(data(LOW, HIGH, differences=[gain], decides="foot_slide", **RUNS))
+    assert said.kind == "better" and said.text.startswith("pretrained: foot slide")
+
+
+def test_one_run_alone_is_told_without_a_verdict():
+    assert verdict(data(LOW, HIGH, runs=("RL",))).kind == "none"
 
 
 def test_a_report_without_dances_is_small(tmp_path):

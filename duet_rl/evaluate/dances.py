@@ -1,0 +1,38 @@
+"""Dances that were measured, kept as files until the page is written."""
+
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int16
+from torch import Tensor
+
+MILLIMETRES = 1000  # per metre; dances travel and are kept as whole millimetres
+FARTHEST = 32.0  # m from the origin that a whole millimetre of 16 bits reaches
+
+
+def in_millimetres(joints: Float[Tensor, "B T 55 3"]) -> Int16[Tensor, "B T 55 3"] | None:
+    """Return dances as whole millimetres; None where one is missing or leaves the room."""
+    if not torch.isfinite(joints).all() or joints.abs().max() > FARTHEST:
+        return None
+    return (joints * MILLIMETRES).round().to(torch.int16)
+
+
+def keep_dance(folder: Path, row: str, clip: str, dance: Int16[Tensor, "T 55 3"]) -> None:
+    """Write one dance of one row."""
+    path = _path(folder, row, clip)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, dance.numpy())
+
+
+def kept_dance(folder: Path, row: str, clip: str) -> Float[Tensor, "T 55 3"] | None:
+    """Return the joints of a dance in metres, if it was kept."""
+    path = _path(folder, row, clip)
+    if not path.is_file():
+        return None
+    return torch.from_numpy(np.load(path, allow_pickle=False)).float() / MILLIMETRES
+
+
+def _path(folder: Path, row: str, clip: str) -> Path:
+    return folder / quote(row, safe="") / f"{clip}.npy"  # people name rows as they like

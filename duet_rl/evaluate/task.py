@@ -1,0 +1,141 @@
+"""One piece of an evaluation: some clips danced and measured by one follower, in any process."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int16
+from torch import Tensor
+
+from duet_rl.datasets.clip import FPS, DuetClip
+from duet_rl.datasets.store import DuetStore
+from duet_rl.errors import InputError
+from duet_rl.evaluate.dances import in_millimetres
+from duet_rl.evaluate.followers import Dance, Entrant
+from duet_rl.evaluate.probes import probe
+from duet_rl.evaluate.scores import score_clips, stacked
+from duet_rl.evaluate.settings import EvaluateConfig
+from duet_rl.metrics.duet import diversity
+from duet_rl.metrics.set_features import window_features
+from duet_rl.rewards.base import RewardMix, RewardMixConfig
+
+PROBE_SEED = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all pieces of an evaluation share."""
+
+    store: Path
+    rewards: RewardMixConfig
+    config: EvaluateConfig
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some clips of one length and who dances them.
+
+    Args:
+        entrant: who.
+        clips: names.
+        aim: `measure` counts everything; `reference` only what sets of dances are compared by;
+            `probe` asks what the follower reads.
+        cut: `probe` only: frames of each clip, from its start on.
+    """
+
+    entrant: Entrant
+    clips: tuple[str, ...]
+    aim: str = "measure"
+    cut: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a piece found.
+
+    Args:
+        values: name of the measure -> `(clips, seeds)`, NaN where it does not apply.
+        features: kind -> `(clips, seeds, windows, dimensions)`.
+        dances: the first seed's dances, `(clips, T, 55, 3)`, whole millimetres; None where a
+            dance is missing.
+    """
+
+    values: dict[str, Float[Tensor, "clips seeds"]] = field(default_factory=dict)
+    features: dict[str, Tensor] = field(default_factory=dict)
+    dances: Int16[Tensor, "clips T 55 3"] | None = None
+
+
+def run_piece(piece: Piece, job: Job) -> Outcome:
+    """Dance and measure one piece.
+
+    Raises:
+        InputError: the clips or the follower cannot be used.
+    """
+    store = _open_store(job.store)
+    clips = [store.clip(name) for name in piece.clips]
+    dance = _open_dance(piece.entrant, job)
+    if piece.aim == "probe":
+        cuts = [clip.slice(*cut) for clip, cut in zip(clips, piece.cut, strict=True)]
+        found = probe(dance, cuts, PROBE_SEED, piece.entrant.sampled)
+        return Outcome({name: values[:, None] for name, values in found.items()})
+    seeds = job.config.seeds if piece.entrant.sampled else 1
+    danced = [_checked(dance(clips, seed), piece, clips) for seed in range(seeds)]
+    features = _features(danced, clips)
+    if piece.aim == "reference":
+        return Outcome(features=features)
+    values = _values(danced, clips, RewardMix(job.rewards))
+    if seeds > 1:
+        dances = torch.stack(danced, dim=1)  # (clips, seeds, T, 55, 3)
+        spread = torch.stack([diversity(of_clip) for of_clip in dances])
+        values["diversity"] = spread[:, None].expand(-1, seeds)
+    return Outcome(values, features, in_millimetres(danced[0]))
+
+
+@lru_cache(maxsize=1)
+def _open_store(path: Path) -> DuetStore:
+    return DuetStore.open(path)
+
+
+@lru_cache(maxsize=1)  # a worker has room for one follower; pieces come sorted by follower
+def _open_dance(entrant: Entrant, job: Job) -> Dance:
+    return entrant.open(_open_store(job.store), job.config)
+
+
+def _checked(
+    joints: Float[Tensor, "B T 55 3"], piece: Piece, clips: Sequence[DuetClip]
+) -> Float[Tensor, "B T 55 3"]:
+    """Return the dances, after making sure that each is whole or missing altogether."""
+    wanted = torch.Size((len(clips), clips[0].frames, 55, 3))
+    bad = ~torch.isfinite(joints).flatten(1).all(1)
+    missing = torch.isnan(joints).flatten(1).all(1)
+    if joints.shape != wanted or (bad & ~missing).any():
+        names = [clip.name for clip, wrong in zip(clips, bad & ~missing, strict=False) if wrong]
+        raise InputError(
+            f"{piece.entrant.name} danced {tuple(joints.shape)} where {tuple(wanted)} is wanted, "
+            f"with NaN or infinity in {names or 'no clip'}; check the follower or its files"
+        )
+    return joints
+
+
+def _values(
+    danced: Sequence[Float[Tensor, "B T 55 3"]], clips: Sequence[DuetClip], rewards: RewardMix
+) -> dict[str, Tensor]:
+    """Return every measure, `(clips, seeds)`."""
+    missing = torch.isnan(danced[0]).flatten(1).all(1)
+    numbers = [score_clips(torch.nan_to_num(joints), clips, rewards) for joints in danced]
+    return {
+        name: torch.stack([found[name] for found in numbers], 1).masked_fill(
+            missing[:, None], torch.nan
+        )
+        for name in numbers[0]
+    }
+
+
+def _features(
+    danced: Sequence[Float[Tensor, "B T 55 3"]], clips: Sequence[DuetClip]
+) -> dict[str, Tensor]:
+    leader = stacked(clip.duet.leader.joints for clip in clips)
+    by_seed = [window_features(joints, leader, FPS) for joints in danced]
+    return {kind: torch.stack([one[kind] for one in by_seed], 1) for kind in by_seed[0]}

@@ -1,0 +1,171 @@
+"""An evaluation measures what was danced, on any number of processes, and refuses what is not."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from duet_rl.body.motion import Motion
+from duet_rl.datasets.split import SplitConfig
+from duet_rl.datasets.store import DuetStore
+from duet_rl.errors import InputError
+from duet_rl.evaluate.dances import kept_dance
+from duet_rl.evaluate.followers import (
+    MIRROR,
+    NEAREST,
+    OTHER,
+    PLANTED,
+    TRUTH,
+    Recorded,
+    Trained,
+    entrant_of,
+    other_takes,
+)
+from duet_rl.evaluate.run import evaluate
+from duet_rl.evaluate.settings import EvaluateConfig
+from duet_rl.evaluate.table import Evaluation, as_text
+from duet_rl.rewards.base import RewardMixConfig
+
+ALONE = EvaluateConfig(workers=1, seeds=1)
+Write = Callable[..., Path]
+
+
+def measured(
+    store: DuetStore, *rows: Trained | Recorded, config: EvaluateConfig = ALONE, **more: Path
+) -> Evaluation:
+    return evaluate(store, rows, RewardMixConfig(), config, progress=False, **more)
+
+
+def assert_same(one: Evaluation, other: Evaluation) -> None:
+    assert [row.name for row in one.rows] == [row.name for row in other.rows]
+    for ours, theirs in zip(one.rows, other.rows, strict=True):
+        for numbers in ("values", "probes"):
+            mine, yours = getattr(ours, numbers), getattr(theirs, numbers)
+            assert mine.keys() == yours.keys()
+            for name in mine:
+                torch.testing.assert_close(mine[name], yours[name], equal_nan=True, rtol=0, atol=0)
+        assert ours.sets == theirs.sets
+
+
+def test_dances_in_files_are_measured_as_what_they_are(store: DuetStore, recorded: Write):
+    copy = Recorded("copy", recorded("copy"))
+    aside = Recorded("aside", recorded("aside", lambda motion: motion.moved((0.5, 0.0, 0.0))))
+    evaluation = measured(store, copy, aside)
+    truth = evaluation.row(TRUTH)
+    for name, values in evaluation.row("copy").values.items():
+        torch.testing.assert_close(
+            values, truth.values[name], atol=2e-3, rtol=1e-2, equal_nan=True, msg=name
+        )
+    torch.testing.assert_close(
+        evaluation.row("aside").values["root_error"], torch.full((3, 1), 0.5), atol=1e-3, rtol=0
+    )
+    assert evaluation.row("aside").interval("reward/total").mean < 0.9 * (
+        truth.interval("reward/total").mean
+    )
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_cluster")
+def test_two_processes_find_what_one_finds(store: DuetStore, recorded: Write):
+    copy = Recorded("copy", recorded("copy"))
+    two = measured(store, copy, config=ALONE.model_copy(update={"workers": 2}))
+    assert_same(measured(store, copy), two)
+
+
+def test_the_other_take_of_a_dance_stands_beside_those_that_have_one(store: DuetStore):
+    assert other_takes(store) == {"a1": "a2", "a2": "a1"}
+    row = measured(store).row(OTHER)
+    error = row.values["root_error"][:, 0]  # a1, a2, b1: the same steps, turned, and another dance
+    assert error[:2].max() < 1e-3 and torch.isnan(error[2])
+    assert row.cell("root_error").samples == "2 clips"
+
+
+def test_without_training_clips_there_is_nobody_who_remembers(store: DuetStore, tmp_path: Path):
+    alone = DuetStore.create(
+        tmp_path / "alone",
+        store.clips("test"),
+        SplitConfig(given={"a": "test", "b": "test"}),
+        music=store.music,
+    )
+    evaluation = measured(alone)
+    assert {row.name for row in evaluation.rows} == {TRUTH, OTHER}
+    assert "no clips of the reference" in evaluation.row(TRUTH).cell("kid_kinetic").reason
+
+
+def test_the_same_baselines_are_measured_every_time(store: DuetStore):
+    evaluation = measured(store)
+    assert {row.name for row in evaluation.rows} == {TRUTH, OTHER, MIRROR, NEAREST, PLANTED}
+    assert_same(evaluation, measured(store))
+    assert evaluation.row(PLANTED).interval("foot_slide").mean <= (
+        evaluation.row(NEAREST).interval("foot_slide").mean
+    )
+
+
+def test_who_knows_the_true_dance_by_heart_reads_neither_music_nor_leader(store: DuetStore):
+    evaluation = measured(store, config=EvaluateConfig(workers=1, seeds=1, probe_clips=3))
+    assert not evaluation.row(TRUTH).probes
+    mirror = evaluation.row(MIRROR)
+    assert mirror.interval("music_sensitivity").mean == 0
+    assert mirror.interval("leader_sensitivity").mean > 0
+
+
+def test_the_first_dance_of_each_clip_is_kept_where_it_is_asked_for(
+    store: DuetStore, recorded: Write, tmp_path: Path
+):
+    measured(store, Recorded("a/b", recorded("copy")), dances=tmp_path / "dances")
+    for clip in store.clips("test"):
+        dance = kept_dance(tmp_path / "dances", "a/b", clip.name)
+        assert dance is not None
+        torch.testing.assert_close(dance, clip.duet.follower.joints, atol=2e-3, rtol=0)
+
+
+def test_the_table_is_told_group_by_group_and_says_why_cells_are_empty(store: DuetStore):
+    said = as_text(measured(store))
+    assert all(name in said for name in (TRUTH, OTHER, MIRROR, NEAREST, PLANTED))
+    assert "3 clips x 1 seeds" in said
+    assert "in fid kinetic" in said and "dimensions" in said
+
+
+def test_a_missing_dance_is_told_before_anything_is_danced(store: DuetStore, recorded: Write):
+    folder = recorded("copy")
+    (folder / "b1.npz").unlink()
+    with pytest.raises(InputError, match=r"dances for 2 of 3 clips; missing: b1"):
+        measured(store, Recorded("copy", folder))
+
+
+def test_a_dance_of_another_length_is_refused(store: DuetStore, recorded: Write):
+    folder = recorded("short", lambda motion: motion.slice(0, 60))
+    with pytest.raises(InputError, match="60 frames at 30 fps and the clip 120"):
+        measured(store, Recorded("short", folder))
+
+
+def test_two_rows_of_one_name_are_refused(store: DuetStore, recorded: Write):
+    with pytest.raises(InputError, match="two rows are called"):
+        measured(store, Recorded(TRUTH, recorded("copy")))
+
+
+def test_a_split_without_clips_is_refused(store: DuetStore):
+    with pytest.raises(InputError, match=r"'val' .* has no clips"):
+        measured(store, config=EvaluateConfig(split="val", workers=1))
+
+
+def test_what_a_folder_holds_decides_how_it_is_measured(recorded: Write, tmp_path: Path):
+    assert isinstance(entrant_of("dances", recorded("dances")), Recorded)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="neither a follower"):
+        entrant_of("empty", tmp_path / "empty")
+    with pytest.raises(InputError, match="does not exist"):
+        entrant_of("nothing", tmp_path / "nothing")
+
+
+def test_a_dance_at_another_rate_is_resampled(store: DuetStore, recorded: Write):
+    def at_60(motion: Motion) -> Motion:
+        faster = motion.resample(60.0)  # its last frame is that of the clip
+        last = faster.slice(-1, None)
+        joints = torch.cat([faster.joints, last.joints])
+        rotations = torch.cat([faster.rotations, last.rotations])
+        return Motion(joints, rotations, motion.skeleton, 60.0)
+
+    row = measured(store, Recorded("60", recorded("60", at_60))).row("60")
+    assert row.interval("root_error").mean < 1e-3
