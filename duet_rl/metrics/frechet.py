@@ -124,11 +124,26 @@ def published_reason(
         broken = int((~torch.isfinite(features)).any(1).sum())
         if broken:
             return f"{broken} of {len(features)} {name} have features that are not finite"
-    constant = constant_features(reference).nonzero()[:, 0].tolist()
-    if constant:
-        places = ", ".join(str(place + 1) for place in constant)
-        return f"constant in the reference, so that any difference counts 1e10-fold: {places}"
+    places = constant_places(samples, reference, alike=False)
+    if places:
+        return f"constant in the reference alone, where a difference counts 1e10-fold: {places}"
     return ""
+
+
+def constant_places(
+    samples: Float[Tensor, "N D"], reference: Float[Tensor, "M D"], alike: bool
+) -> str:
+    """Return the places, from 1, of features that are constant in the reference.
+
+    Args:
+        samples: of the predictions, not yet normalised.
+        reference: of the ground truth.
+        alike: those that have the same value in the samples, and so count nothing, or the others.
+    """
+    usual = reference.double().mean(0)
+    same = ((samples.double() - usual).abs() <= CONSTANT * usual.abs()).all(0)
+    places = (constant_features(reference) & (same == alike)).nonzero()[:, 0]
+    return ", ".join(str(place + 1) for place in places.tolist())
 
 
 def _trace(matrices: Float[Tensor, "*sets D D"]) -> Float[Tensor, "*sets"]:

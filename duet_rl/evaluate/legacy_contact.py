@@ -1,0 +1,36 @@
+"""Duolando's contact frequency: do the SMPL-X bodies of a couple touch."""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from duet_rl.body.motion import Duet
+from duet_rl.datasets.dd100_files import BETAS, GENDER, load_body
+
+_AT_ONCE = 64  # frames whose two meshes are in memory, 16 MB
+
+
+def contact_frames(couple: Duet, models: Path) -> Bool[Tensor, "T"]:
+    """Return in which frames the bodies touch, as Duolando counts it (`duolando_contact`).
+
+    As in the original, generated dancers get the mean body of their role's gender.
+
+    Args:
+        couple: its pelvises and rotations count; any axes.
+        models: folder of the SMPL-X models.
+
+    Raises:
+        InputError: models or a package are missing.
+    """
+    from duet_rl.body.mesh_contact import duolando_contact  # its package is optional
+
+    leader, follower = load_body(models, GENDER["leader"]), load_body(models, GENDER["follower"])
+    shape = torch.zeros(BETAS)
+    touching = []
+    for start in range(0, couple.frames, _AT_ONCE):
+        part = couple.slice(start, start + _AT_ONCE)
+        bodies = (leader.vertices(part.leader, shape), follower.vertices(part.follower, shape))
+        touching.append(duolando_contact(*bodies, leader.faces))
+    return torch.cat(touching)
