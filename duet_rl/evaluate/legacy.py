@@ -58,7 +58,8 @@ class _Measured:
     numbers: dict[str, list[float]]
     skating: list[tuple[int, int]]  # steps that skate and all steps, a dancer
     touching: list[Bool[Tensor, "T"]]
-    surfaces: bool  # whether every couple has one
+    surfaces: bool = True  # whether every couple has one
+    music: bool = True  # whether all music is known
 
     def set_of(self, kind: str) -> Float[Tensor, "N D"]:
         return torch.stack(self.features[kind])
@@ -179,7 +180,7 @@ def _measure(
 ) -> _Measured:
     """Return what is measured of each dance; `frames` of it are looked at in solo features."""
     kinds = ("k", "g", "cd") if protocol == "duolando" else ("k", "g")
-    found = _Measured([], {kind: [] for kind in kinds}, {"BAS": [], "BED": []}, [], [], True)
+    found = _Measured([], {kind: [] for kind in kinds}, {"BAS": [], "BED": []}, [], [])
     hidden = None if progress is None else not progress
     for name in tqdm(dances.names, "read", unit="dance", disable=hidden):
         dance = dances.read(name)
@@ -194,6 +195,7 @@ def _measure(
         nothing = float("nan")
         told = nothing if dance.beats is None else beat_alignment(dance.follower, dance.beats)
         found.numbers["BAS"].append(told)
+        found.music &= dance.beats is not None
         if dance.leader is not None:
             _measure_couple(found, dance, dance.leader, contact, own_files)
     return found
@@ -264,6 +266,10 @@ def _beat_scores(protocol: Protocol, ours: _Measured) -> Iterable[PublishedScore
     if protocol == "duolando":
         told["BED"] = "the follower's beats where the leader has them"
     for name, meaning in told.items():
+        if name == "BAS" and not ours.music:
+            why = "no music features; give --music or --data"
+            yield no_score(name, meaning, len(ours.names), why)
+            continue
         scores = torch.tensor(ours.numbers[name], dtype=torch.float64)
         known = torch.isfinite(scores)
         value = float(scores[known].mean()) if known.any() else None
