@@ -74,6 +74,7 @@ def published(
     models: Path | str | None = None,
     own_files: bool = False,
     contact: Contact | None = None,
+    device: str = "cpu",
     progress: bool | None = False,
 ) -> PublishedScores:
     """Return what the original scripts print for a folder of dances.
@@ -95,6 +96,7 @@ def published(
         models: folder of SMPL-X models, for the contact frequency.
         own_files: foot skating of the followers alone. The original counts the leaders too.
         contact: in which frames two bodies touch; None: their surfaces by the models.
+        device: where surfaces are held against each other.
         progress: whether to show a bar; None: if there is a terminal.
 
     Raises:
@@ -107,7 +109,7 @@ def published(
     truth = None if reference is None else Path(reference)
     dances = _predictions(protocol, Path(predictions), _beats(truth, music, store), store, bodies)
     if contact is None and bodies is not None:
-        contact = partial(contact_frames, models=bodies)
+        contact = partial(contact_frames, models=bodies, device=device)
     ours = _measure(protocol, dances, contact, BAILANDO_FRAMES, own_files, progress)
     held = _reference(protocol, truth, store)
     theirs = None if held is None else _measure(protocol, held, None, None, own_files, progress)

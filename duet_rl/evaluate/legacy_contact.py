@@ -12,7 +12,7 @@ from duet_rl.datasets.dd100_files import BETAS, GENDER, load_body
 _AT_ONCE = 64  # frames whose two meshes are in memory, 16 MB
 
 
-def contact_frames(couple: Duet, models: Path) -> Bool[Tensor, "T"]:
+def contact_frames(couple: Duet, models: Path, device: str = "cpu") -> Bool[Tensor, "T"]:
     """Return in which frames the bodies touch, as Duolando counts it (`duolando_contact`).
 
     As in the original, generated dancers get the mean body of their role's gender.
@@ -20,6 +20,7 @@ def contact_frames(couple: Duet, models: Path) -> Bool[Tensor, "T"]:
     Args:
         couple: its pelvises and rotations count; any axes.
         models: folder of the SMPL-X models.
+        device: where triangles are held against each other.
 
     Raises:
         InputError: models or a package are missing.
@@ -32,5 +33,6 @@ def contact_frames(couple: Duet, models: Path) -> Bool[Tensor, "T"]:
     for start in range(0, couple.frames, _AT_ONCE):
         part = couple.slice(start, start + _AT_ONCE)
         bodies = (leader.vertices(part.leader, shape), follower.vertices(part.follower, shape))
-        touching.append(duolando_contact(*bodies, leader.faces))
+        meshes = (mesh.to(device) for mesh in (*bodies, leader.faces))
+        touching.append(duolando_contact(*meshes).cpu())
     return torch.cat(touching)

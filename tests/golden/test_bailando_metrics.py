@@ -50,7 +50,7 @@ def test_set_scores_are_the_real_part_of_the_originals(name: str, short: str) ->
 def test_features_are_normalised_as_the_original_does() -> None:
     found = normalise(golden("gen_kinetic"), golden("gt_kinetic"))
     for ours, name in zip(found, ("norm_gen_kinetic", "norm_gt_kinetic"), strict=True):
-        theirs = golden(name).double()
+        theirs = golden(name)
         torch.testing.assert_close(ours, theirs, atol=RELATIVE * float(theirs.abs().max()), rtol=0)
 
 
