@@ -151,7 +151,7 @@ def test_scores_of_few_takes_are_the_real_part_of_the_originals(
     varies = torch.ones(reference.shape[1], dtype=torch.bool)
     if fid.endswith("_nonconstant"):
         varies = torch.from_numpy(arrays()["solo/manual_nonconstant_mask"])
-        assert torch.equal(constant_features(reference), ~varies)
+        assert constant_features(reference)[~varies].all()
     samples, reference = normalise(features("pred", feature)[:, varies], reference[:, varies])
     assert published_fid(samples, reference) == pytest.approx(arrays()[fid].real, rel=SINGULAR)
     assert mean_distance(samples) == pytest.approx(float(arrays()[div]), rel=RELATIVE)
