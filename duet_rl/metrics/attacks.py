@@ -170,28 +170,30 @@ ATTACKS: dict[str, Attack] = {
     "carried": Attack("holds the first pose, carried along with the leader", "frozen", carried),
     "gliding": Attack("holds the first pose on wheels along the true way", "frozen", gliding),
     "sliding": Attack("dances truly, on legs that never move", "sliding", sliding),
-    "jitter 5 mm": Attack(
+    "jitter_5mm": Attack(
         "dances truly, each joint trembles by 5 mm", "jitter", lambda x: jittering(x, TREMBLE)
     ),
-    "jitter 20 mm": Attack(
+    "jitter_20mm": Attack(
         "dances truly, each joint shakes by 20 mm", "jitter", lambda x: jittering(x, SHAKE)
     ),
-    "jitter above": Attack(
+    "jitter_above": Attack(
         "the same 20 mm, but for the legs", "jitter", lambda x: jittering_above(x, SHAKE)
     ),
-    "floating 10 cm": Attack(
+    "floating_10cm": Attack(
         "dances truly, 10 cm above the floor", "floating", lambda x: floating(x, HOVER)
     ),
-    "floating 20 cm": Attack(
+    "floating_20cm": Attack(
         "dances truly, 20 cm above the floor", "floating", lambda x: floating(x, FLOAT)
     ),
     "mirror": Attack("is the leader's mirror image, before him", "mirrored", mirror),
     "flipped": Attack("dances truly, left and right exchanged", "mirrored", flipped),
-    "late 0.5 s": Attack("dances truly, half a second late", "late", lambda x: late(x, DELAY)),
-    "late half a beat": Attack(
+    "late_half_second": Attack(
+        "dances truly, half a second late", "late", lambda x: late(x, DELAY)
+    ),
+    "late_half_beat": Attack(
         "dances truly, between the beats", "late", lambda x: late_by_beats(x, 0.5)
     ),
-    "late a beat": Attack(
+    "late_beat": Attack(
         "dances truly, on the beat after the right one", "late", lambda x: late_by_beats(x, 1.0)
     ),
     "stranger": Attack("dances another couple's dance, beside this leader", "copied", stranger),

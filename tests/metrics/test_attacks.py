@@ -80,7 +80,7 @@ def test_all_but_noise_keep_the_bones(name):
 
 
 def test_another_seed_is_other_noise_and_nothing_else():
-    assert not torch.equal(follow("jitter 20 mm"), follow("jitter 20 mm", given(seed=1)))
+    assert not torch.equal(follow("jitter_20mm"), follow("jitter_20mm", given(seed=1)))
     assert torch.equal(follow("mirror"), follow("mirror", given(seed=1)))
 
 
@@ -114,16 +114,16 @@ def test_sliding_legs_do_not_move_while_the_rest_dances_on():
 
 def test_noise_has_the_size_that_it_says_and_spares_the_legs_if_it_says_so():
     truth = given().duet.follower.joints
-    everywhere, above = follow("jitter 20 mm") - truth, follow("jitter above") - truth
+    everywhere, above = follow("jitter_20mm") - truth, follow("jitter_above") - truth
     assert everywhere.std().item() == pytest.approx(SHAKE, rel=0.02)
     assert above[:, [0, *LEGS]].abs().max() == 0
     assert above[:, 15].std().item() == pytest.approx(SHAKE, rel=0.1)
 
 
 def test_floating_feet_never_touch_the_floor():
-    assert feet_above_floor(follow("floating 10 cm")).min() > 0.05
+    assert feet_above_floor(follow("floating_10cm")).min() > 0.05
     truth = given().duet.follower.joints
-    torch.testing.assert_close(speed(follow("floating 20 cm")), speed(truth), atol=1e-3, rtol=0)
+    torch.testing.assert_close(speed(follow("floating_20cm")), speed(truth), atol=1e-3, rtol=0)
 
 
 def test_the_flipped_one_raises_the_other_hand_at_the_same_place():
@@ -139,15 +139,15 @@ def test_the_flipped_one_raises_the_other_hand_at_the_same_place():
 def test_late_ones_dance_what_was_danced_before():
     made_from = given()
     truth, shift = made_from.duet.follower.joints, round(DELAY * FPS)
-    assert torch.equal(follow("late 0.5 s", made_from)[shift:], truth[:-shift])
+    assert torch.equal(follow("late_half_second", made_from)[shift:], truth[:-shift])
     beat = round(BEAT_SECONDS * FPS)
-    assert torch.equal(follow("late a beat", made_from)[beat:], truth[:-beat])
-    assert speed(follow("late half a beat"))[:, BODY].max() <= speed(truth)[:, BODY].max() + 1e-4
+    assert torch.equal(follow("late_beat", made_from)[beat:], truth[:-beat])
+    assert speed(follow("late_half_beat"))[:, BODY].max() <= speed(truth)[:, BODY].max() + 1e-4
 
 
 def test_music_without_beats_has_no_beat_to_be_late_by():
     silent = given(beats=torch.zeros(round(SECONDS * FPS), dtype=torch.bool))
-    assert ATTACKS["late a beat"].follow(silent) is None
+    assert ATTACKS["late_beat"].follow(silent) is None
 
 
 def test_the_stranger_needs_another_couple_and_stands_to_this_leader_as_to_her_own():
