@@ -21,12 +21,13 @@ from duet_rl.generate.charts import Curve
 from duet_rl.generate.export import write
 from duet_rl.generate.follower import load_follower
 from duet_rl.generate.view import DanceScene
+from duet_rl.judging import measure
 from duet_rl.report.data import ReportData, Stage
 from duet_rl.report.facts import machine_facts, read_tensorboard
 from duet_rl.report.page import write_report
 from duet_rl.report.verdict import verdict
 from duet_rl.resources import start_ray
-from duet_rl.run import RunConfig, measure, prepare_pairs, prepare_synthetic, pretrain, refine
+from duet_rl.run import RunConfig, prepare_pairs, prepare_synthetic, pretrain, refine
 
 PRETRAINED, REFINED = "pretrained", "RL"
 DATA, FOLLOWER, RL = "data", "follower", "rl"  # sub-folders of the run

@@ -1,7 +1,6 @@
 """A run: every stage from files to a refined follower, each a function of one configuration."""
 
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -17,11 +16,7 @@ from duet_rl.datasets.store import DuetStore
 from duet_rl.datasets.synthetic import SyntheticConfig
 from duet_rl.datasets.synthetic_takes import synthetic_tasks
 from duet_rl.errors import InputError
-from duet_rl.evaluate.followers import entrant_of
-from duet_rl.evaluate.page import PAGE, write_evaluation_page
-from duet_rl.evaluate.run import evaluate
 from duet_rl.evaluate.settings import EvaluateConfig
-from duet_rl.evaluate.table import Evaluation, write_evaluation
 from duet_rl.generate.dd100 import export_dances, export_takes
 from duet_rl.generate.follower import load_follower, require_same_music
 from duet_rl.lab.comparison import Comparison
@@ -179,60 +174,6 @@ def pretrain(
 def refine(config: RunConfig, follower: Path, data: Path, out: Path, progress: bool = True) -> Path:
     """Refine a follower by RL and return the folder of the better one."""
     return run_rl(config.rl, follower.resolve(), data.resolve(), out.resolve(), progress)
-
-
-def evaluate_runs(
-    config: RunConfig,
-    runs: Mapping[str, Path],
-    data: Path,
-    out: Path,
-    device: str = "cpu",
-    progress: bool = True,
-) -> Evaluation:
-    """Measure runs (name of the row -> folder) beside truth and baselines; write page and tables.
-
-    Args:
-        config: settings.
-        runs: folders of followers, of runs, or of dances.
-        data: folder of the clip store.
-        out: gets the page, the JSON and the CSV tables.
-        device: where followers dance.
-        progress: whether to show a bar.
-
-    Raises:
-        InputError: a folder is none of these, or does not fit the store.
-    """
-    store = DuetStore.open(data)
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out, prefix=".dances.") as scratch:
-        dances = Path(scratch)
-        evaluation = measure(config, runs, store, device, progress, dances)
-        write_evaluation(evaluation, out)
-        write_evaluation_page(out / PAGE, evaluation, store, list(runs), dances, config)
-    return evaluation
-
-
-def measure(
-    config: RunConfig,
-    runs: Mapping[str, Path],
-    store: DuetStore,
-    device: str = "cpu",
-    progress: bool = True,
-    dances: Path | None = None,
-) -> Evaluation:
-    """Measure runs (name of the row -> folder) beside truth and baselines.
-
-    Args:
-        config: settings.
-        runs: folders of followers, of runs, or of dances.
-        store: the clips.
-        device: where followers dance.
-        progress: whether to show a bar.
-        dances: a folder that gets the first seed's dance of each clip.
-    """
-    rewards = config.rl.rewards.without_tokens()  # true partners have no tokens
-    entrants = [entrant_of(name, folder, device) for name, folder in runs.items()]
-    return evaluate(store, entrants, rewards, config.evaluate, progress, dances)
 
 
 def compare_losses(

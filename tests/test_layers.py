@@ -22,6 +22,7 @@ FLOORS = (  # lowest first; rooms on one floor do not import each other
     {"duet_rl.evaluate", "duet_rl.lab"},
     {"duet_rl.audit"},
     {"duet_rl.run"},
+    {"duet_rl.judging"},
     {"duet_rl.demo"},
     {"duet_rl.cli"},
     {"duet_rl.__main__"},

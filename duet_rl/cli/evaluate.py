@@ -8,6 +8,7 @@ import typer
 from duet_rl.cli.options import DEFAULT_PRESET, Device, Preset
 
 EVALUATE_OUT = Path("runs/evaluation")
+STRICT = "strict"
 
 
 def evaluate(
@@ -26,22 +27,74 @@ def evaluate(
     out: Annotated[
         Path, typer.Option(help="Folder for the page, the JSON and the CSV tables.")
     ] = EVALUATE_OUT,
+    protocol: Annotated[
+        str, typer.Option(help="strict, or what the scripts of duolando or bailando print.")
+    ] = STRICT,
+    reference: Annotated[
+        Path | None,
+        typer.Option(help="Published protocols: the true dances [default: those of --data]."),
+    ] = None,
+    music: Annotated[
+        Path | None,
+        typer.Option(help="Published protocols: music features, if not beside the reference."),
+    ] = None,
+    smplx: Annotated[
+        Path | None,
+        typer.Option(help="Published protocols: folder of the SMPL-X models, for contact."),
+    ] = None,
+    own_files: Annotated[
+        bool, typer.Option(help="Published protocols: no skating of the leaders' feet.")
+    ] = False,
+    original: Annotated[
+        bool,
+        typer.Option(help="Published protocols: show what is printed where it means nothing."),
+    ] = False,
     device: Device = "cpu",
     preset: Preset = DEFAULT_PRESET,
 ) -> None:
     """Measure followers on held-out clips beside the truth, baselines and noise.
 
     Writes a page with all tables and the best, median and worst clips, and JSON and CSV beside it.
-    Settings begin with `evaluate.` or `rl.rewards.`.
+    Settings begin with `evaluate.` or `rl.rewards.`. See docs/metrics.md.
     """
     from duet_rl.config import resolve
     from duet_rl.errors import InputError
+    from duet_rl.evaluate.legacy_page import side_by_side
+    from duet_rl.evaluate.legacy_scores import PROTOCOLS
     from duet_rl.evaluate.page import PAGE
     from duet_rl.evaluate.table import as_text
-    from duet_rl.run import RunConfig, evaluate_runs
+    from duet_rl.judging import evaluate_published, evaluate_runs
+    from duet_rl.run import RunConfig
 
     named, settings = _sorted_words(runs or [])
     config = resolve(RunConfig, preset, settings)
+    if protocol in PROTOCOLS:
+        tables = evaluate_published(
+            config,
+            protocol,
+            named,
+            out,
+            data,
+            reference,
+            music,
+            models=smplx,
+            own_files=own_files,
+            device=device,
+        )
+        typer.echo(side_by_side(tables, original))
+        typer.echo(f"open {out / protocol}.html in a browser; JSON and CSV lie beside it")
+        return
+    if protocol != STRICT:
+        raise InputError(
+            f"there is no protocol {protocol!r}; wanted {', '.join((STRICT, *PROTOCOLS))}"
+        )
+    folders = {"--reference": reference, "--music": music, "--smplx": smplx}
+    given = [name for name, folder in folders.items() if folder is not None]
+    given += [name for name, on in (("--own-files", own_files), ("--original", original)) if on]
+    if given:
+        raise InputError(
+            f"{', '.join(given)}: only for the protocols {', '.join(PROTOCOLS)}; add --protocol"
+        )
     if data is None:
         raise InputError("no data was named; give --data STORE, from `duet-rl prepare`")
     evaluation = evaluate_runs(config, named, data, out, device)

@@ -224,16 +224,21 @@ def entrant_of(name: str, folder: Path, device: str = "cpu") -> Trained | Record
     Raises:
         InputError: the folder is none of these, or is not there.
     """
-    require_folder(folder, f"the run {name!r}")
-    for place in (folder, *(folder / part for part in _OF_A_RUN)):
-        if checkpoint.is_checkpoint(place, KIND):
-            return Trained(name, place.resolve(), device)
+    place = follower_in(require_folder(folder, f"the run {name!r}"))
+    if place is not None:
+        return Trained(name, place.resolve(), device)
     if any(file.suffix in MOTIONS for file in folder.iterdir()):
         return Recorded(name, folder.resolve())
     raise InputError(
         f"{folder} holds neither a follower (`duet-rl pretrain`, `duet-rl rl`) nor dances "
         f"({' or '.join(f'CLIP{suffix}' for suffix in MOTIONS)}); name a folder that does"
     )
+
+
+def follower_in(folder: Path) -> Path | None:
+    """Return where a folder has a follower: itself, or the better one of a whole run."""
+    places = (folder, *(folder / part for part in _OF_A_RUN))
+    return next((place for place in places if checkpoint.is_checkpoint(place, KIND)), None)
 
 
 def other_takes(store: DuetStore) -> Mapping[str, str]:

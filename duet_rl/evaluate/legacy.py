@@ -297,7 +297,7 @@ def _skating(ours: _Measured, own_files: bool) -> PublishedScore:
 def _contact(ours: _Measured, wanted: bool) -> PublishedScore:
     name, meaning, count = "CF", "frames in which the bodies touch", len(ours.names)
     if not wanted:
-        return no_score(name, meaning, count, "bodies have surfaces with --models only")
+        return no_score(name, meaning, count, "bodies have surfaces with --smplx only")
     if not ours.surfaces:
         why = "no SMPL-X parameters (npy/ep*/TAKE_00.npy) lie beside the joints"
         return no_score(name, meaning, count, why)

@@ -5,15 +5,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from duet_rl.body.motion import Duet, Motion
-from duet_rl.body.skeleton import Skeleton
-from duet_rl.datasets.clip import FPS, DuetClip
+from duet_rl.body.motion import Duet
 from duet_rl.datasets.dd100_export import Axes, write_dance, write_data_set
 from duet_rl.datasets.split import SPLITS, Split
 from duet_rl.datasets.store import DuetStore, refuse_existing
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path
-from duet_rl.generate.follower import KIND, Follower
+from duet_rl.generate.follower import Follower, dance_clip
 from duet_rl.models.policy import DEFAULT_SAMPLING, SamplingConfig
 
 
@@ -96,25 +94,10 @@ def export_dances(
     with atomic_path(out) as folder:
         for name in bar:
             clip = store.clip(name)
-            danced = _danced(follower, clip, sampling, seed, original_length)
+            danced = dance_clip(follower, clip, seed, sampling, original_length)
             duet = Duet(clip.duet.leader.slice(0, danced.frames), danced)
             write_dance(folder, name, duet, axes, models)
     return len(wanted)
-
-
-def _danced(
-    follower: Follower, clip: DuetClip, sampling: SamplingConfig, seed: int, original_length: bool
-) -> Motion:
-    decoded = follower.dance(
-        [clip.duet.leader],
-        clip.music[None],
-        seed,
-        sampling,
-        true_followers=[clip.duet.follower],
-        original_length=original_length,
-    )
-    skeleton = Skeleton(follower.codec.placement.offsets.cpu(), KIND)
-    return Motion(decoded.joints[0].cpu(), decoded.rotations[0].cpu(), skeleton, FPS)
 
 
 def _require_takes(store: DuetStore, wanted: Sized, split: Split | None) -> None:

@@ -13,7 +13,7 @@ from duet_rl import checkpoint
 from duet_rl.audio.provenance import MusicFacts, are_alike, describe, facts_in
 from duet_rl.body.motion import Motion
 from duet_rl.body.skeleton import Skeleton
-from duet_rl.datasets.clip import FPS
+from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.models.conditions import LookAhead
@@ -227,6 +227,36 @@ def generate(
         Motion(joints[:frames], rotations[:frames], skeleton, FPS)
         for joints, rotations in zip(danced.joints.cpu(), danced.rotations.cpu(), strict=True)
     ]
+
+
+def dance_clip(
+    follower: Follower,
+    clip: DuetClip,
+    seed: int = 0,
+    sampling: SamplingConfig = DEFAULT_SAMPLING,
+    original_length: bool = False,
+) -> Motion:
+    """Return the follower of a stored clip, on the CPU.
+
+    A model that has to be given its first tokens gets those of the true follower.
+
+    Args:
+        follower: from `load_follower`.
+        clip: whose leader it follows, and to whose music.
+        seed: of the sampling.
+        sampling: temperature and cut-offs.
+        original_length: a Duolando GPT stops as early as the original.
+    """
+    decoded = follower.dance(
+        [clip.duet.leader],
+        clip.music[None],
+        seed,
+        sampling,
+        true_followers=[clip.duet.follower],
+        original_length=original_length,
+    )
+    skeleton = Skeleton(follower.codec.placement.offsets.cpu(), KIND)
+    return Motion(decoded.joints[0].cpu(), decoded.rotations[0].cpu(), skeleton, FPS)
 
 
 def _lengthened(values: Tensor, frames: int) -> Tensor:

@@ -9,6 +9,9 @@ from duet_rl.generate.view import DanceScene
 from duet_rl.metrics.bootstrap import Interval
 from duet_rl.metrics.cell import Cell
 
+Better = Literal["higher", "lower", "true", ""]
+"""Which value of a measure is best; `true`: the true partner's."""
+
 
 class Column(NamedTuple):
     """One measure of the table."""
@@ -16,7 +19,7 @@ class Column(NamedTuple):
     key: str  # in the cells of the rows
     title: str
     unit: str = ""
-    better: Literal["higher", "lower", "true", ""] = ""
+    better: Better = ""
     group: str = "Measures"  # the table that it stands in
     about: str = ""
 

@@ -72,4 +72,6 @@ def _ranking(data: ReportData, column: Column) -> Verdict:
 
 
 def _plain(interval: Interval) -> str:
+    if interval.low == interval.high:
+        return number(interval.mean)
     return f"{number(interval.mean)} [{number(interval.low)}, {number(interval.high)}]"

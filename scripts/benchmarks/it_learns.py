@@ -23,8 +23,9 @@ from duet_rl.evaluate.followers import NEAREST, PLANTED
 from duet_rl.evaluate.page import paired_difference
 from duet_rl.evaluate.scores import REWARD_PREFIX, TOTAL
 from duet_rl.evaluate.table import Evaluation, EvaluationRow, as_text, write_evaluation
+from duet_rl.judging import measure
 from duet_rl.resources import start_ray
-from duet_rl.run import RunConfig, measure, prepare_pairs, prepare_synthetic, pretrain, refine
+from duet_rl.run import RunConfig, prepare_pairs, prepare_synthetic, pretrain, refine
 
 PRETRAINED, REFINED = "pretrained", "RL"
 SEED = 0

@@ -144,7 +144,7 @@ def test_without_reference_music_or_models_the_table_says_what_to_give(dances: P
     assert all(scores.score(name).value is None for name in SETS)
     assert "--reference" in scores.score("FID_k").reason
     assert "--music" in scores.score("BAS").reason
-    assert "--models" in scores.score("CF").reason
+    assert "--smplx" in scores.score("CF").reason
     assert scores.score("BED").value is not None
 
 
