@@ -6,6 +6,7 @@ from typing import Literal
 
 from duet_rl import checkpoint
 from duet_rl.audio.provenance import facts_in
+from duet_rl.audit.settings import AuditConfig
 from duet_rl.config import Config
 from duet_rl.datasets.bvh_pairs import PairsConfig, find_pairs, pair_tasks
 from duet_rl.datasets.dd100 import DD100Config, prepare_takes
@@ -49,6 +50,7 @@ class RunConfig(Config):
     rl: RLConfig = RLConfig()  # refinement, with the rewards
     sampling: SamplingConfig = SamplingConfig()  # of dances to look at
     evaluate: EvaluateConfig = EvaluateConfig()  # of dances to measure
+    audit: AuditConfig = AuditConfig()  # of rewards and metrics, by followers that cheat
     lab: LabConfig = LabConfig()  # the comparison of losses
 
 

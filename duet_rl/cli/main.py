@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from duet_rl.cli import convert, data, evaluate, export, lab, train, use
+from duet_rl.cli import audit, convert, data, evaluate, export, lab, train, use
 from duet_rl.errors import InputError
 
 BAD_INPUT = 2  # exit code: what was given cannot be used
@@ -55,6 +55,7 @@ app.command()(train.rl)
 app.command()(train.config)
 app.command()(use.generate)
 app.command()(evaluate.evaluate)
+app.command()(audit.audit)
 app.command()(use.demo)
 
 
