@@ -23,8 +23,7 @@ def audit(
 ) -> None:
     """Feed followers that cheat through every reward and metric; say which ones they fool.
 
-    Settings begin with `audit.` or `rl.rewards.`, e.g. audit.attacks=[frozen,late_beat]
-    audit.seconds=4.
+    Settings begin with `audit.` or `rl.rewards.`, e.g. audit.split=test audit.seconds=4.
     """
     from duet_rl import run
     from duet_rl.audit.results import PLOT, ROWS, TABLE, as_text, write_audit
