@@ -15,7 +15,7 @@ from duet_rl.config import to_yaml
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.datasets.store import INDEX, DuetStore
 from duet_rl.evaluate.page import PAGE, columns, curves_over_clips, notes_on, table_rows
-from duet_rl.evaluate.table import Evaluation, as_text, reasons, write_evaluation
+from duet_rl.evaluate.table import REWARDS, Evaluation, as_text, reasons, write_evaluation
 from duet_rl.files import atomic_path
 from duet_rl.generate.charts import Curve
 from duet_rl.generate.export import write
@@ -96,7 +96,7 @@ def run_demo(
         told(f"followers of unseen leaders: {', '.join(scene.name for scene in scenes)}")
     report = _report_data(config, store, evaluation, scenes, times.stages, out)
     write_report(out / PAGE, report)
-    say(as_text(evaluation))
+    say(as_text(evaluation, [REWARDS]))
     say(verdict(report).text)
     return out / PAGE
 

@@ -1,7 +1,7 @@
 """The judges that are tried: rewards, measures, published numbers, scores of sets."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.evaluate.scores import REWARD_PREFIX, score_clips
-from duet_rl.metrics.duet import MEASURES
+from duet_rl.metrics.duet import MEASURES, Better
 from duet_rl.metrics.frechet import mean_distance, normalise, published_fid, published_reason
 from duet_rl.metrics.manual_features import manual_features
 from duet_rl.metrics.motion_features import (
@@ -27,7 +27,6 @@ from duet_rl.rewards.duolando import half_agreement, slip_penalty
 REWARDS, PAPER_REWARDS = "Rewards", "Rewards of the Duolando paper"
 PUBLISHED, SETS = "Published numbers", "All dances together"
 
-Better = Literal["lower", "higher", "true"]
 SetScorer = Callable[[FeatureSet, FeatureSet], tuple[float, str]]
 """Samples and reference in, a score out, or NaN and the reason for it."""
 
@@ -119,8 +118,11 @@ def feature_set(
 
 
 def known_judges(found: Mapping[str, Tensor]) -> list[str]:
-    """Return the names of all judges by group, rewards first: those that counted, and of sets."""
-    names = [*found, *SET_JUDGES]
+    """Return the names of all judges by group, rewards first: those that counted, and of sets.
+
+    Controls judge nobody.
+    """
+    names = [name for name in (*found, *SET_JUDGES) if judge_of(name).better]
     groups = list(dict.fromkeys(judge_of(name).group for name in names))
     return sorted(names, key=lambda name: groups.index(judge_of(name).group))
 

@@ -178,6 +178,7 @@ def softened_normals(
     (twice its area, m^2, and so no small thing to the faces of a finger) and that of the sum.
     Normals are a little shorter than 1, and small faces weigh less than large ones.
     """
+    faces = faces.to(vertices.device)
     a, b, c = (vertices[:, faces[:, corner]] for corner in range(3))
     across = torch.linalg.cross(b - a, c - a)
     across = across / (across.norm(dim=-1, keepdim=True) + SOFTENER)

@@ -11,7 +11,8 @@ from duet_rl.evaluate.legacy_scores import PublishedScore, PublishedScores
 from duet_rl.files import atomic_path
 from duet_rl.metrics.bootstrap import Interval
 from duet_rl.metrics.cell import Cell
-from duet_rl.report.data import Better, Column, ReportData, TableRow
+from duet_rl.metrics.duet import Better
+from duet_rl.report.data import Column, ReportData, TableRow
 from duet_rl.report.facts import machine_facts
 from duet_rl.report.page import write_report
 from duet_rl.text_table import aligned

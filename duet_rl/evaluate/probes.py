@@ -28,9 +28,9 @@ READS, SEES = "What it reads", "How far ahead it sees"  # titles of tables
 
 PROBES: dict[str, Measure] = {
     "music_sensitivity": Measure("m", "higher", "what other music changes of the dance", READS),
-    "seed_sensitivity": Measure("m", "true", "what another seed changes of the dance", READS),
+    "seed_sensitivity": Measure("m", "", "what another seed changes of the dance", READS),
     "leader_sensitivity": Measure("m", "higher", "what another leader changes of the pose", READS),
-    "seed_pose_sensitivity": Measure("m", "true", "what another seed changes of the pose", READS),
+    "seed_pose_sensitivity": Measure("m", "", "what another seed changes of the pose", READS),
     "future_reach": Measure("s", "lower", "how far ahead another future changes the dance", SEES),
 }
 

@@ -1,13 +1,12 @@
 """Sets of dances beside a reference: KID, FID and spread over windows of all clips together."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from duet_rl.metrics.duet import Measure
+from duet_rl.metrics.duet import Better, Measure
 from duet_rl.metrics.set_features import FEATURES, WINDOW_SECONDS
 from duet_rl.metrics.set_scores import FeatureSet, SetScore, div, fid, kid
 
@@ -17,7 +16,7 @@ _SEED = 0  # of the dances that are compared: every row has as many windows as t
 Features = Mapping[str, Float[Tensor, "_ _ _"]]
 """Kind of features -> those of one clip, `(seeds, windows, dimensions)`."""
 
-_SCORES: dict[str, tuple[Literal["lower", "higher", "true"], str]] = {
+_SCORES: dict[str, tuple[Better, str]] = {
     "kid": ("lower", "distance from the reference without bias, may fall below 0"),
     "fid": ("lower", "distance from the reference, greater for fewer windows"),
     "div": ("true", "distance between windows of different clips"),

@@ -3,7 +3,7 @@
 import csv
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -146,10 +146,17 @@ def write_evaluation(evaluation: Evaluation, folder: Path | str) -> None:
             csv.writer(file).writerows(lines)
 
 
-def as_text(evaluation: Evaluation) -> str:
-    """Return the tables as text: a line a follower, mean and interval a column."""
+def as_text(evaluation: Evaluation, groups: Collection[str] = ()) -> str:
+    """Return the tables as text: a line a follower, mean and interval a column.
+
+    Args:
+        evaluation: all rows.
+        groups: titles of the tables; none: all of them, and why cells are empty.
+    """
     lines = []
     for group, measures in evaluation.groups.items():
+        if groups and group not in groups:
+            continue
         for start in range(0, len(measures), _WIDE):
             part = measures[start : start + _WIDE]
             head = [group if start == 0 else "", *(_head(measure) for measure in part)]
@@ -163,7 +170,7 @@ def as_text(evaluation: Evaluation) -> str:
         "[95 % bootstrap interval over clips and seeds]; "
         "^ higher is better, v lower is better, = nearer to the true partner is better"
     ]
-    return "\n".join([*lines, *reasons(evaluation)])
+    return "\n".join([*lines, *([] if groups else reasons(evaluation))])
 
 
 def reasons(evaluation: Evaluation) -> list[str]:
@@ -226,8 +233,8 @@ def _finite(number: float) -> float | None:
 
 def _head(measure: str) -> str:
     known = describe(measure)
-    sign = {"higher": "^", "lower": "v", "true": "="}[known.better]
-    return f"{title(measure)} {sign} ({known.unit})" if known.unit else f"{title(measure)} {sign}"
+    sign = {"higher": " ^", "lower": " v", "true": " =", "": ""}[known.better]
+    return f"{title(measure)}{sign}{f' ({known.unit})' if known.unit else ''}"
 
 
 def _text_of(cell: Cell) -> str:

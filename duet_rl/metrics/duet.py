@@ -32,11 +32,15 @@ FEET, SMOOTHNESS, CONTACT, BEATS = "Feet", "Smoothness", "Contact", "Beats"
 TRUTH, VARIETY = "Against the true partner", "Variety"  # with the four above: titles of tables
 
 
+Better = Literal["lower", "higher", "true", ""]
+"""Which value is best; `true`: the true partner's, and nothing for a control."""
+
+
 class Measure(NamedTuple):
     """What one column of the table means."""
 
     unit: str
-    better: Literal["lower", "higher", "true"]  # true: where the true partner's value is the best
+    better: Better
     meaning: str
     group: str  # title of the table it stands in
 
@@ -70,10 +74,10 @@ MEASURES: dict[str, Measure] = {
     "beat_precision": Measure("share", "higher", "landings of a foot on a music beat", BEATS),
     "beat_recall": Measure("share", "true", "music beats on which a foot lands", BEATS),
     "beat_f1": Measure("F1", "higher", "landings against music beats", BEATS),
-    "beat_f1_shuffled": Measure("F1", "true", "the same, the music begun at any time", BEATS),
+    "beat_f1_shuffled": Measure("F1", "", "the same, the music begun at any time", BEATS),
     "beat_gain": Measure("F1", "higher", "beat_f1 above that chance", BEATS),
     "beat_phase_error": Measure("ms", "lower", "from a landing to its music beat", BEATS),
-    "beat_phase_shuffled": Measure("ms", "true", "the same, the music begun at any time", BEATS),
+    "beat_phase_shuffled": Measure("ms", "", "the same, the music begun at any time", BEATS),
     "root_error": Measure("m", "lower", "distance from the true partner's root", TRUTH),
     "root_error_near": Measure("m", "lower", "while the true couple is near", TRUTH),
     "root_error_mid": Measure("m", "lower", "while the true couple is at arm's length", TRUTH),

@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from duet_rl.generate.charts import Curve
 from duet_rl.generate.view import DanceScene
 from duet_rl.metrics.bootstrap import Interval
 from duet_rl.metrics.cell import Cell
-
-Better = Literal["higher", "lower", "true", ""]
-"""Which value of a measure is best; `true`: the true partner's."""
+from duet_rl.metrics.duet import Better
 
 
 class Column(NamedTuple):
