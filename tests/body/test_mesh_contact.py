@@ -224,6 +224,17 @@ def test_the_input_is_left_as_it_was_and_no_gradient_is_kept():
     assert torch.equal(b, before)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_gpu_says_the_same():
+    a, b = ball().expand(20, -1, -1), torch.cat([ball(0.03 * frame) for frame in range(20)])
+    there = mesh_contact(a.cuda(), b.cuda(), FACES)
+    assert there.depth.is_cuda
+    for gpu, cpu in zip(there, mesh_contact(a, b, FACES), strict=True):
+        torch.testing.assert_close(gpu.cpu(), cpu, atol=1e-5, rtol=1e-3)
+    frames = duolando_contact(a.cuda(), b.cuda(), FACES)
+    assert torch.equal(frames.cpu(), duolando_contact(a, b, FACES))
+
+
 @pytest.mark.usefixtures("as_users_run")
 def test_what_is_no_couple_of_surfaces_is_refused():
     broken = ball()
