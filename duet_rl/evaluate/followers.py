@@ -4,18 +4,17 @@ Each is a small frozen record that travels to a worker and opens there into a `D
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from duet_rl import checkpoint
 from duet_rl.body.kinematics import Posed, forward_kinematics
 from duet_rl.body.motion import Motion
 from duet_rl.body.retarget import read_motion
+from duet_rl.body.skeleton import Skeleton
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
@@ -26,7 +25,7 @@ from duet_rl.generate.follower import KIND, load_follower
 from duet_rl.metrics.baselines import mirror_leader, typical_distance
 from duet_rl.metrics.other_take import placed_to
 from duet_rl.metrics.retrieval import RetrievalFollower
-from duet_rl.tokenizers.duet import DuetCodec
+from duet_rl.tokenizers.duet import DecodedFollower, DuetCodec
 from duet_rl.tokenizers.frames import MotionBatch
 from duet_rl.tokenizers.planting import PlantingConfig, plant_feet
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
@@ -36,8 +35,8 @@ NEAREST, PLANTED, OTHER = "nearest neighbour", "nearest, feet planted", "other t
 MOTIONS = (".npz", ".bvh")  # suffixes of recorded dances
 _OF_A_RUN = ("rl", "follower")  # where a run has its followers, the better one first
 
-Dance = Callable[[Sequence[DuetClip], int], Float[Tensor, "B T 55 3"]]
-"""Clips of one length and a seed in, joints of a follower for each out; NaN for a missing one."""
+Dance = Callable[[Sequence[DuetClip], int], list[Motion | None]]
+"""Clips of one length and a seed in, a follower for each out; None where it has none."""
 
 
 @runtime_checkable
@@ -70,7 +69,7 @@ class TruePartner:
     answers: ClassVar[bool] = False
 
     def open(self, store: DuetStore, config: EvaluateConfig) -> Dance:
-        return lambda clips, seed: stacked(clip.duet.follower.joints for clip in clips)
+        return lambda clips, seed: [clip.duet.follower for clip in clips]
 
 
 @dataclass(frozen=True)
@@ -83,9 +82,7 @@ class Mirror:
 
     def open(self, store: DuetStore, config: EvaluateConfig) -> Dance:
         distance = typical_distance([clip.duet for clip in store.clips("train")])
-        return lambda clips, seed: stacked(
-            mirror_leader(clip.duet.leader, distance).joints for clip in clips
-        )
+        return lambda clips, seed: [mirror_leader(clip.duet.leader, distance) for clip in clips]
 
 
 @dataclass(frozen=True)
@@ -103,9 +100,9 @@ class Nearest:
     def open(self, store: DuetStore, config: EvaluateConfig) -> Dance:
         memory = RetrievalFollower([clip.duet for clip in store.clips("train")])
 
-        def dance(clips: Sequence[DuetClip], seed: int) -> Tensor:
-            found = [memory.follow(clip.duet.leader) for clip in clips]
-            return stacked(_planted(one) if self.planted else one.joints for one in found)
+        def dance(clips: Sequence[DuetClip], seed: int) -> list[Motion | None]:
+            found = (memory.follow(clip.duet.leader) for clip in clips)
+            return [_planted(one) if self.planted else one for one in found]
 
         return dance
 
@@ -121,13 +118,13 @@ class OtherTake:
     def open(self, store: DuetStore, config: EvaluateConfig) -> Dance:
         takes = other_takes(store)
 
-        def dance(clips: Sequence[DuetClip], seed: int) -> Tensor:
-            return stacked(
+        def dance(clips: Sequence[DuetClip], seed: int) -> list[Motion | None]:
+            return [
                 placed_to(clip.duet.leader, store.clip(takes[clip.name]).duet)
                 if clip.name in takes
-                else torch.full_like(clip.duet.follower.joints, torch.nan)
+                else None
                 for clip in clips
-            )
+            ]
 
         return dance
 
@@ -160,7 +157,7 @@ class Trained:
     def open(self, store: DuetStore, config: EvaluateConfig) -> Dance:
         follower = load_follower(self.folder, self.device)
 
-        def dance(clips: Sequence[DuetClip], seed: int) -> Tensor:
+        def dance(clips: Sequence[DuetClip], seed: int) -> list[Motion | None]:
             danced = follower.dance(
                 [clip.duet.leader for clip in clips],
                 stacked(clip.music for clip in clips),
@@ -171,7 +168,7 @@ class Trained:
                     [clip.duet.follower for clip in clips] if config.true_start else None
                 ),
             )
-            return danced.joints.cpu()
+            return _motions(follower.codec, danced)
 
         return dance
 
@@ -186,7 +183,7 @@ class Recorded:
     answers: ClassVar[bool] = False
 
     def open(self, store: DuetStore, config: EvaluateConfig) -> Dance:
-        return lambda clips, seed: stacked(self._joints(clip) for clip in clips)
+        return lambda clips, seed: [self._read(clip) for clip in clips]
 
     def require_whole(self, names: Sequence[str]) -> None:
         """Make sure that there is a dance for every clip.
@@ -206,7 +203,7 @@ class Recorded:
         files = (self.folder / f"{name}{suffix}" for suffix in MOTIONS)
         return next((file for file in files if file.is_file()), None)
 
-    def _joints(self, clip: DuetClip) -> Tensor:
+    def _read(self, clip: DuetClip) -> Motion:
         file = self._file(clip.name)
         assert file is not None, "`require_whole` was asked before"
         motion = read_motion(file).resample(FPS)
@@ -215,7 +212,7 @@ class Recorded:
                 f"{file} has {motion.frames} frames at {FPS:g} fps and the clip {clip.frames}; "
                 "give a dance as long as its leader's"
             )
-        return motion.joints
+        return motion
 
 
 def entrant_of(name: str, folder: Path, device: str = "cpu") -> Trained | Recorded:
@@ -257,18 +254,19 @@ def other_takes(store: DuetStore) -> Mapping[str, str]:
     return found
 
 
-def _planted(motion: Motion) -> Float[Tensor, "T 55 3"]:
-    """Return the joints of a motion whose feet stand where its own legs say that they stand."""
+def _planted(motion: Motion) -> Motion:
+    """Return a motion whose feet stand where its own legs say that they stand."""
     root, offsets = motion.root, motion.skeleton.offsets
     pose = forward_kinematics(motion.rotations, root, offsets)
     posed = Posed(*(values[None] for values in (motion.rotations, *pose)))
     travel = torch.diff(root, dim=0, prepend=root[:1]) * motion.fps
-    return plant_feet(posed, travel[None], offsets, motion.fps, PlantingConfig()).joints[0]
+    planted = plant_feet(posed, travel[None], offsets, motion.fps, PlantingConfig())
+    return replace(motion, joints=planted.joints[0], rotations=planted.rotations[0])
 
 
 def _random(
     codec: DuetCodec, clips: Sequence[DuetClip], seed: int, device: str
-) -> Float[Tensor, "B T 55 3"]:
+) -> list[Motion | None]:
     leader = MotionBatch(
         stacked(clip.duet.leader.joints for clip in clips).to(device),
         stacked(clip.duet.leader.rotations for clip in clips).to(device),
@@ -276,4 +274,15 @@ def _random(
     generator = torch.Generator().manual_seed(seed)
     shape = (len(clips), clips[0].frames // FRAMES_PER_TOKEN)
     streams = [torch.randint(n, shape, generator=generator) for n in codec.spec.classes]
-    return codec.decode(torch.stack(streams, dim=-1).to(device), leader).joints.cpu()
+    return _motions(codec, codec.decode(torch.stack(streams, dim=-1).to(device), leader))
+
+
+def _motions(codec: DuetCodec, danced: DecodedFollower) -> list[Motion | None]:
+    """Return decoded followers one by one, on the CPU.
+
+    Raises:
+        InputError: a decoded follower holds NaN.
+    """
+    skeleton = Skeleton(codec.placement.offsets.cpu(), KIND)
+    pairs = zip(danced.joints.cpu(), danced.rotations.cpu(), strict=True)
+    return [Motion(joints, rotations, skeleton, FPS) for joints, rotations in pairs]

@@ -16,7 +16,6 @@ from duet_rl.body.motion import Duet, Motion
 from duet_rl.body.rotations import rotate_yaw
 from duet_rl.body.skeleton import UP
 from duet_rl.datasets.clip import FPS, DuetClip
-from duet_rl.evaluate.followers import Dance
 from duet_rl.metrics.duet import Measure
 from duet_rl.metrics.smoothness import BODY_JOINTS
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
@@ -33,6 +32,9 @@ PROBES: dict[str, Measure] = {
     "seed_pose_sensitivity": Measure("m", "", "what another seed changes of the pose", READS),
     "future_reach": Measure("s", "lower", "how far ahead another future changes the dance", SEES),
 }
+
+Dance = Callable[[Sequence[DuetClip], int], Float[Tensor, "B T 55 3"]]
+"""Clips of one length and a seed in, the joints of a follower for each out."""
 
 Differs = Callable[[DuetClip, DuetClip], bool]
 

@@ -19,4 +19,5 @@ class EvaluateConfig(Config):
     true_start: bool = True
     reference: Split = "train"  # whose true partners are what sets of dances are compared with
     probe_clips: int = Field(16, ge=0)  # clips danced again with other music, leader and future
+    surface_every: int | None = Field(None, ge=1)  # frames; how often surfaces are held together
     workers: int | None = Field(None, ge=1)  # processes; None: all processors, 1: this one alone

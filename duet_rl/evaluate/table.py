@@ -15,6 +15,7 @@ from torch import Tensor
 from duet_rl.evaluate.probes import PROBES
 from duet_rl.evaluate.scores import REWARD_PREFIX
 from duet_rl.evaluate.sets import SET_MEASURES
+from duet_rl.evaluate.surfaces import SURFACE_MEASURES
 from duet_rl.files import atomic_path
 from duet_rl.metrics.bootstrap import Interval, bootstrap_mean
 from duet_rl.metrics.cell import Cell
@@ -25,7 +26,12 @@ from duet_rl.text_table import aligned
 JSON, TABLE, CLIPS = "evaluation.json", "table.csv", "clips.csv"  # files of an evaluation
 REWARDS = "Rewards"  # title of the first table
 _WIDE = 6  # columns of a text table, at most
-_KNOWN: dict[str, Measure] = {**MEASURES, **PROBES, **SET_MEASURES}
+_KNOWN: dict[str, Measure] = {
+    **MEASURES,
+    **SURFACE_MEASURES,
+    **PROBES,
+    **SET_MEASURES,
+}
 
 
 @dataclass(frozen=True, eq=False)

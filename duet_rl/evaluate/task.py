@@ -2,21 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int16
 from torch import Tensor
 
+from duet_rl.body.motion import Motion
+from duet_rl.body.skeleton import NUM_JOINTS
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.datasets.store import DuetStore
-from duet_rl.errors import InputError
 from duet_rl.evaluate.dances import in_millimetres
 from duet_rl.evaluate.followers import Dance, Entrant
 from duet_rl.evaluate.probes import probe
 from duet_rl.evaluate.scores import score_clips, stacked
 from duet_rl.evaluate.settings import EvaluateConfig
+from duet_rl.evaluate.surfaces import surface_measures
 from duet_rl.metrics.duet import diversity
 from duet_rl.metrics.set_features import window_features
 from duet_rl.rewards.base import RewardMix, RewardMixConfig
@@ -78,10 +80,12 @@ def run_piece(piece: Piece, job: Job) -> Outcome:
     dance = _open_dance(piece.entrant, job)
     if piece.aim == "probe":
         cuts = [clip.slice(*cut) for clip, cut in zip(clips, piece.cut, strict=True)]
-        found = probe(dance, cuts, PROBE_SEED, piece.entrant.sampled)
+        found = probe(partial(_joints_of, dance), cuts, PROBE_SEED, piece.entrant.sampled)
         return Outcome({name: values[:, None] for name, values in found.items()})
     seeds = job.config.seeds if piece.entrant.sampled else 1
-    danced = [_checked(dance(clips, seed), piece, clips) for seed in range(seeds)]
+    first = dance(clips, 0)
+    danced = [_joints(first, clips)]
+    danced += [_joints_of(dance, clips, seed) for seed in range(1, seeds)]
     features = _features(danced, clips)
     if piece.aim == "reference":
         return Outcome(features=features)
@@ -90,6 +94,10 @@ def run_piece(piece: Piece, job: Job) -> Outcome:
         dances = torch.stack(danced, dim=1)  # (clips, seeds, T, 55, 3)
         spread = torch.stack([diversity(of_clip) for of_clip in dances])
         values["diversity"] = spread[:, None].expand(-1, seeds)
+    if job.config.surface_every is not None:
+        for name, met in surface_measures(first, clips, job.config.surface_every).items():
+            rest = torch.full((len(clips), seeds - 1), torch.nan)  # of the other seeds
+            values[name] = torch.cat([met[:, None], rest], dim=1)
     return Outcome(values, features, in_millimetres(danced[0]))
 
 
@@ -103,20 +111,16 @@ def _open_dance(entrant: Entrant, job: Job) -> Dance:
     return entrant.open(_open_store(job.store), job.config)
 
 
-def _checked(
-    joints: Float[Tensor, "B T 55 3"], piece: Piece, clips: Sequence[DuetClip]
+def _joints_of(dance: Dance, clips: Sequence[DuetClip], seed: int) -> Float[Tensor, "B T 55 3"]:
+    return _joints(dance(clips, seed), clips)
+
+
+def _joints(
+    motions: Sequence[Motion | None], clips: Sequence[DuetClip]
 ) -> Float[Tensor, "B T 55 3"]:
-    """Return the dances, after making sure that each is whole or missing altogether."""
-    wanted = torch.Size((len(clips), clips[0].frames, 55, 3))
-    bad = ~torch.isfinite(joints).flatten(1).all(1)
-    missing = torch.isnan(joints).flatten(1).all(1)
-    if joints.shape != wanted or (bad & ~missing).any():
-        names = [clip.name for clip, wrong in zip(clips, bad & ~missing, strict=False) if wrong]
-        raise InputError(
-            f"{piece.entrant.name} danced {tuple(joints.shape)} where {tuple(wanted)} is wanted, "
-            f"with NaN or infinity in {names or 'no clip'}; check the follower or its files"
-        )
-    return joints
+    """Return the joints of dances as one batch, NaN for a missing one."""
+    missing = torch.full((clips[0].frames, NUM_JOINTS, 3), torch.nan)
+    return stacked(missing if motion is None else motion.joints for motion in motions)
 
 
 def _values(

@@ -5,15 +5,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from duet_rl.body.motion import Duet, Motion
-from duet_rl.body.rotations import rotate_yaw
-from duet_rl.body.skeleton import WRISTS
+from duet_rl.body.skeleton import UP, WRISTS
 from duet_rl.errors import InputError
 
 _BODY = slice(WRISTS[-1] + 1)  # pelvis to wrists
 
 
-def placed_to(leader: Motion, other: Duet) -> Float[Tensor, "T 55 3"]:
-    """Return the joints of the other take's follower, put to `leader` as it stood to its own.
+def placed_to(leader: Motion, other: Duet) -> Motion:
+    """Return the other take's follower, put to `leader` as it stood to its own.
 
     The other couple is turned and shifted over the floor as one, for all frames alike, so that its
     leader lies on this one with the least squares over the body's joints. Nothing is warped in
@@ -35,9 +34,10 @@ def placed_to(leader: Motion, other: Duet) -> Float[Tensor, "T 55 3"]:
     there = other.leader.joints[: leader.frames, _BODY].reshape(-1, 3)
     to, origin = here.mean(0), there.mean(0)
     yaw = _yaw_between(there - origin, here - to)
-    upright = torch.tensor([1.0, 0.0, 1.0])  # the floor stays the floor
-    moved = rotate_yaw(other.follower.joints[: leader.frames] - origin * upright, yaw)
-    return moved + to * upright
+    follower = other.follower.slice(0, leader.frames).turned(float(yaw), origin.tolist())
+    step = to - origin
+    step[UP] = 0  # the floor stays the floor
+    return follower.moved(step)
 
 
 def _yaw_between(points: Float[Tensor, "P 3"], targets: Float[Tensor, "P 3"]) -> Tensor:

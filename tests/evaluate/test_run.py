@@ -169,3 +169,15 @@ def test_a_dance_at_another_rate_is_resampled(store: DuetStore, recorded: Write)
 
     row = measured(store, Recorded("60", recorded("60", at_60))).row("60")
     assert row.interval("root_error").mean < 1e-3
+
+
+def test_surfaces_are_held_together_where_it_is_asked_for(store: DuetStore, recorded: Write):
+    pytest.importorskip("warp", reason="the extra `mesh` is not installed")
+    inside = Recorded("inside", recorded("inside", lambda motion: motion.moved((0.0, 0.0, -0.5))))
+    asked = ALONE.model_copy(update={"surface_every": 60, "probe_clips": 0, "max_clips": 1})
+    evaluation = measured(store, inside, config=asked)
+    for name in ("surface_share", "surface_depth", "surface_volume"):
+        truth, theirs = (evaluation.row(row).interval(name).mean for row in (TRUTH, "inside"))
+        assert theirs > truth >= 0, name
+    assert evaluation.row("inside").interval("surface_volume").mean > 1.0  # litres
+    assert "surface_share" not in measured(store, config=ALONE).measures

@@ -112,7 +112,8 @@ def test_the_page_holds_the_whole_run_and_refers_to_nothing_outside(tmp_path):
 def test_a_row_without_a_measure_has_a_dash_and_not_a_zero(tmp_path):
     write_report(tmp_path / "report.html", data(LOW, HIGH))
     text = (tmp_path / "report.html").read_text()
-    (partner,) = re.findall(r'<th scope="row">true partner</th><td title="([^"]*)">-</td></tr>', text)
+    row = r'<th scope="row">true partner</th><td title="([^"]*)">-</td></tr>'
+    (partner,) = re.findall(row, text)
     assert partner == "not measured"
 
 
