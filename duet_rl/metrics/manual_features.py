@@ -116,7 +116,8 @@ def manual_features(
         rules: `PUBLISHED` or `corrected`. Movements are counted over `manual_frame_time`.
 
     Returns:
-        Shares in [0, 1]; NaN for a single frame, which has no movement.
+        Shares in [0, 1]; NaN for a single frame, which has no movement, and for joints that are
+        not known (a comparison with NaN is a no, and a no would count).
     """
     if joints.shape[-3] < 2:
         return joints.new_full((*joints.shape[:-3], MANUAL_DIMS), torch.nan)
@@ -137,7 +138,8 @@ def manual_features(
     shares = torch.cat([answer.to(joints.dtype).mean(-2) for _, answer in answers], dim=-1)
     features = torch.empty_like(shares)
     features[..., places] = shares
-    return features
+    unknown = joints.isnan().flatten(-3).any(-1, keepdim=True)
+    return features.masked_fill(unknown, torch.nan)
 
 
 def _with_marks(joints: Float[Tensor, "*batch T 24 3"], up: int) -> Tensor:

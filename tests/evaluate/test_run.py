@@ -79,6 +79,7 @@ def test_the_other_take_of_a_dance_stands_beside_those_that_have_one(store: Duet
     error = row.values["root_error"][:, 0]  # a1, a2, b1: the same steps, turned, and another dance
     assert error[:2].max() < 1e-3 and torch.isnan(error[2])
     assert row.cell("root_error").samples == "2 clips"
+    assert {score.clips for score in row.sets.values()} == {2}  # a missing dance is no window
 
 
 def test_without_training_clips_there_is_nobody_who_remembers(store: DuetStore, tmp_path: Path):
