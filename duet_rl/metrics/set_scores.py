@@ -16,6 +16,7 @@ from duet_rl.metrics.frechet import Moments, constant_features, frechet_distance
 KERNEL_DEGREE = 3  # of KID's polynomial kernel (x . y / d + 1)^3
 FID_DRAWS = 200  # resamples; each takes two eigenvalue problems of the features' dimensions
 FEWEST_CLIPS = 2
+LEAST_DEVIATION = 1e-6  # m, m/s or a share; a feature near 0 that varies less is rounding alone
 _PAIRS_AT_ONCE = 1 << 22  # pairs of windows whose kernel is held in memory
 
 
@@ -181,7 +182,8 @@ def _prepare(samples: FeatureSet, reference: FeatureSet) -> tuple[_Sets | None, 
         clips = len(given.clips.unique())
         if clips < FEWEST_CLIPS:
             return None, f"{clips} {name}clips, at least {FEWEST_CLIPS} are wanted"
-    constant = constant_features(reference.features)
+    deviates = reference.features.double().std(0, correction=0)
+    constant = constant_features(reference.features) | (deviates < LEAST_DEVIATION)
     told = f"{int(constant.sum())} of {len(constant)} features are constant in the reference"
     if constant.all():
         return None, told

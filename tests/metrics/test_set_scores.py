@@ -142,6 +142,18 @@ def test_features_that_are_constant_in_the_reference_are_left_out_and_told(score
 
 
 @SCORES
+def test_the_rounding_of_a_feature_that_is_zero_is_no_variation(score):
+    """Palms in one place, as in a made-up hold: their distance is 1e-8 m, and 5 cm elsewhere."""
+    samples, truth = windows(10, shift=0.3), reference()
+    zero = 1e-8 * torch.rand(len(truth.clips), 1, generator=torch.Generator().manual_seed(0))
+    wider = [
+        FeatureSet(torch.cat([s.features, more], 1), s.clips)
+        for s, more in ((samples, torch.full((len(samples.clips), 1), 0.05)), (truth, zero))
+    ]
+    assert score(*wider).interval == pytest.approx(score(samples, truth).interval, rel=1e-6)
+
+
+@SCORES
 @pytest.mark.parametrize(
     ("samples", "truth", "reason"),
     [
