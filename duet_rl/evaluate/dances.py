@@ -1,8 +1,7 @@
 """Dances that were measured, kept as files until the page is written."""
 
+from hashlib import sha256
 from pathlib import Path
-from urllib.parse import quote
-
 import numpy as np
 import torch
 from jaxtyping import Float, Int16
@@ -35,4 +34,5 @@ def kept_dance(folder: Path, row: str, clip: str) -> Float[Tensor, "T 55 3"] | N
 
 
 def _path(folder: Path, row: str, clip: str) -> Path:
-    return folder / quote(row, safe="") / f"{clip}.npy"  # people name rows as they like
+    # People name rows as they like: with a slash, by two dots, at length.
+    return folder / sha256(row.encode()).hexdigest() / f"{clip}.npy"

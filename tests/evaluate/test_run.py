@@ -111,12 +111,14 @@ def test_who_knows_the_true_dance_by_heart_reads_neither_music_nor_leader(store:
     assert mirror.interval("leader_sensitivity").mean > 0
 
 
+@pytest.mark.parametrize("row", ["a/b", "..", "舞" * 90])
 def test_the_first_dance_of_each_clip_is_kept_where_it_is_asked_for(
-    store: DuetStore, recorded: Write, tmp_path: Path
+    store: DuetStore, recorded: Write, tmp_path: Path, row: str
 ):
-    measured(store, Recorded("a/b", recorded("copy")), dances=tmp_path / "dances")
+    measured(store, Recorded(row, recorded("copy")), dances=tmp_path / "dances")
+    assert {path.name for path in tmp_path.iterdir()} == {"copy", "dances"}
     for clip in store.clips("test"):
-        dance = kept_dance(tmp_path / "dances", "a/b", clip.name)
+        dance = kept_dance(tmp_path / "dances", row, clip.name)
         assert dance is not None
         torch.testing.assert_close(dance, clip.duet.follower.joints, atol=2e-3, rtol=0)
 
