@@ -2,6 +2,7 @@
 
 from hashlib import sha256
 from pathlib import Path
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int16
