@@ -1,5 +1,6 @@
 """`duet-rl evaluate`: followers and dances measured, by our protocol or by a published one."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -103,22 +104,27 @@ def evaluate(
 
 
 def _sorted_words(words: list[str]) -> tuple[dict[str, Path], list[str]]:
-    """Return the runs by name, and the settings: `a.b=value` where no folder is called `value`.
+    """Return the runs by name, and the settings.
+
+    A word that names a folder is a run, also where the folder's name has a `=`, as those of
+    sweeps do. `a.b=value` is a setting if there are settings `a.`, or no folder `value`.
 
     Raises:
         InputError: two runs of one name.
     """
     from duet_rl.errors import InputError
+    from duet_rl.run import RunConfig
 
     named: dict[str, Path] = {}
     settings = []
     for word in words:
-        key, equals, value = word.partition("=")
-        if equals and "." in key and not Path(value).is_dir():
+        key, equals, value = ("", "", "") if Path(word).is_dir() else word.partition("=")
+        known = key.partition(".")[0] in RunConfig.model_fields
+        if equals and "." in key and (known or not Path(value).is_dir()):
             settings.append(word)
             continue
         folder = Path(value if equals else word)
-        name = key if equals else folder.name or folder.resolve().name
+        name = key or Path(os.path.abspath(folder)).name  # ".." has one, a link keeps its own
         if name in named:
             raise InputError(
                 f"two runs are called {name!r}: {named[name]} and {folder}; name them: NAME=RUN"

@@ -81,6 +81,21 @@ def test_any_number_of_runs_stand_side_by_side(follower: Path, store: Path, tmp_
     assert "by.heart: total" in page and f"over {follower.name}" in page
 
 
+def test_folders_and_settings_are_told_apart(
+    follower: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder may be called as a value of a setting, or as sweeps call their trials."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "val").mkdir()
+    shutil.copytree(follower, tmp_path / "trial_lr=0.1")
+    words = ("evaluate.split=val", "evaluate.seeds=1", "evaluate.workers=1")
+    result = run("evaluate", "trial_lr=0.1", "--data", store, "--out", "out", *words)
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "out" / JSON).read_text())
+    assert list(found["rows"])[-1] == "trial_lr=0.1"
+    assert found["clips"] == [record.name for record in DuetStore.open(store).records("val")]
+
+
 def test_what_cannot_be_evaluated_is_refused_in_one_line(
     follower: Path, store: Path, tmp_path: Path
 ) -> None:
