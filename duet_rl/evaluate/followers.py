@@ -87,7 +87,10 @@ class Mirror:
 
 @dataclass(frozen=True)
 class Nearest:
-    """Who remembers the training couples, as they were or with the feet that stand held still."""
+    """Who remembers the training couples, as they were or with the feet that stand held still.
+
+    Of a clip shorter than the windows that it looks up it remembers nothing.
+    """
 
     planted: bool = False
     sampled: ClassVar[bool] = False
@@ -101,6 +104,8 @@ class Nearest:
         memory = RetrievalFollower([clip.duet for clip in store.clips("train")])
 
         def dance(clips: Sequence[DuetClip], seed: int) -> list[Motion | None]:
+            if clips[0].frames < memory.window:
+                return [None for _ in clips]
             found = (memory.follow(clip.duet.leader) for clip in clips)
             return [_planted(one) if self.planted else one for one in found]
 

@@ -58,7 +58,8 @@ def probe(
         sampled: whether another seed gives another dance; without, it is not asked for.
 
     Returns:
-        `(B,)` each; NaN for a clip to which no other of the clips gives anything new.
+        `(B,)` each; NaN for a clip to which no other of the clips gives anything new, and for one
+        that is not danced.
     """
     base = dance(clips, seed)
     other_music, new_music = _swapped(clips, _other_music, _with_music)
@@ -141,7 +142,8 @@ def _reach_at(
     distance = (dance(changed, seed) - base)[:, :moment].norm(dim=-1).amax(-1)
     moved = distance > MOVED  # (B, moment)
     first = torch.where(moved.any(1), moved.int().argmax(1), moment)
-    return _where(new, (moment - first) / FPS)
+    danced = ~distance.isnan().any(1)
+    return _where(new.to(danced.device) & danced, (moment - first) / FPS)
 
 
 def _moments(frames: int) -> list[int]:

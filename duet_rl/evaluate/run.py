@@ -29,6 +29,7 @@ from duet_rl.evaluate.settings import EvaluateConfig
 from duet_rl.evaluate.table import Evaluation, EvaluationRow
 from duet_rl.evaluate.task import Job, Outcome, Piece
 from duet_rl.generate.follower import load_follower
+from duet_rl.metrics.retrieval import FADE_SECONDS, WINDOW_SECONDS
 from duet_rl.rewards.base import RewardMixConfig
 
 _BATCH = 16  # clips danced at once, at most; a row's numbers depend on it, so it is fixed
@@ -91,8 +92,11 @@ def _entrants(
     entrants: list[Entrant] = [TruePartner()]
     if set(names) & other_takes(store).keys():
         entrants.append(OtherTake())
-    if store.records("train"):
-        entrants += [Mirror(), Nearest(), Nearest(planted=True)]
+    learned = [record.frames for record in store.records("train")]
+    if learned:
+        entrants.append(Mirror())
+    if max(learned, default=0) >= round((WINDOW_SECONDS + FADE_SECONDS) * FPS):
+        entrants += [Nearest(), Nearest(planted=True)]
     trained = [follower for follower in followers if isinstance(follower, Trained)]
     entrants += [RandomTokens(first.folder, first.device) for first in trained[:1]]
     return [*entrants, *followers]
@@ -132,9 +136,14 @@ def _batches(records: Sequence[ClipRecord]) -> Iterator[tuple[str, ...]]:
 
 
 def _probe_windows(records: Sequence[ClipRecord], count: int) -> list[tuple[str, tuple[int, int]]]:
-    """Return up to `count` windows of one length, over all clips before a second of any."""
-    frames = min(round(_PROBE_SECONDS * FPS), *(record.frames for record in records))
-    rounds = max(record.frames for record in records) // frames
+    """Return up to `count` windows of one length, over all clips before a second of any.
+
+    Where few clips last `_PROBE_SECONDS`, windows are as long as half of the clips are at least:
+    a single short one does not make the futures of all others short.
+    """
+    lengths = sorted((record.frames for record in records), reverse=True)
+    frames = min(round(_PROBE_SECONDS * FPS), lengths[len(lengths) // 2])
+    rounds = lengths[0] // frames
     windows = [
         (record.name, (turn * frames, (turn + 1) * frames))
         for turn in range(rounds)

@@ -94,6 +94,27 @@ def test_without_training_clips_there_is_nobody_who_remembers(store: DuetStore, 
     assert "no clips of the reference" in evaluation.row(TRUTH).cell("kid_kinetic").reason
 
 
+def test_a_clip_of_a_moment_ends_nothing_and_does_not_shorten_the_probes(
+    store: DuetStore, tmp_path: Path
+):
+    clips = [clip.slice(0, 24) if clip.name == "a2" else clip for clip in store.clips()]
+    given = {"a": "test", "b": "test", "c": "train", "d": "train", "e": "train"}
+    mixed = DuetStore.create(tmp_path / "mixed", clips, SplitConfig(given=given), music=store.music)
+    evaluation = measured(mixed)
+    nearest = evaluation.row(NEAREST)
+    total = nearest.values["reward/total"][:, 0].isnan().tolist()
+    assert total == [name == "a2" for name in evaluation.clips]
+    assert evaluation.row(MIRROR).cell("reward/total").samples == "3 clips"
+    assert nearest.cell("future_reach").samples == "2 windows"  # longer than the short clip
+
+
+def test_a_memory_of_moments_is_no_baseline(store: DuetStore, tmp_path: Path):
+    clips = [clip.slice(0, 24) for clip in store.clips()]
+    given = {"a": "test", "b": "test", "c": "train", "d": "train", "e": "train"}
+    short = DuetStore.create(tmp_path / "short", clips, SplitConfig(given=given), music=store.music)
+    assert {row.name for row in measured(short).rows} == {TRUTH, OTHER, MIRROR}
+
+
 def test_the_same_baselines_are_measured_every_time(store: DuetStore):
     evaluation = measured(store)
     assert {row.name for row in evaluation.rows} == {TRUTH, OTHER, MIRROR, NEAREST, PLANTED}
