@@ -48,16 +48,20 @@ def cut_windows(records: Sequence[ClipRecord], config: AuditConfig) -> list[Wind
             f"the longest of {len(records)} clips lasts {longest:.1f} s, and a window "
             f"{frames / FPS:g} s; set audit.seconds lower, or audit.split to another split"
         )
-    takes = sorted({record.choreography for record in long_enough})
+    cuts = [
+        (record, start)
+        for record in long_enough
+        for start in range(0, record.frames - frames + 1, frames)
+    ]
+    spread = np.linspace(0, len(cuts) - 1, min(config.max_windows, len(cuts)))
+    chosen = [cuts[place] for place in spread.round().astype(int)]
+    # Of the chosen ones: where every other take is left out, both sides still have some.
+    takes = sorted({record.choreography for record, _ in chosen})
     found = []
-    for record in long_enough:
+    for record, start in chosen:
         take = takes.index(record.choreography)
-        found += [
-            Window(record.name, start, record.style, take, judged=take % 2 == 0)
-            for start in range(0, record.frames - frames + 1, frames)
-        ]
-    spread = np.linspace(0, len(found) - 1, min(config.max_windows, len(found)))
-    return [found[place] for place in spread.round().astype(int)]
+        found.append(Window(record.name, start, record.style, take, judged=take % 2 == 0))
+    return found
 
 
 def stranger_of(row: int, windows: Sequence[Window]) -> int | None:

@@ -47,6 +47,19 @@ def test_fewer_windows_are_spread_over_all_clips():
     assert [window.clip for window in windows] == ["a", "c", "e", "e"]
 
 
+def test_both_sides_have_takes_where_every_other_one_is_left_out():
+    """Nine takes of a window each, of which five are looked at: the first, the third, ..."""
+    first = records()[0]
+    short = [
+        first.model_copy(update={"name": name, "choreography": name, "frames": 120})
+        for name in "abcdefghi"
+    ]
+    windows = cut_windows(short, AuditConfig(seconds=4.0, max_windows=5))
+    assert [window.clip for window in windows] == list("acegi")
+    assert [window.take for window in windows] == list(range(5))
+    assert sum(window.judged for window in windows) == 3
+
+
 def test_a_stranger_is_of_another_dance_and_of_the_same_style_if_there_is_one():
     windows = cut_windows(records(d="waltz", c="waltz"), FOUR_SECONDS)
     for row, window in enumerate(windows):
