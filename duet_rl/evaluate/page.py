@@ -56,15 +56,15 @@ def write_evaluation_page(
         scenes=telling_scenes(evaluation, store, runs, dances),
         settings=to_yaml(settings),
         facts={**machine_facts(), "data hash": store.hash[:16]},
-        notes=notes_on(evaluation, store),
+        notes=notes_on(evaluation, store, runs),
         gaps=reasons(evaluation),
     )
     write_report(path, data)
     return data
 
 
-def notes_on(evaluation: Evaluation, store: DuetStore) -> list[str]:
-    """Return what a reader must know of the data."""
+def notes_on(evaluation: Evaluation, store: DuetStore, runs: Sequence[str]) -> list[str]:
+    """Return what a reader must know of the data, and how the runs stand to who only remembers."""
     rendered = [record.name for record in store.records() if record.music_source == "rendered"]
     notes = [
         f"Measured on {len(evaluation.clips)} clips that were kept from the training, "
@@ -75,6 +75,11 @@ def notes_on(evaluation: Evaluation, store: DuetStore) -> list[str]:
             f"{len(rendered)} takes have no recorded music: theirs was rendered at a tempo "
             "estimated from the feet, so the beat columns mean little."
         )
+    for run in runs:
+        found = {name: paired_difference(evaluation, run, name) for name in (NEAREST, PLANTED)}
+        more = " and ".join(f"{gain:+.3f} to {name}" for name, gain in found.items() if gain)
+        if more:
+            notes.append(f"{run}: {title(DECIDES)} {more}, paired.")
     return notes
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
+from uuid import uuid4
 
 import torch
 from jaxtyping import Float, Int16
@@ -28,11 +29,20 @@ PROBE_SEED = 0
 
 @dataclass(frozen=True)
 class Job:
-    """What all pieces of an evaluation share."""
+    """What all pieces of an evaluation share.
+
+    Args:
+        store: folder of the clips.
+        rewards: whose terms are counted.
+        config: settings.
+        number: of this evaluation alone: the next one in the same process opens stores and
+            followers anew, for other files may lie in their folders by then.
+    """
 
     store: Path
     rewards: RewardMixConfig
     config: EvaluateConfig
+    number: str = field(default_factory=lambda: uuid4().hex)
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,7 @@ def run_piece(piece: Piece, job: Job) -> Outcome:
     Raises:
         InputError: the clips or the follower cannot be used.
     """
-    store = _open_store(job.store)
+    store = _open_store(job)
     clips = [store.clip(name) for name in piece.clips]
     dance = _open_dance(piece.entrant, job)
     if piece.aim == "probe":
@@ -102,13 +112,13 @@ def run_piece(piece: Piece, job: Job) -> Outcome:
 
 
 @lru_cache(maxsize=1)
-def _open_store(path: Path) -> DuetStore:
-    return DuetStore.open(path)
+def _open_store(job: Job) -> DuetStore:
+    return DuetStore.open(job.store)
 
 
 @lru_cache(maxsize=1)  # a worker has room for one follower; pieces come sorted by follower
 def _open_dance(entrant: Entrant, job: Job) -> Dance:
-    return entrant.open(_open_store(job.store), job.config)
+    return entrant.open(_open_store(job), job.config)
 
 
 def _joints_of(dance: Dance, clips: Sequence[DuetClip], seed: int) -> Float[Tensor, "B T 55 3"]:

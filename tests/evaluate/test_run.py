@@ -1,5 +1,6 @@
 """An evaluation measures what was danced, on any number of processes, and refuses what is not."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -113,6 +114,18 @@ def test_a_memory_of_moments_is_no_baseline(store: DuetStore, tmp_path: Path):
     given = {"a": "test", "b": "test", "c": "train", "d": "train", "e": "train"}
     short = DuetStore.create(tmp_path / "short", clips, SplitConfig(given=given), music=store.music)
     assert {row.name for row in measured(short).rows} == {TRUTH, OTHER, MIRROR}
+
+
+def test_a_store_that_was_made_anew_is_opened_anew(store: DuetStore, tmp_path: Path):
+    def made(names: str) -> DuetStore:
+        clips = [clip for clip in store.clips() if clip.name in names.split()]
+        given = {clip.choreography: "test" for clip in clips}
+        folder = tmp_path / "store"
+        shutil.rmtree(folder, ignore_errors=True)
+        return DuetStore.create(folder, clips, SplitConfig(given=given), music=store.music)
+
+    assert measured(made("a1 b1")).clips == ["a1", "b1"]
+    assert measured(made("b1 c1")).clips == ["b1", "c1"]
 
 
 def test_the_same_baselines_are_measured_every_time(store: DuetStore):
