@@ -21,7 +21,7 @@ from duet_rl.errors import InputError
 from duet_rl.evaluate.scores import stacked
 from duet_rl.evaluate.settings import EvaluateConfig
 from duet_rl.files import require_folder
-from duet_rl.generate.follower import KIND, load_follower
+from duet_rl.generate.follower import KIND, load_follower, require_device
 from duet_rl.metrics.baselines import mirror_leader, typical_distance
 from duet_rl.metrics.other_take import placed_to
 from duet_rl.metrics.retrieval import RetrievalFollower
@@ -145,7 +145,7 @@ class RandomTokens:
     answers: ClassVar[bool] = False
 
     def open(self, store: DuetStore, config: EvaluateConfig) -> Dance:
-        codec = DuetCodec.load(self.folder).to(self.device).eval()
+        codec = DuetCodec.load(self.folder).to(require_device(self.device)).eval()
         return lambda clips, seed: _random(codec, clips, seed, self.device)
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from duet_rl.body.motion import Duet
 from duet_rl.datasets.dd100_files import BETAS, GENDER, load_body
+from duet_rl.generate.follower import require_device
 
 _AT_ONCE = 64  # frames whose two meshes are in memory, 16 MB
 
@@ -23,8 +24,9 @@ def contact_frames(couple: Duet, models: Path, device: str = "cpu") -> Bool[Tens
         device: where triangles are held against each other.
 
     Raises:
-        InputError: models or a package are missing.
+        InputError: models or a package are missing, or there is no such device.
     """
+    place = require_device(device)
     from duet_rl.body.mesh_contact import duolando_contact  # its package is optional
 
     leader, follower = load_body(models, GENDER["leader"]), load_body(models, GENDER["follower"])
@@ -33,6 +35,6 @@ def contact_frames(couple: Duet, models: Path, device: str = "cpu") -> Bool[Tens
     for start in range(0, couple.frames, _AT_ONCE):
         part = couple.slice(start, start + _AT_ONCE)
         bodies = (leader.vertices(part.leader, shape), follower.vertices(part.follower, shape))
-        meshes = (mesh.to(device) for mesh in (*bodies, leader.faces))
+        meshes = (mesh.to(place) for mesh in (*bodies, leader.faces))
         touching.append(duolando_contact(*meshes).cpu())
     return torch.cat(touching)

@@ -149,9 +149,10 @@ def load_follower(folder: Path | str, device: torch.device | str = "cpu") -> Fol
     """Return the follower in a folder written by `duet-rl pretrain follower` or `duet-rl rl`.
 
     Raises:
-        InputError: no such folder, another kind of checkpoint, or parts that do not fit together.
+        InputError: no such folder, another kind of checkpoint, parts that do not fit together, or
+            no such device.
     """
-    folder = Path(folder)
+    folder, device = Path(folder), require_device(device)
     saved = checkpoint.load(folder, KIND)
     codec = DuetCodec.load(folder)
     config = read_gpt_config(saved.config, str(folder / checkpoint.CONFIG))
@@ -163,6 +164,24 @@ def load_follower(folder: Path | str, device: torch.device | str = "cpu") -> Fol
     model = build_gpt(config)
     checkpoint.load_module(model, saved.tensors, folder)
     return Follower(codec.to(device).eval(), model.to(device).eval(), saved.meta)
+
+
+def require_device(device: torch.device | str) -> torch.device:
+    """Return the device if there is one of that name here.
+
+    Raises:
+        InputError: torch knows no such device, or has no GPU of that number.
+    """
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise InputError(f"there is no device {device!r}; give cpu or cuda") from error
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if found.type == "cuda" and (found.index or 0) >= gpus:
+        raise InputError(
+            f"{found} is asked for, and torch sees {gpus} GPUs here; give --device cpu"
+        )
+    return found
 
 
 def require_same_music(follower: str, music: MusicFacts, store: DuetStore) -> None:

@@ -106,4 +106,7 @@ def test_what_cannot_be_evaluated_is_refused_in_one_line(
     assert "does not exist" in refusal("evaluate", tmp_path / "nothing", *data)
     assert "two runs are called" in refusal("evaluate", follower, follower, *data)
     assert "seed" in refusal("evaluate", follower, *data, "evaluate.seed=3")
+    alone = (*data, "evaluate.workers=1")
+    assert "'gpu'" in refusal("evaluate", follower, *alone, "--device", "gpu")
+    assert "GPUs here" in refusal("evaluate", follower, *alone, "--device", "cuda:99")
     assert not (tmp_path / "out" / JSON).exists()
