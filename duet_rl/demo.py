@@ -211,7 +211,7 @@ def _report_data(
         scenes=scenes,
         settings=to_yaml(config),
         facts={**machine_facts(), "data hash": store.hash[:16]},
-        notes=notes_on(evaluation, store),
+        notes=notes_on(evaluation, store, [PRETRAINED, REFINED]),
         gaps=reasons(evaluation),
     )
 
