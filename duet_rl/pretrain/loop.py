@@ -1,29 +1,26 @@
 """The one training loop, run by every worker of a Ray Train job, for one stage after another."""
 
 import math
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import ray.train
-import ray.train.torch
 import torch
-from ray.train import Checkpoint
 from torch import Tensor, nn
 
 from duet_rl.datasets.windows import step_seed
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path
+from duet_rl.pretrain.host import Host, TrainWorker
+from duet_rl.pretrain.notes import StageNotes
 from duet_rl.pretrain.schedule import learning_rate, length_of
 from duet_rl.pretrain.stage import Stage, StagePlan
 from duet_rl.pretrain.state import Progress, load_state, read_progress, save_state
 from duet_rl.pretrain.step import autocast, optimiser_of, prepare, take_step, to_device
-from duet_rl.run_log import PROGRESS, RunLog
+from duet_rl.run_log import LOGS
 
 LOG_EVERY = 10  # steps between lines of the log
-LOGS = "logs"  # sub-folder of the run: one folder of TensorBoard events a stage
 
 
 def work(job: Mapping[str, Any]) -> None:
@@ -33,12 +30,13 @@ def work(job: Mapping[str, Any]) -> None:
         job: `plans`, the stages in their order, and `threads` for torch.
     """
     torch.set_num_threads(job["threads"])
+    host = TrainWorker()
     try:
         for plan in job["plans"]:
             if not plan.is_done():
-                _train(plan)
+                train_stage(plan, host)
     except InputError as error:  # trying again would not mend it, so it is no failure for Ray
-        if ray.train.get_context().get_world_rank() == 0:
+        if host.rank == 0:
             with atomic_path(fault_file(job["plans"])) as temporary:
                 temporary.write_text(str(error))
 
@@ -48,23 +46,31 @@ def fault_file(plans: Sequence[StagePlan]) -> Path:
     return plans[0].out / LOGS / "fault.txt"
 
 
-def _train(plan: StagePlan) -> None:
+def train_stage(plan: StagePlan, host: Host) -> None:
+    """Train a stage from where its last state was kept, and write its folder.
+
+    Args:
+        plan: the stage.
+        host: this process's share of the work, and where states are kept.
+
+    Raises:
+        InputError: data or settings do not fit, or the loss was no number.
+    """
     config, began = plan.config, time.monotonic()
-    context = ray.train.get_context()
-    rank, world = context.get_world_rank(), context.get_world_size()
+    rank, world, device = host.rank, host.world, host.device
     torch.manual_seed(config.seed)  # every worker builds the same weights
     stage = plan.open()
-    module, device = stage.module, ray.train.torch.get_device()
+    module = stage.module
     length = length_of(config, stage.train)
     prepare(module, config, device)
     optimiser = optimiser_of(module, config)
     fingerprint = plan.fingerprint(stage.store.hash)
-    first = _resume(module, optimiser, fingerprint)
+    first = _resume(module, optimiser, fingerprint, host)
     parallel = module
     if world > 1:  # buffers are codebooks, which the workers keep equal themselves
         parallel = nn.parallel.DistributedDataParallel(module, broadcast_buffers=False)
     metrics: dict[str, float] = {}
-    log = RunLog(plan.out / LOGS / plan.name, first) if rank == 0 else None
+    log = StageNotes(plan, first, length.steps) if rank == 0 else None
     for step in range(first, length.steps):
         torch.manual_seed(step_seed(config.seed, step, rank))  # dropout, drawn look-aheads ...
         batch = to_device(stage.batch(step, rank, world), device)
@@ -83,9 +89,9 @@ def _train(plan: StagePlan) -> None:
             if done % config.validate_every == 0 or done == length.steps:
                 metrics |= _validate(module, stage, rank)
             if log is not None:
-                log.write(done, {**metrics, PROGRESS: done / length.steps})
+                host.note(done, log.write(done, metrics))
         if done % config.checkpoint_every == 0 and done < length.steps:
-            _report(module, optimiser, Progress(fingerprint, done), rank)
+            _keep(module, optimiser, Progress(fingerprint, done), host)
     if log is not None:
         log.close()
         facts = {
@@ -116,30 +122,25 @@ def _validate(module: nn.Module, stage: Stage, rank: int) -> dict[str, float]:
     return scores
 
 
-def _resume(module: nn.Module, optimiser: torch.optim.Optimizer, fingerprint: str) -> int:
-    """Load the state that Ray Train kept, if it is of this stage; return its step."""
-    kept = ray.train.get_checkpoint()
-    if kept is None:
-        return 0
-    with kept.as_directory() as folder:
-        progress = read_progress(Path(folder))
+def _resume(
+    module: nn.Module, optimiser: torch.optim.Optimizer, fingerprint: str, host: Host
+) -> int:
+    """Load the state that was kept, if it is of this stage; return its step."""
+    with host.kept() as folder:
+        if folder is None:
+            return 0
+        progress = read_progress(folder)
         if progress.fingerprint != fingerprint:
             return 0
-        load_state(Path(folder), module, optimiser)
+        load_state(folder, module, optimiser)
     return progress.step
 
 
-def _report(
-    module: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress, rank: int
+def _keep(
+    module: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress, host: Host
 ) -> None:
-    """Hand the state to Ray Train, which keeps it for a restart."""
-    if rank != 0:
-        ray.train.report({"step": progress.step})
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        save_state(Path(folder), module, optimiser, progress)
-        kept = Checkpoint.from_directory(folder)
-        ray.train.report({"step": progress.step}, checkpoint=kept)
+    """Keep the state for a restart."""
+    host.keep(progress.step, lambda folder: save_state(folder, module, optimiser, progress))
 
 
 def _mean_over_workers(numbers: Mapping[str, Tensor], world: int) -> dict[str, float]:
