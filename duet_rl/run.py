@@ -24,6 +24,7 @@ from duet_rl.lab.comparison import Comparison
 from duet_rl.lab.losses import run_lab
 from duet_rl.lab.settings import LabConfig
 from duet_rl.models.sampling import SamplingConfig
+from duet_rl.observe.settings import LogConfig
 from duet_rl.pretrain.follower import FOLLOWER, FollowerConfig, FollowerPlan
 from duet_rl.pretrain.run import run_stages
 from duet_rl.pretrain.stage import ClusterConfig, StagePlan
@@ -52,6 +53,7 @@ class RunConfig(Config):
     evaluate: EvaluateConfig = EvaluateConfig()  # of dances to measure
     audit: AuditConfig = AuditConfig()  # of rewards and metrics, by followers that cheat
     lab: LabConfig = LabConfig()  # the comparison of losses
+    log: LogConfig = LogConfig()  # where numbers go beside TensorBoard and metrics.jsonl
 
 
 def prepare_synthetic(config: RunConfig, out: Path, progress: bool | None = None) -> DuetStore:
@@ -175,7 +177,8 @@ def pretrain(
 
 def refine(config: RunConfig, follower: Path, data: Path, out: Path, progress: bool = True) -> Path:
     """Refine a follower by RL and return the folder of the better one."""
-    return run_rl(config.rl, follower.resolve(), data.resolve(), out.resolve(), progress)
+    places = (follower.resolve(), data.resolve(), out.resolve())
+    return run_rl(config.rl, *places, progress, config.log)
 
 
 def compare_losses(
@@ -218,8 +221,10 @@ def _plans(
     data, out = data.resolve(), out.resolve()  # workers stand in another folder
     codec = codec and codec.resolve()
     plans: dict[str, StagePlan] = {
-        PosePlan.name: PosePlan(config.pose, data, out, config.codec),
-        TranslationPlan.name: TranslationPlan(config.translation, data, out, config.codec),
-        FollowerPlan.name: FollowerPlan(config.follower, data, out, codec),
+        PosePlan.name: PosePlan(config.pose, data, out, config.codec, log=config.log),
+        TranslationPlan.name: TranslationPlan(
+            config.translation, data, out, config.codec, log=config.log
+        ),
+        FollowerPlan.name: FollowerPlan(config.follower, data, out, codec, log=config.log),
     }
     return list(plans.values()) if stage == "all" else [plans[stage]]

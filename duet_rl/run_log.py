@@ -17,6 +17,9 @@ logger = logging.getLogger(__name__)
 METRICS = "metrics.jsonl"
 STEP = "step"  # key of each line that is no metric
 PROGRESS = "progress"  # tag of how far a training of known length is, 0 to 1
+LEFT = "seconds/left"  # tag: s until the end, if all goes on as so far
+LOGS = "logs"  # sub-folder of a run: one folder of numbers a stage of pretraining
+RL, RL_WORK = "rl", "rl_work"  # of a run: the refined follower; its state and numbers
 
 
 class RunLog:

@@ -14,7 +14,8 @@ FLOORS = (  # lowest first; rooms on one floor do not import each other
     {"duet_rl.body", "duet_rl.models"},
     {"duet_rl.audio"},
     {"duet_rl.checkpoint", "duet_rl.resources", "duet_rl.run_log", "duet_rl.storage"},
-    {"duet_rl.datasets", "duet_rl.tokenizers", "duet_rl.rewards", "duet_rl.metrics"},
+    {"duet_rl.datasets", "duet_rl.tokenizers", "duet_rl.rewards", "duet_rl.metrics"}
+    | {"duet_rl.observe"},
     {"envs"},
     {"duet_rl.generate", "duet_rl.compat"},
     {"duet_rl.pretrain", "duet_rl.rl"},

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from duet_rl import checkpoint
 from duet_rl.errors import InputError
+from duet_rl.observe.sinks import require_trackers
 from duet_rl.pretrain.stage import ClusterConfig, StagePlan
 from duet_rl.resources import plan_workers, start_ray
 from duet_rl.run_log import METRICS, PROGRESS, STEP, read_metrics
@@ -51,6 +52,7 @@ def run_stages(
         else:
             logger.info("%s is done already", plan.folder)
     if todo:
+        require_trackers(todo[0].log)
         todo[0].settings()  # what an earlier stage should have left is asked for before any work
         with _shown(todo, progress):
             _fit(todo, cluster)

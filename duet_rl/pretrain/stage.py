@@ -4,7 +4,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -15,6 +15,7 @@ from duet_rl import checkpoint
 from duet_rl.config import Config
 from duet_rl.datasets.store import DuetStore
 from duet_rl.datasets.windows import Windows
+from duet_rl.observe.settings import LogConfig
 
 Metrics = dict[str, Tensor]
 # Settings of how a step is computed and not of what it is: a run may go on with other ones.
@@ -74,12 +75,14 @@ class StagePlan(ABC):
         config: how to train.
         data: folder of the clip store.
         out: folder of the run; the stage ends in a sub-folder of its own.
+        log: where its numbers go beside its own log.
     """
 
     name: ClassVar[str]
     config: StageConfig
     data: Path
     out: Path
+    log: LogConfig = field(default=LogConfig(), kw_only=True)
 
     @abstractmethod
     def open(self) -> "Stage":

@@ -262,6 +262,8 @@ class DuetRL(Algorithm):
         self.token_steps += sum(len(group) for group in fresh)
         values = {name: float(np.mean(means)) for name, means in terms.items()}
         values["groups"] = float(len(fresh))
+        values["updates"] = float(self.updates_done)
+        values["requests"] = float(self.env_runner_group.num_in_flight_async_reqs())
         values["skipped_updates"] = float(self.skips.total)
         values["dropped_groups"] = float(self.collector.dropped)
         values |= {f"replay/{name}": value for name, value in self.replay.numbers().items()}

@@ -11,12 +11,14 @@ import av
 
 from duet_rl.errors import InputError
 from duet_rl.generate.media import SAMPLE_RATE
+from duet_rl.observe.settings import LogConfig
+from duet_rl.observe.sinks import Origin, open_sinks
 from duet_rl.rl.collapse import CollapseWatch, diversity
 from duet_rl.rl.console import Console
 from duet_rl.rl.settings import RLConfig
 from duet_rl.rl.show import DanceShow
 from duet_rl.rl.tags import ITERATION_SECONDS, LEFT, STEPS_PER_SECOND
-from duet_rl.run_log import RunLog, read_metrics
+from duet_rl.run_log import PROGRESS, RL, RunLog, read_metrics
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ class Journal:
         streams: name of each token stream.
         show: draws dances; None where none are wanted.
         progress: whether to show anything in the terminal.
+        log: where the numbers go beside the run's own log.
     """
 
     def __init__(
@@ -45,10 +48,13 @@ class Journal:
         streams: Sequence[str],
         show: DanceShow | None = None,
         progress: bool = True,
+        log: LogConfig | None = None,
     ) -> None:
         self.config, self.algorithm, self.streams, self.show = config, algorithm, streams, show
         done = algorithm.iterations_done
         self._stack = ExitStack()
+        origin = Origin(work.parent.name, RL, work, config.model_dump(mode="json"))
+        self._sinks = open_sinks(log or LogConfig(), origin, done)
         self._log = self._stack.enter_context(RunLog(work, done))
         self._watch = CollapseWatch(read_metrics(work))
         runners = algorithm.config.num_env_runners
@@ -70,6 +76,7 @@ class Journal:
         for line in self._watch.warnings(numbers):
             logger.warning("iteration %d: %s", done, line)
         self._write(done, numbers)
+        self._sinks.write(done, numbers)
         if self.show is not None and self.config.show_every and not done % self.config.show_every:
             self._draw(self.show, done)
         return numbers
@@ -83,6 +90,7 @@ class Journal:
         return {
             ITERATION_SECONDS: spent,
             STEPS_PER_SECOND: new / spent,
+            PROGRESS: done / self.config.iterations,
             LEFT: each * max(0, self.config.iterations - done),
         }
 
@@ -122,6 +130,8 @@ class Journal:
         return self
 
     def __exit__(self, *error: object) -> None:
+        done = self.algorithm.iterations_done
+        self._sinks.close(finished=error[0] is None and done >= self.config.iterations)
         try:
             self._stack.close()
         except OSError as full:

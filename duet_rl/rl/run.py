@@ -21,16 +21,19 @@ from duet_rl.files import atomic_path, settle, sha256_of
 from duet_rl.generate.follower import KIND, load_follower
 from duet_rl.models.duolando import LEADER, DuolandoGPTConfig
 from duet_rl.models.multistream_gpt import MultiStreamGPTConfig
+from duet_rl.observe.settings import LogConfig
+from duet_rl.observe.sinks import require_trackers
 from duet_rl.resources import start_ray, usable_cpus
 from duet_rl.rl.journal import Journal
 from duet_rl.rl.rollout_group import ARRAYS, NUMBERS, RolloutGroup
 from duet_rl.rl.settings import RLConfig
 from duet_rl.rl.show import DANCES, DanceShow
+from duet_rl.run_log import RL, RL_WORK
 
 logger = logging.getLogger(__name__)
 
-FOLDER = "rl"  # the finished follower, in the run's folder
-WORK = "rl_work"  # its state, TensorBoard events and metrics, beside it
+FOLDER = RL  # the finished follower, in the run's folder
+WORK = RL_WORK  # its state, TensorBoard events and metrics, beside it
 STATE = "state"
 BAD_BATCH = "not_a_number.npz"  # in the working folder: rollouts that could not be learned from
 # Settings that a run may change and still be the same run.
@@ -50,7 +53,12 @@ _DEFAULT_RUNNERS = 8  # at most; a learner in the driver keeps up with no more
 
 
 def run_rl(
-    config: RLConfig, follower: Path | str, data: Path | str, out: Path | str, progress: bool = True
+    config: RLConfig,
+    follower: Path | str,
+    data: Path | str,
+    out: Path | str,
+    progress: bool = True,
+    log: LogConfig | None = None,
 ) -> Path:
     """Refine a follower by its rewards and return the folder of the better one, `out/rl`.
 
@@ -63,12 +71,14 @@ def run_rl(
         data: folder of the clip store whose `train` split is danced to.
         out: folder of the run.
         progress: whether to show a bar.
+        log: where the numbers go beside the run's own log.
 
     Raises:
         InputError: a folder is not what it should be, or settings do not fit each other.
         RolloutError: the env runners fail.
     """
     follower, out = Path(follower), Path(out)
+    require_trackers(log or LogConfig())
     start, store = load_follower(follower), DuetStore.open(data)  # with all their checks
     start.require_fits(store, f"the follower {follower}")
     gpt = start.model.config
@@ -90,7 +100,7 @@ def run_rl(
                 algorithm.load_checkpoint(str(work / STATE))
                 logger.info("resuming after %d iterations", algorithm.iterations_done)
             names = start.codec.spec.names
-            with Journal(work, config, algorithm, names, show, progress) as journal:
+            with Journal(work, config, algorithm, names, show, progress, log) as journal:
                 _train(algorithm, config, work, journal)
             tensors = algorithm.follower_tensors()
             facts = {
