@@ -66,8 +66,10 @@ def write_evaluation_page(
 def notes_on(evaluation: Evaluation, store: DuetStore, runs: Sequence[str]) -> list[str]:
     """Return what a reader must know of the data, and how the runs stand to who only remembers."""
     rendered = [record.name for record in store.records() if record.music_source == "rendered"]
+    learned = {record.name for record in store.records("train")} & set(evaluation.clips)
+    which = "of the training itself" if learned else "that were kept from the training"
     notes = [
-        f"Measured on {len(evaluation.clips)} clips that were kept from the training, "
+        f"Measured on {len(evaluation.clips)} clips {which}, "
         f"{evaluation.seeds} sampling seeds each; data: {store.summary()}."
     ]
     if rendered:

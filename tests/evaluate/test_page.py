@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from duet_rl.body.motion import Motion
 from duet_rl.datasets.store import DuetStore
 from duet_rl.evaluate.followers import TRUTH, Recorded
-from duet_rl.evaluate.page import DECIDES, telling_scenes, write_evaluation_page
+from duet_rl.evaluate.page import DECIDES, notes_on, telling_scenes, write_evaluation_page
 from duet_rl.evaluate.run import evaluate
 from duet_rl.evaluate.settings import EvaluateConfig
 from duet_rl.evaluate.table import Evaluation
@@ -69,3 +70,9 @@ def test_baselines_alone_make_a_page_too(
 ):
     data = write_evaluation_page(tmp_path / "page.html", evaluation, store, [], dances, ALONE)
     assert "nearest neighbour" in data.scenes[0].note
+
+
+def test_the_page_says_whether_the_clips_were_trained_on(evaluation: Evaluation, store: DuetStore):
+    assert "kept from the training" in notes_on(evaluation, store, [])[0]
+    trained = replace(evaluation, clips=[record.name for record in store.records("train")])
+    assert "of the training itself" in notes_on(trained, store, [])[0]
