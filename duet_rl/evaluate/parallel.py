@@ -1,11 +1,12 @@
 """Pieces of an evaluation on all processors: Ray workers, or this process alone."""
 
+import os
 from collections.abc import Iterator, Sequence
 
 from duet_rl.errors import InputError
 from duet_rl.evaluate.followers import Entrant
 from duet_rl.evaluate.task import Job, Outcome, Piece, run_piece
-from duet_rl.resources import start_ray, usable_cpus
+from duet_rl.resources import ADDRESS, start_ray, usable_cpus
 
 _AHEAD = 2  # pieces given to each worker before its results are asked for; bounds the memory
 _CANCEL_SECONDS = 5.0  # that workers get to let go of what is not wanted any more
@@ -17,11 +18,18 @@ def outcomes_of(pieces: Sequence[Piece], job: Job) -> Iterator[tuple[Piece, Outc
     Raises:
         InputError: a piece cannot be done; the others are cancelled.
     """
-    if (job.config.workers or usable_cpus()) == 1:
+    if _is_alone(job.config.workers):
         for piece in pieces:
             yield piece, run_piece(piece, job)
         return
     yield from _in_parallel(pieces, job)
+
+
+def _is_alone(workers: int | None) -> bool:
+    """Return whether this process does all the work: that is wanted, or there is no other."""
+    if workers is not None:
+        return workers == 1
+    return usable_cpus() == 1 and not os.environ.get(ADDRESS)
 
 
 def _in_parallel(pieces: Sequence[Piece], job: Job) -> Iterator[tuple[Piece, Outcome]]:
