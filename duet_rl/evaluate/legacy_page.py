@@ -38,7 +38,7 @@ def write_published(
         temporary.write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n")
     with (
         atomic_path(stem.with_suffix(".csv")) as temporary,
-        temporary.open("w", newline="") as file,
+        temporary.open("w", newline="", encoding="utf-8") as file,
     ):
         csv.writer(file).writerows(_csv_lines(tables))
     page = stem.with_suffix(".html")
@@ -149,4 +149,5 @@ def _csv_lines(tables: Mapping[str, PublishedScores]) -> Iterator[Sequence[Any]]
     yield "run", *PublishedScore._fields
     for name, table in tables.items():
         for score in table.scores:
-            yield name, *("" if value is None else value for value in score)
+            numbers = score.to_json()
+            yield name, *("" if value is None else value for value in numbers.values())

@@ -1,5 +1,6 @@
 """The table of a published protocol: numbers, and reasons where there is none."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -20,6 +21,11 @@ class PublishedScore(NamedTuple):
     sequences: int
     reference: int | None  # sequences that they were held against
     reason: str  # why there is no value, or what to know of it
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as plain JSON; a number that is not finite is null."""
+        finite = math.isfinite(self.original)
+        return {**self._asdict(), "original": self.original if finite else None}
 
 
 @dataclass(frozen=True)
@@ -57,9 +63,7 @@ class PublishedScores:
         """Return everything as plain JSON; a number that is not finite is null."""
         rows = {}
         for score in self.scores:
-            row = score._asdict()
-            original = row["original"]
-            row["original"] = original if abs(original) < float("inf") else None
+            row = score.to_json()
             rows[row.pop("name")] = row
         return {
             "protocol": self.protocol,

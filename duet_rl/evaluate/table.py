@@ -148,7 +148,10 @@ def write_evaluation(evaluation: Evaluation, folder: Path | str) -> None:
         text = json.dumps(evaluation.to_json(), indent=1, allow_nan=False)
         temporary.write_text(text + "\n")
     for name, lines in ((TABLE, _table_lines(evaluation)), (CLIPS, _clip_lines(evaluation))):
-        with atomic_path(folder / name) as temporary, temporary.open("w", newline="") as file:
+        with (
+            atomic_path(folder / name) as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
             csv.writer(file).writerows(lines)
 
 
