@@ -9,7 +9,10 @@ from duet_rl.cli.options import DEFAULT_PRESET, Preset, Settings
 
 app = typer.Typer(no_args_is_help=True, help="Make a store of clips from dances, or body models.")
 
-Store = Annotated[Path, typer.Option(help="Folder of the store; takes that are there stay.")]
+Store = Annotated[
+    str,
+    typer.Option(metavar="PATH", help="Folder or URI of the store; takes that are there stay."),
+]
 
 
 @app.command()
@@ -24,9 +27,12 @@ def synthetic(
     """
     from duet_rl.config import resolve
     from duet_rl.run import RunConfig, prepare_synthetic
+    from duet_rl.storage.mirror import working
 
-    store = prepare_synthetic(resolve(RunConfig, preset, settings or ()), out)
-    typer.echo(f"{out}: {store.summary()}")
+    config = resolve(RunConfig, preset, settings or ())
+    with working(out) as place:
+        store = prepare_synthetic(config, place.local)
+        typer.echo(f"{out}: {store.summary()}")
 
 
 @app.command()
@@ -58,10 +64,12 @@ def bvh_pairs(
 ) -> None:
     """Read captured couples: two BVH or npz files a take, with music or without."""
     from duet_rl.run import prepare_pairs
+    from duet_rl.storage.mirror import working
 
     config = with_pairs(preset, settings, leader, follower, fps, scale, music)
-    store = prepare_pairs(config, folder, out)
-    typer.echo(f"{out}: {store.summary()}")
+    with working(out) as place:
+        store = prepare_pairs(config, folder, place.local)
+        typer.echo(f"{out}: {store.summary()}")
 
 
 @app.command()
@@ -88,15 +96,19 @@ def dd100(
     from duet_rl.errors import InputError
     from duet_rl.files import sha256_of
     from duet_rl.run import RunConfig, prepare_dd100
+    from duet_rl.storage.mirror import working
 
     if features == (smplx is not None):
         raise InputError(
             "DD100 is read either with --smplx MODELS or with --features; give one of them"
         )
-    store = prepare_dd100(resolve(RunConfig, preset, settings or ()), root, out, smplx)
-    typer.echo(f"{out}: {store.summary()}")
-    typer.echo(f"{counts(store)}")
-    typer.echo(f"checksums of the inputs: {out / CHECKSUMS} ({sha256_of(out / CHECKSUMS)[:16]})")
+    config = resolve(RunConfig, preset, settings or ())
+    with working(out) as place:
+        store = prepare_dd100(config, root, place.local, smplx)
+        typer.echo(f"{out}: {store.summary()}")
+        typer.echo(f"{counts(store)}")
+        sums = place.local / CHECKSUMS
+        typer.echo(f"checksums of the inputs: {place.public(sums)} ({sha256_of(sums)[:16]})")
 
 
 def with_pairs(

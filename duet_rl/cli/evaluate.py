@@ -8,7 +8,7 @@ import typer
 
 from duet_rl.cli.options import DEFAULT_PRESET, Device, Preset
 
-EVALUATE_OUT = Path("runs/evaluation")
+EVALUATE_OUT = "runs/evaluation"
 STRICT = "strict"
 
 
@@ -23,10 +23,12 @@ def evaluate(
         ),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Folder of a clip store, from `duet-rl prepare`.")
+        str | None,
+        typer.Option(metavar="PATH", help="Folder or URI of a clip store, from `duet-rl prepare`."),
     ] = None,
     out: Annotated[
-        Path, typer.Option(help="Folder for the page, the JSON and the CSV tables.")
+        str,
+        typer.Option(metavar="PATH", help="Folder or URI for the page, the JSON and the tables."),
     ] = EVALUATE_OUT,
     protocol: Annotated[
         str, typer.Option(help="strict, or what the scripts of duolando or bailando print.")
@@ -66,24 +68,28 @@ def evaluate(
     from duet_rl.evaluate.table import as_text
     from duet_rl.judging import evaluate_published, evaluate_runs
     from duet_rl.run import RunConfig
+    from duet_rl.storage.mirror import fetched, working
 
     named, settings = _sorted_words(runs or [])
     config = resolve(RunConfig, preset, settings)
+    store = None if data is None else fetched(data)
     if protocol in PROTOCOLS:
-        tables = evaluate_published(
-            config,
-            protocol,
-            named,
-            out,
-            data,
-            reference,
-            music,
-            models=smplx,
-            own_files=own_files,
-            device=device,
-        )
+        with working(out) as place:
+            tables = evaluate_published(
+                config,
+                protocol,
+                named,
+                place.local,
+                store,
+                reference,
+                music,
+                models=smplx,
+                own_files=own_files,
+                device=device,
+            )
         typer.echo(side_by_side(tables, original))
-        typer.echo(f"open {out / protocol}.html in a browser; JSON and CSV lie beside it")
+        page = place.public(place.local / f"{protocol}.html")
+        typer.echo(f"open {page} in a browser; JSON and CSV lie beside it")
         return
     if protocol != STRICT:
         raise InputError(
@@ -96,11 +102,13 @@ def evaluate(
         raise InputError(
             f"{', '.join(given)}: only for the protocols {', '.join(PROTOCOLS)}; add --protocol"
         )
-    if data is None:
+    if store is None:
         raise InputError("no data was named; give --data STORE, from `duet-rl prepare`")
-    evaluation = evaluate_runs(config, named, data, out, device)
+    with working(out) as place:
+        evaluation = evaluate_runs(config, named, store, place.local, device)
     typer.echo(as_text(evaluation))
-    typer.echo(f"open {out / PAGE} in a browser; JSON and CSV lie beside it")
+    page = place.public(place.local / PAGE)
+    typer.echo(f"open {page} in a browser; JSON and CSV lie beside it")
 
 
 def _sorted_words(words: list[str]) -> tuple[dict[str, Path], list[str]]:
@@ -114,16 +122,22 @@ def _sorted_words(words: list[str]) -> tuple[dict[str, Path], list[str]]:
     """
     from duet_rl.errors import InputError
     from duet_rl.run import RunConfig
+    from duet_rl.storage.mirror import fetched, is_uri
 
     named: dict[str, Path] = {}
     settings = []
     for word in words:
         key, equals, value = ("", "", "") if Path(word).is_dir() else word.partition("=")
         known = key.partition(".")[0] in RunConfig.model_fields
-        if equals and "." in key and (known or not Path(value).is_dir()):
+        if is_uri(key):  # whose folder's name has a `=`
+            key, equals, value = "", "", ""
+        run_there = is_uri(value) or Path(value).is_dir()
+        if equals and "." in key and (known or not run_there):
             settings.append(word)
             continue
-        folder = Path(value if equals else word)
+        source = value if equals else word
+        folder = fetched(source) if is_uri(source) else Path(source)
+        key = key or (source.rstrip("/").rpartition("/")[2] if is_uri(source) else "")
         name = key or Path(os.path.abspath(folder)).name  # ".." has one, a link keeps its own
         if name in named:
             raise InputError(

@@ -5,6 +5,17 @@ from typing import Annotated
 
 import typer
 
+
+def _local(place: str | Path) -> Path:
+    """Return a local path; a URI, of which `Path` would make a folder here, is refused."""
+    if "://" in str(place):
+        raise typer.BadParameter(
+            f"{place} is a URI; this command needs a local folder (prepare, pretrain, rl and "
+            "evaluate take URIs)"
+        )
+    return Path(place)
+
+
 Preset = Annotated[
     str,
     typer.Option(
@@ -19,7 +30,24 @@ Settings = Annotated[
         show_default=False,
     ),
 ]
-Data = Annotated[Path, typer.Option(help="Folder of a clip store, from `duet-rl prepare`.")]
-Out = Annotated[Path, typer.Option(help="Folder of the run; the same command again resumes.")]
+Data = Annotated[
+    Path,
+    typer.Option(
+        metavar="PATH", parser=_local, help="Folder of a clip store, from `duet-rl prepare`."
+    ),
+]
+Out = Annotated[
+    Path,
+    typer.Option(
+        metavar="PATH", parser=_local, help="Folder of the run; the same command again resumes."
+    ),
+]
+DataPlace = Annotated[
+    str, typer.Option(metavar="PATH", help="Folder or URI of a clip store, from `duet-rl prepare`.")
+]
+OutPlace = Annotated[
+    str,
+    typer.Option(metavar="PATH", help="Folder or URI of the run; the same command again resumes."),
+]
 Device = Annotated[str, typer.Option(help="Where the follower dances: cpu or cuda.")]
 DEFAULT_PRESET = "tiny"

@@ -1,12 +1,11 @@
 """`duet-rl pretrain | rl | config`: training, and the settings it has."""
 
 from enum import Enum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from duet_rl.cli.options import DEFAULT_PRESET, Data, Out, Preset, Settings
+from duet_rl.cli.options import DEFAULT_PRESET, DataPlace, OutPlace, Preset, Settings
 
 
 class StageName(str, Enum):
@@ -20,11 +19,14 @@ class StageName(str, Enum):
 
 def pretrain(
     stage: Annotated[StageName, typer.Argument(help="pose and translation are the tokenizers.")],
-    data: Data,
-    out: Out,
+    data: DataPlace,
+    out: OutPlace,
     settings: Settings = None,
     codec: Annotated[
-        Path | None, typer.Option(help="Train the follower on this codec, not on the run's own.")
+        str | None,
+        typer.Option(
+            metavar="PATH", help="Train the follower on this codec, not on the run's own."
+        ),
     ] = None,
     preset: Preset = DEFAULT_PRESET,
 ) -> None:
@@ -35,18 +37,22 @@ def pretrain(
     """
     from duet_rl import run
     from duet_rl.config import resolve
+    from duet_rl.storage.mirror import fetched, working
 
     config = resolve(run.RunConfig, preset, settings or ())
-    for folder in run.pretrain(config, stage.value, data, out, codec):
-        typer.echo(folder)
+    store, tokenizers = fetched(data), None if codec is None else fetched(codec)
+    with working(out) as place:
+        for folder in run.pretrain(config, stage.value, store, place.local, tokenizers):
+            typer.echo(place.public(folder))
 
 
 def rl(
-    data: Data,
-    out: Out,
+    data: DataPlace,
+    out: OutPlace,
     settings: Settings = None,
     follower: Annotated[
-        Path | None, typer.Option(help="The follower to refine; by default OUT/follower.")
+        str | None,
+        typer.Option(metavar="PATH", help="The follower to refine; by default OUT/follower."),
     ] = None,
     preset: Preset = DEFAULT_PRESET,
 ) -> None:
@@ -56,9 +62,13 @@ def rl(
     """
     from duet_rl import run
     from duet_rl.config import resolve
+    from duet_rl.storage.mirror import fetched, working
 
     config = resolve(run.RunConfig, preset, settings or ())
-    typer.echo(run.refine(config, follower or out / "follower", data, out))
+    store, start = fetched(data), None if follower is None else fetched(follower)
+    with working(out) as place:
+        folder = run.refine(config, start or place.local / "follower", store, place.local)
+        typer.echo(place.public(folder))
 
 
 def config(settings: Settings = None, preset: Preset = DEFAULT_PRESET) -> None:

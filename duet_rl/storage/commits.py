@@ -14,10 +14,10 @@ from pyarrow.fs import FileType  # type: ignore[import-untyped]
 
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path
-from duet_rl.storage.places import Place
+from duet_rl.storage.places import OURS, Place
 
-CONTENTS = ".duet_rl_contents.json"  # what the folder holds, and the change that made it so
-INCOMING = ".duet_rl_incoming"  # sub-folder of a change that is under way
+CONTENTS = f"{OURS}contents.json"  # what the folder holds, and the change that made it so
+INCOMING = f"{OURS}incoming"  # sub-folder of a change that is under way
 _NOTE = f"{INCOMING}/commit.json"
 _FILES = f"{INCOMING}/files"
 _CHUNK = 1 << 22  # bytes sent at a time
@@ -43,8 +43,7 @@ def contents_of(place: Place) -> Contents:
     said = _read(place, CONTENTS)
     if said is not None:
         return Contents(said["token"], said["files"])
-    sizes = place.sizes()
-    return Contents(None, {k: v for k, v in sizes.items() if not k.startswith(INCOMING)})
+    return Contents(None, {k: v for k, v in place.sizes().items() if not k.startswith(OURS)})
 
 
 def commit(
@@ -105,7 +104,7 @@ def _finish(place: Place) -> None:
     before = _read(place, CONTENTS)
     known = before["files"] if before is not None else place.sizes()
     for name in set(known) - set(note["files"]):
-        if not name.startswith(INCOMING) and place.holds(name):
+        if not name.startswith(OURS) and place.holds(name):
             filesystem.delete_file(place.file(name))
     _write(place, CONTENTS, {"token": note["token"], "files": note["files"]})
     filesystem.delete_file(place.file(_NOTE))

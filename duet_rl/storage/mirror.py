@@ -16,6 +16,7 @@ from duet_rl.errors import InputError
 from duet_rl.files import atomic_path
 from duet_rl.storage.commits import Contents, Piece, commit, contents_of, download
 from duet_rl.storage.places import (
+    OURS,
     STORE_ERRORS,
     Place,
     cache_folder,
@@ -79,7 +80,7 @@ def fetched(source: str | Path) -> Path:
     place, folder = open_place(uri), cache_folder("fetched", uri)
     stamp = folder.with_name(f"{folder.name}.json")
     try:
-        listing = place.listing()
+        listing = {k: facts for k, facts in place.listing().items() if not k.startswith(OURS)}
         if not listing:
             raise InputError(f"nothing is at {uri}; give a folder that has files")
         text = json.dumps(sorted((name, *facts) for name, facts in listing.items()))

@@ -13,7 +13,8 @@ from duet_rl.errors import InputError
 CACHE = "DUET_RL_CACHE"  # the folder for local copies of what lies behind URIs
 _DEFAULT_CACHE = "~/.cache/duet_rl"
 _SCHEME = "://"
-_PROBE = ".duet_rl_probe_"  # begins the name of the file that is written to see whether it can be
+OURS = ".duet_rl_"  # begins the names of files that we keep there about a folder
+_PROBE = f"{OURS}probe_"  # ... and of the one that is written to see whether it can be
 _WORD = b"written by duet_rl to see whether it can be"
 # Ray unpacks the checkout that a job is sent with into a folder called so, and removes it.
 _JOB_FOLDER = "_ray_pkg_"
