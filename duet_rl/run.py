@@ -172,7 +172,7 @@ def pretrain(
     before = out / FOLLOWER
     if stage in {FOLLOWER, "all"} and checkpoint.is_checkpoint(before, FOLLOWER):
         require_same_music(f"the follower {before}", facts_in(checkpoint.read_meta(before)), store)
-    return run_stages(_plans(config, stage, data, out, codec), config.cluster, progress)
+    return run_stages(stage_plans(config, stage, data, out, codec), config.cluster, progress)
 
 
 def refine(config: RunConfig, follower: Path, data: Path, out: Path, progress: bool = True) -> Path:
@@ -213,9 +213,14 @@ def compare_losses(
     return run_lab(config.lab, config.rl, config.sampling, follower, data, out, progress)
 
 
-def _plans(
-    config: RunConfig, stage: PretrainStage, data: Path, out: Path, codec: Path | None
+def stage_plans(
+    config: RunConfig, stage: PretrainStage, data: Path, out: Path, codec: Path | None = None
 ) -> Sequence[StagePlan]:
+    """Return one stage or all of them, as `pretrain` trains them.
+
+    Raises:
+        InputError: a codec for stages that use none.
+    """
     if codec is not None and stage not in {FOLLOWER}:
         raise InputError(f"a codec was given, which stage {stage!r} does not use; leave it out")
     data, out = data.resolve(), out.resolve()  # workers stand in another folder

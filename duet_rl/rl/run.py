@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 FOLDER = RL  # the finished follower, in the run's folder
 WORK = RL_WORK  # its state, TensorBoard events and metrics, beside it
 STATE = "state"
+_ORIGIN = "origin.json"  # in the working folder: what makes the run this run
 BAD_BATCH = "not_a_number.npz"  # in the working folder: rollouts that could not be learned from
 # Settings that a run may change and still be the same run.
 _FREE: dict[str, Any] = {
@@ -59,6 +60,7 @@ def run_rl(
     out: Path | str,
     progress: bool = True,
     log: LogConfig | None = None,
+    watch: Callable[[Any], None] | None = None,
 ) -> Path:
     """Refine a follower by its rewards and return the folder of the better one, `out/rl`.
 
@@ -72,6 +74,7 @@ def run_rl(
         out: folder of the run.
         progress: whether to show a bar.
         log: where the numbers go beside the run's own log.
+        watch: is called with the algorithm after each iteration, saved first if that was due.
 
     Raises:
         InputError: a folder is not what it should be, or settings do not fit each other.
@@ -101,7 +104,7 @@ def run_rl(
                 logger.info("resuming after %d iterations", algorithm.iterations_done)
             names = start.codec.spec.names
             with Journal(work, config, algorithm, names, show, progress, log) as journal:
-                _train(algorithm, config, work, journal)
+                _train(algorithm, config, work, journal, watch)
             tensors = algorithm.follower_tensors()
             facts = {
                 "stage": FOLDER,
@@ -114,6 +117,23 @@ def run_rl(
         return _write_follower(out / FOLDER, follower, tensors, gpt, {**origin, **facts})
 
     return _until_it_lives(attempt, config.max_failures)
+
+
+def take_over(state: Path | None, config: RLConfig, follower: Path, data: Path, out: Path) -> None:
+    """Let `run_rl` with these settings go on from a state that others led to.
+
+    Args:
+        state: folder of a saved state, which is copied; None: the run's own.
+        config: settings of the run; the follower's shape and what the loss keeps stay the same.
+        follower: that both began with.
+        data: folder of the clip store.
+        out: folder of the run.
+    """
+    work = out / WORK
+    if state is not None:
+        with atomic_path(work / STATE) as temporary:
+            shutil.copytree(state, temporary)
+    _mark(work, _origin(config, follower, DuetStore.open(data)))
 
 
 def env_settings_of(
@@ -163,7 +183,13 @@ def _until_it_lives(attempt: Callable[[], Path], most: int) -> Path:
     raise AssertionError("range(most + 1) is not empty")
 
 
-def _train(algorithm: Any, config: RLConfig, work: Path, journal: Journal) -> None:
+def _train(
+    algorithm: Any,
+    config: RLConfig,
+    work: Path,
+    journal: Journal,
+    watch: Callable[[Any], None] | None = None,
+) -> None:
     """Train up to `config.iterations`, noting and saving on the way."""
     from duet_rl.rl.algorithm import NotANumberError
 
@@ -180,6 +206,8 @@ def _train(algorithm: Any, config: RLConfig, work: Path, journal: Journal) -> No
         done = algorithm.iterations_done
         if done % config.checkpoint_every == 0 or done == config.iterations:
             algorithm.save_checkpoint(str(work / STATE))
+        if watch is not None:
+            watch(algorithm)
 
 
 def _save_batch(groups: Sequence[RolloutGroup], path: Path) -> Path:
@@ -273,17 +301,21 @@ def _is_done(folder: Path, origin: dict[str, Any], iterations: int) -> bool:
 
 def _prepare_work(work: Path, origin: dict[str, Any]) -> Path:
     """Return the working folder, emptied where it belongs to another run."""
-    mark = work / "origin.json"
+    mark = work / _ORIGIN
     if mark.is_file() and json.loads(mark.read_text()) == origin:
         settle(work / STATE)
         return work
     if work.exists():
         logger.warning("%s is of another follower, data or settings; starting anew", work)
         shutil.rmtree(work)
-    work.mkdir(parents=True)
-    with atomic_path(mark) as temporary:
-        temporary.write_text(json.dumps(origin, indent=2) + "\n")
+    _mark(work, origin)
     return work
+
+
+def _mark(work: Path, origin: dict[str, Any]) -> None:
+    """Write into a working folder which run it belongs to."""
+    with atomic_path(work / _ORIGIN) as temporary:
+        temporary.write_text(json.dumps(origin, indent=2) + "\n")
 
 
 def _write_follower(
