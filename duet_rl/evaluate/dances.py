@@ -12,11 +12,16 @@ MILLIMETRES = 1000  # per metre; dances travel and are kept as whole millimetres
 FARTHEST = 32.0  # m from the origin that a whole millimetre of 16 bits reaches
 
 
-def in_millimetres(joints: Float[Tensor, "B T 55 3"]) -> Int16[Tensor, "B T 55 3"] | None:
-    """Return dances as whole millimetres; None where one is missing or leaves the room."""
-    if not torch.isfinite(joints).all() or joints.abs().max() > FARTHEST:
-        return None
-    return (joints * MILLIMETRES).round().to(torch.int16)
+def in_millimetres(
+    joints: Float[Tensor, "B T 55 3"],
+) -> tuple[Int16[Tensor, "T 55 3"] | None, ...]:
+    """Return dances as whole millimetres; None for one that is missing or leaves the room."""
+    return tuple(
+        (dance * MILLIMETRES).round().to(torch.int16)
+        if torch.isfinite(dance).all() and dance.abs().max() <= FARTHEST
+        else None
+        for dance in joints
+    )
 
 
 def keep_dance(folder: Path, row: str, clip: str, dance: Int16[Tensor, "T 55 3"]) -> None:

@@ -205,5 +205,6 @@ class _Collected:
         return Evaluation(rows, self._names, config.seeds, data_hash)
 
     def _keep(self, row: str, clip: str, outcome: Outcome, index: int) -> None:
-        if self._dances is not None and outcome.dances is not None:
-            keep_dance(self._dances, row, clip, outcome.dances[index])
+        dance = outcome.dances[index]
+        if self._dances is not None and dance is not None:
+            keep_dance(self._dances, row, clip, dance)

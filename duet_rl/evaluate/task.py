@@ -70,13 +70,13 @@ class Outcome:
     Args:
         values: name of the measure -> `(clips, seeds)`, NaN where it does not apply.
         features: kind -> `(clips, seeds, windows, dimensions)`.
-        dances: the first seed's dances, `(clips, T, 55, 3)`, whole millimetres; None where a
-            dance is missing.
+        dances: the first seed's dances of each clip, whole millimetres; None for one that is
+            missing or out of sight.
     """
 
     values: dict[str, Float[Tensor, "clips seeds"]] = field(default_factory=dict)
     features: dict[str, Tensor] = field(default_factory=dict)
-    dances: Int16[Tensor, "clips T 55 3"] | None = None
+    dances: Sequence[Int16[Tensor, "T 55 3"] | None] = ()
 
 
 def run_piece(piece: Piece, job: Job) -> Outcome:

@@ -157,6 +157,16 @@ def test_the_first_dance_of_each_clip_is_kept_where_it_is_asked_for(
         torch.testing.assert_close(dance, clip.duet.follower.joints, atol=2e-3, rtol=0)
 
 
+def test_who_leaves_the_room_once_is_seen_in_all_other_dances(
+    store: DuetStore, recorded: Write, tmp_path: Path
+):
+    places = iter([40.0, 0.0, 0.0])  # m; a1, a2 and b1 are danced as one batch
+    run = Recorded("away", recorded("away", lambda motion: motion.moved((next(places), 0.0, 0.0))))
+    measured(store, run, dances=tmp_path / "kept")
+    kept = {name: kept_dance(tmp_path / "kept", "away", name) for name in ("a1", "a2", "b1")}
+    assert [name for name, dance in kept.items() if dance is None] == ["a1"]
+
+
 def test_the_table_is_told_group_by_group_and_says_why_cells_are_empty(store: DuetStore):
     said = as_text(measured(store))
     assert all(name in said for name in (TRUTH, OTHER, MIRROR, NEAREST, PLANTED))
