@@ -7,7 +7,7 @@ import torch
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.generate.follower import Follower
 from duet_rl.models.follower import FollowerGPT
-from duet_rl.rewards.base import RewardInput, RewardMix
+from duet_rl.rewards.base import RewardInput, RewardMix, RewardMixConfig
 from duet_rl.tokenizers.duet import DuetCodec
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
@@ -20,16 +20,24 @@ class Rollouts:
         clips: held-out dances; their beginnings are danced, as long as the shortest allows.
         most: so many of them at most.
         tokens: so long at most, token steps.
+        rewards: by which they are scored.
     """
 
-    def __init__(self, codec: DuetCodec, clips: Sequence[DuetClip], most: int, tokens: int) -> None:
+    def __init__(
+        self,
+        codec: DuetCodec,
+        clips: Sequence[DuetClip],
+        most: int,
+        tokens: int,
+        rewards: RewardMixConfig = RewardMixConfig(),
+    ) -> None:
         shortest = min((clip.frames for clip in clips), default=0)
         frames = min(shortest, tokens * FRAMES_PER_TOKEN)
-        self.codec = codec
+        self.codec, self.mix = codec, RewardMix(rewards)
         self.clips = [clip.slice(0, frames) for clip in clips[:most]]
 
     def score(self, gpt: FollowerGPT) -> dict[str, float]:
-        """Return the default reward mix, its terms, and the distance from the true root (m)."""
+        """Return the reward mix, its terms, and the distance from the true root (m)."""
         if not self.clips:
             return {}
         device = next(gpt.parameters()).device
@@ -37,7 +45,7 @@ class Rollouts:
         follower = Follower(self.codec.to(device), gpt, {})
         danced = follower.dance([clip.duet.leader for clip in self.clips], music).joints.cpu()
         partner = torch.stack([clip.duet.follower.joints for clip in self.clips])
-        terms = RewardMix()(
+        terms = self.mix(
             RewardInput(
                 danced,
                 torch.stack([clip.duet.leader.joints for clip in self.clips]),
