@@ -10,7 +10,7 @@ from duet_rl.body.motion import Motion
 from duet_rl.config import Config, to_yaml
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.datasets.store import DuetStore
-from duet_rl.evaluate.dances import kept_dance
+from duet_rl.evaluate.dances import FARTHEST, kept_dance
 from duet_rl.evaluate.followers import NEAREST, PLANTED, TRUTH
 from duet_rl.evaluate.scores import REWARD_PREFIX, TOTAL
 from duet_rl.evaluate.table import Evaluation, describe, reasons, title
@@ -148,7 +148,8 @@ def telling_scenes(
 ) -> list[DanceScene]:
     """Return the dances of the clips in which the first run is worst, median and best.
 
-    It is ranked by the total reward of the dances that are shown, those of the first seed.
+    It is ranked by the total reward of the dances that are shown, those of the first seed. A clip
+    so far from the origin that the page cannot draw it is left out.
     """
     judge = next(iter(runs), NEAREST)
     if judge not in {row.name for row in evaluation.rows}:
@@ -159,6 +160,8 @@ def telling_scenes(
     scenes = []
     for place, word in places.items():
         clip = store.clip(evaluation.clips[order[place]])
+        if clip.duet.leader.joints.abs().max() > FARTHEST:
+            continue  # nor would anybody be seen beside him
         followers = {
             name: motion
             for name in _beside(runs)
@@ -188,7 +191,8 @@ def _scene(clip: DuetClip, followers: Mapping[str, Motion], note: str, word: str
 def _danced(dances: Path, row: str, clip: DuetClip) -> Motion | None:
     """Return a dance as positions; only they are drawn."""
     if row == TRUTH:
-        return clip.duet.follower
+        seen = clip.duet.follower.joints.abs().max() <= FARTHEST
+        return clip.duet.follower if seen else None
     joints = kept_dance(dances, row, clip.name)
     if joints is None:
         return None

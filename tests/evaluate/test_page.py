@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from duet_rl.body.motion import Motion
+from duet_rl.body.motion import Duet, Motion
+from duet_rl.datasets.clip import DuetClip
 from duet_rl.datasets.store import DuetStore
 from duet_rl.evaluate.followers import TRUTH, Recorded
 from duet_rl.evaluate.page import DECIDES, notes_on, telling_scenes, write_evaluation_page
 from duet_rl.evaluate.run import evaluate
 from duet_rl.evaluate.settings import EvaluateConfig
 from duet_rl.evaluate.table import Evaluation
+from duet_rl.generate.view import player
 from duet_rl.rewards.base import RewardMixConfig
 
 ALONE = EvaluateConfig(workers=1, seeds=1, probe_clips=0)
@@ -76,3 +78,19 @@ def test_the_page_says_whether_the_clips_were_trained_on(evaluation: Evaluation,
     assert "kept from the training" in notes_on(evaluation, store, [])[0]
     trained = replace(evaluation, clips=[record.name for record in store.records("train")])
     assert "of the training itself" in notes_on(trained, store, [])[0]
+
+
+def test_a_clip_too_far_away_to_be_drawn_does_not_end_the_page(
+    evaluation: Evaluation, store: DuetStore, dances: Path, monkeypatch: pytest.MonkeyPatch
+):
+    opened = store.clip
+
+    def far(name: str) -> DuetClip:
+        clip = opened(name)
+        away = [dancer.moved((40.0, 0.0, 0.0)) for dancer in (clip.duet.leader, clip.duet.follower)]
+        return replace(clip, duet=Duet(*away)) if name == "b1" else clip
+
+    monkeypatch.setattr(store, "clip", far)
+    scenes = telling_scenes(evaluation, store, ["aside"], dances)
+    assert [scene.name for scene in scenes] == ["median: a2", "best: a1"]
+    assert player(scenes)
