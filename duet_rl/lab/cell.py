@@ -73,6 +73,7 @@ class LabPlan:
             "seed": cell.seed,
             "iterations": lab.updates,
             "env_runners": 0,
+            "min_env_runners": None,
             "leaders": lab.leaders,
             "rollouts": lab.rollouts,
             "seconds": lab.seconds,

@@ -24,6 +24,7 @@ from torch import Tensor
 from duet_rl import checkpoint
 from duet_rl.models.duolando import DuolandoGPTConfig
 from duet_rl.models.follower import read_gpt_config
+from duet_rl.rl.attendance import Attendance
 from duet_rl.rl.collector import Collector, RolloutError
 from duet_rl.rl.dances import dances_of, make_dances
 from duet_rl.rl.env_runner import TOKENS_PER_SECOND, FollowerEnvRunner
@@ -40,6 +41,7 @@ STATE = "rl_state"  # kind of checkpoint that holds an unfinished run
 FOLLOWER_RESULTS = "follower"  # where the results of `train()` hold what is ours
 _REPLAY = "replay."  # prefix in a checkpoint
 _MOST_SKIPS = 3  # gradient steps in a row that may fail for want of numbers
+_UNLIMITED = -1  # restarts, to Ray
 _TIMED = ("collect", "learn", "sync")  # parts of a training step
 _LEARNED = {  # name among the results of the learner -> TensorBoard tag
     "total_loss": "loss/total",
@@ -110,7 +112,9 @@ class DuetRLConfig(AlgorithmConfig):
             num_envs_per_env_runner=settings.leaders * settings.rollouts,
             create_local_env_runner=runners == 0,
             num_gpus_per_env_runner=settings.hardware.runner_gpus,
+            custom_resources_per_env_runner=dict(settings.hardware.runner_resources),
             max_requests_in_flight_per_env_runner=settings.collect.queue,
+            validate_env_runners_after_construction=settings.min_env_runners is None,
         )
         lookup = partial(_lookup, settings, gpt, env_settings)
         hardware = settings.hardware
@@ -121,9 +125,11 @@ class DuetRLConfig(AlgorithmConfig):
             learner_connector=lookup,
         )
         config.training(lr=settings.lr, grad_clip=settings.grad_clip)
+        elastic = settings.min_env_runners is not None
         config.fault_tolerance(
             restart_failed_env_runners=True,
-            max_num_env_runner_restarts=settings.max_restarts,
+            # Ray gives up on an actor that it restarted so often; a lost node is no fault of it.
+            max_num_env_runner_restarts=_UNLIMITED if elastic else settings.max_restarts,
             delay_between_env_runner_restarts_s=settings.restart_delay,
         )
         config.debugging(seed=settings.seed, log_level="ERROR")
@@ -195,6 +201,10 @@ class DuetRL(Algorithm):
                 f"the env runners did not come up ({type(error).__name__}: {error}); they start in "
                 "the present folder: see above, or the logs of Ray, for what they met there"
             ) from error
+        self.attendance: Attendance | None = None
+        if config.num_env_runners > 0 and config.settings.min_env_runners is not None:
+            self.attendance = Attendance(self.env_runner_group)
+            self.attendance.wait_for(config.settings.min_env_runners)
         self.weights = Weights(self, config.settings.collect.half_weights)
         self.collector = Collector(self)
         self.replay = Replay(config.settings.replay)
@@ -331,6 +341,8 @@ class DuetRL(Algorithm):
 
     @override(Algorithm)
     def cleanup(self) -> None:
+        if self.attendance is not None:
+            self.attendance.dismiss()
         super().cleanup()
         self.weights.close()
         self.replay.close()

@@ -33,6 +33,8 @@ class Collector:
     def __init__(self, algorithm: Any) -> None:
         self.algorithm = algorithm
         self.settings = algorithm.config.settings
+        self._least = self.settings.min_env_runners or 1
+        self._forgiven = 0  # restarts that are not held against the runners
         self.dropped = 0  # groups that came too late, since the start
 
     def collect(self) -> list[RolloutGroup]:
@@ -63,7 +65,7 @@ class Collector:
             return groups
         if runners.num_healthy_remote_env_runners() < wanted:
             self._revive()
-        if runners.num_healthy_remote_env_runners() == 0:
+        if runners.num_healthy_remote_env_runners() < self._least:
             time.sleep(_POLL)
             return []
         if self.settings.collect.synchronous:
@@ -74,7 +76,10 @@ class Collector:
             answers = runners.foreach_env_runner_async_fetch_ready(
                 func=_SAMPLE, tag="sample", timeout_seconds=_POLL
             )
-        return [group for answer in answers for group in self._open(answer)]
+        groups = [group for answer in answers for group in self._open(answer)]
+        if groups and self.settings.min_env_runners is not None:
+            self._forgiven = runners.num_remote_worker_restarts()
+        return groups
 
     def _not_stale(self, groups: list[RolloutGroup]) -> list[RolloutGroup]:
         """Return the groups that are not older than the settings allow."""
@@ -103,13 +108,13 @@ class Collector:
         self.algorithm.metrics.aggregate([metrics], key=ENV_RUNNER_RESULTS)
 
     def _revive(self) -> None:
-        """Bring lost runners back with the present weights.
+        """Bring lost and late runners to work with the present weights.
 
         Raises:
             RolloutError: they were lost too often.
         """
         runners = self.algorithm.env_runner_group
-        restarts = runners.num_remote_worker_restarts()
+        restarts = runners.num_remote_worker_restarts() - self._forgiven
         if restarts > self.settings.max_restarts:
             raise RolloutError(
                 f"env runners were lost {restarts} times; look for what kills them (memory?), or "
@@ -117,7 +122,7 @@ class Collector:
             )
         restored = self.algorithm.restore_env_runners(runners)
         if restored:
-            logger.warning("env runners %s were lost and are back", restored)
+            logger.warning("env runners %s have come up", restored)
 
     def _explain_silence(self) -> str:
         runners = self.algorithm.env_runner_group
@@ -127,6 +132,12 @@ class Collector:
             return (
                 f"no env runner of {wanted} is alive, {seconds:g} s after the last rollout; see "
                 "the logs of Ray, and run the same command again to resume"
+            )
+        if healthy < self._least:
+            return (
+                f"of at least {self._least} env runners {healthy} lived for {seconds:g} s; lower "
+                "rl.min_env_runners, raise rl.wait_seconds, or run the same command again when the "
+                "cluster has room, which resumes"
             )
         late = f" ({self.dropped} came too late)" if self.dropped else ""
         return (

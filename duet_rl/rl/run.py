@@ -41,8 +41,8 @@ BAD_BATCH = "not_a_number.npz"  # in the working folder: rollouts that could not
 _FREE: dict[str, Any] = {
     **dict.fromkeys(
         (
-            *("iterations", "env_runners", "checkpoint_every", "wait_seconds", "max_restarts"),
-            "max_failures",
+            *("iterations", "env_runners", "min_env_runners", "checkpoint_every", "wait_seconds"),
+            *("max_restarts", "max_failures"),
         ),
         True,
     ),
@@ -238,7 +238,7 @@ def _algorithm(
         if runners is None:
             runners = min(_DEFAULT_RUNNERS, max(1, int(ray.cluster_resources().get("CPU", 1))))
         # Two threads that wait for a processor which a runner holds are far slower than one.
-        torch.set_num_threads(max(1, usable_cpus() - runners))
+        torch.set_num_threads(max(1, usable_cpus() - min(runners, _room_here())))
         algorithm = DuetRLConfig.of(config, follower, gpt, env_settings, runners).build_algo()
         try:
             yield algorithm
@@ -247,6 +247,15 @@ def _algorithm(
     finally:
         if started:
             ray.shutdown()
+
+
+def _room_here() -> int:
+    """Return how many processors of this node Ray gives to env runners, at most."""
+    import ray
+
+    here = ray.get_runtime_context().get_node_id()
+    found = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["NodeID"] == here]
+    return int(sum(found))
 
 
 def check_settings(config: RLConfig, gpt: MultiStreamGPTConfig | DuolandoGPTConfig) -> None:
@@ -269,6 +278,12 @@ def check_settings(config: RLConfig, gpt: MultiStreamGPTConfig | DuolandoGPTConf
         raise InputError(
             f"rl.{config.loss}.kl_weight pulls to the follower that RL started from, which "
             "rl.reference=false leaves out; set rl.reference=true or the weight to 0"
+        )
+    fewest, most = config.min_env_runners, config.env_runners
+    if fewest is not None and (most is None or most < fewest):
+        raise InputError(
+            f"rl.min_env_runners is {fewest} and rl.env_runners is {most}, which is the most that "
+            f"a run may have; set rl.env_runners to {fewest} or more"
         )
     layers = 0 if isinstance(gpt, DuolandoGPTConfig) else gpt.layers
     if config.frozen_layers > layers:

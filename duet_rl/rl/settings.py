@@ -37,8 +37,10 @@ class HardwareConfig(Config):
     runner_gpus: float = Field(0.0, ge=0)  # of each runner, which then samples on the GPU
     learner_gpus: float = Field(0.0, ge=0)  # of the learner
     remote_learner: bool = False  # the learner is an actor of its own and not in the driver
-    # Resources of a remote learner beside GPUs, by name, e.g. to pin it to certain nodes.
+    # Resources beside processors and GPUs, by name, e.g. to pin actors to certain nodes: of a
+    # remote learner, and of each runner.
     learner_resources: dict[str, float] = Field(default_factory=dict)
+    runner_resources: dict[str, float] = Field(default_factory=dict)
 
 
 class RLConfig(Config):
@@ -51,6 +53,9 @@ class RLConfig(Config):
 
     # Rollouts
     env_runners: int | None = Field(None, ge=0)  # actors; None: what the cluster has room for
+    # With how many the run begins, and goes on while nodes come and go; the others join when
+    # there is room for them. None: all of `env_runners` must start.
+    min_env_runners: int | None = Field(None, ge=1)
     leaders: int = Field(4, ge=1)  # windows that a runner follows at once
     rollouts: int = Field(8, ge=1)  # of each window: the group that is compared
     seconds: float = Field(8.5, gt=0)  # a rollout, 64 tokens
@@ -101,6 +106,8 @@ class RLConfig(Config):
     # Running
     checkpoint_every: int = Field(20, ge=1)  # iterations between saved states
     wait_seconds: float = Field(120.0, gt=0)  # without any rollout, until it is an error
-    max_restarts: int = Field(5, ge=0)  # of lost runners, all together, until it is an error
+    # Of lost runners, all together, until it is an error; with `min_env_runners`, which expects
+    # losses, between two rollouts.
+    max_restarts: int = Field(5, ge=0)
     max_failures: int = Field(2, ge=0)  # lost learner actors, until it is an error
     restart_delay: float = Field(2.0, ge=1, le=5)  # s before a lost runner comes back

@@ -9,6 +9,7 @@ import torch
 from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
 from ray.rllib.env.env_runner_state_server import EnvRunnerStateServer
 from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 _CALLERS = 16  # runners that the server answers at once
 
@@ -30,7 +31,13 @@ class Weights:
         self._server: Any = None
         if algorithm.env_runner_group.num_remote_env_runners():
             server: Any = ray.remote(EnvRunnerStateServer)
-            options = {"num_cpus": 0, "max_restarts": -1, "max_concurrency": _CALLERS}
+            options = {
+                **{"num_cpus": 0, "max_restarts": -1, "max_concurrency": _CALLERS},
+                # Beside the driver: on a node that is taken away the weights would go with it.
+                "scheduling_strategy": NodeAffinitySchedulingStrategy(
+                    ray.get_runtime_context().get_node_id(), soft=False
+                ),
+            }
             self._server = server.options(**options).remote()
             self.share()
 
