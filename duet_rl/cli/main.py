@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from duet_rl.cli import audit, convert, data, evaluate, export, lab, train, use
+from duet_rl.cli import audit, convert, data, evaluate, export, lab, status, submit, train, use
 from duet_rl.errors import InputError
 
 BAD_INPUT = 2  # exit code: what was given cannot be used
@@ -29,7 +29,7 @@ class _Commands(TyperGroup):
             _tell(getattr(error, "cause", None) or error)  # Ray wraps an error of a worker
             raise typer.Exit(BAD_INPUT) from None
         except KeyboardInterrupt:
-            _tell("stopped; the same command again goes on from the last checkpoint")
+            _tell("stopped; the same command again goes on from what is saved, or starts anew")
             raise typer.Exit(INTERRUPTED) from None
         except OSError as error:
             if error.errno not in _DISK:
@@ -56,7 +56,9 @@ app.command()(train.config)
 app.command()(use.generate)
 app.command()(evaluate.evaluate)
 app.command()(audit.audit)
+app.command(context_settings={"allow_interspersed_args": False})(submit.submit)
 app.command()(use.demo)
+app.command()(status.status)
 
 
 @app.callback()

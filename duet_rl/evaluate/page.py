@@ -50,6 +50,8 @@ def write_evaluation_page(
         title=" against ".join(runs) if runs else "Baselines",
         columns=columns(evaluation),
         rows=table_rows(evaluation),
+        before="",
+        after="",
         runs=runs,
         differences=differences(evaluation, runs),
         curves=curves_over_clips(evaluation, runs),
@@ -129,9 +131,11 @@ def differences(evaluation: Evaluation, runs: Sequence[str]) -> list[Difference]
 def curves_over_clips(evaluation: Evaluation, runs: Sequence[str]) -> list[Curve]:
     """Return, for the measures that tell most, the clips' values from the lowest to the highest."""
     names = [name for name in _beside(runs) if name in {row.name for row in evaluation.rows}]
+    if len(names) > _LINES:  # the first runs, and who they are held against
+        names = [*names[: _LINES - 2], *names[-2:]]
     curves = []
     for measure in _CURVES:
-        for name in names[:_LINES]:
+        for name in names:
             values = evaluation.row(name).values.get(measure)
             if values is None or not torch.isfinite(values).any():
                 continue

@@ -23,6 +23,8 @@ def verdict(data: ReportData) -> Verdict:
 def _before_and_after(data: ReportData, column: Column) -> Verdict:
     rows = [data.row(data.before), data.row(data.after)]
     found = [interval for row in rows if row and (interval := row.interval(data.decides))]
+    if not (data.before or data.after):
+        return Verdict("none", "No run was named: these are the true partners and the baselines.")
     if len(found) < 2:
         return Verdict("none", "This run has no followers from before and after RL to compare.")
     before, after = found

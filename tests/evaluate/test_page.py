@@ -72,6 +72,7 @@ def test_baselines_alone_make_a_page_too(
 ):
     data = write_evaluation_page(tmp_path / "page.html", evaluation, store, [], dances, ALONE)
     assert "nearest neighbour" in data.scenes[0].note
+    assert "No run was named" in (tmp_path / "page.html").read_text()
 
 
 def test_the_page_says_whether_the_clips_were_trained_on(evaluation: Evaluation, store: DuetStore):

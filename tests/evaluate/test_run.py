@@ -187,6 +187,17 @@ def test_a_dance_of_another_length_is_refused(store: DuetStore, recorded: Write)
         measured(store, Recorded("short", folder))
 
 
+def test_what_is_less_than_a_token_longer_is_cut_as_the_clip_was(store: DuetStore, recorded: Write):
+    def longer(motion: Motion) -> Motion:
+        last = motion.slice(-1, None)
+        joints = torch.cat([motion.joints, *[last.joints] * 3])
+        rotations = torch.cat([motion.rotations, *[last.rotations] * 3])
+        return Motion(joints, rotations, motion.skeleton, motion.fps)
+
+    row = measured(store, Recorded("longer", recorded("longer", longer))).row("longer")
+    assert row.interval("root_error").mean < 1e-3
+
+
 def test_two_rows_of_one_name_are_refused(store: DuetStore, recorded: Write):
     with pytest.raises(InputError, match="two rows are called"):
         measured(store, Recorded(TRUTH, recorded("copy")))
