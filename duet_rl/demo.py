@@ -28,10 +28,10 @@ from duet_rl.report.page import write_report
 from duet_rl.report.verdict import verdict
 from duet_rl.resources import start_ray
 from duet_rl.run import RunConfig, prepare_pairs, prepare_synthetic, pretrain, refine
+from duet_rl.run_log import STAGES
 
 PRETRAINED, REFINED = "pretrained", "RL"
 DATA, FOLLOWER, RL = "data", "follower", "rl"  # sub-folders of the run
-STAGES = "stages.json"
 SUFFIXES = (".npz", ".bvh", ".mp4", ".html")  # of the follower that the demo writes
 _SCENES = 3  # dances in the report
 _LOGS = {"rl_work": "RL", "logs": ""}  # folder of TensorBoard events -> heading of its curves

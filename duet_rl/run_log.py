@@ -19,6 +19,8 @@ STEP = "step"  # key of each line that is no metric
 PROGRESS = "progress"  # tag of how far a training of known length is, 0 to 1
 LEFT = "seconds/left"  # tag: s until the end, if all goes on as so far
 LOGS = "logs"  # sub-folder of a run: one folder of numbers a stage of pretraining
+FAULT = "fault.txt"  # there: what a worker said was wrong with its input
+STAGES = "stages.json"  # of a demo: what it has done, and how long that took
 RL, RL_WORK = "rl", "rl_work"  # of a run: the refined follower; its state and numbers
 
 

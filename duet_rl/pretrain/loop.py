@@ -18,7 +18,7 @@ from duet_rl.pretrain.schedule import learning_rate, length_of
 from duet_rl.pretrain.stage import Stage, StagePlan
 from duet_rl.pretrain.state import Progress, load_state, read_progress, save_state
 from duet_rl.pretrain.step import autocast, optimiser_of, prepare, take_step, to_device
-from duet_rl.run_log import LOGS
+from duet_rl.run_log import FAULT, LOGS
 
 LOG_EVERY = 10  # steps between lines of the log
 
@@ -43,7 +43,7 @@ def work(job: Mapping[str, Any]) -> None:
 
 def fault_file(plans: Sequence[StagePlan]) -> Path:
     """Return where a worker says what is wrong with its input."""
-    return plans[0].out / LOGS / "fault.txt"
+    return plans[0].out / LOGS / FAULT
 
 
 def train_stage(plan: StagePlan, host: Host) -> None:
