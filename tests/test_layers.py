@@ -13,7 +13,13 @@ FLOORS = (  # lowest first; rooms on one floor do not import each other
     {"duet_rl.pickles"},
     {"duet_rl.body", "duet_rl.models"},
     {"duet_rl.audio"},
-    {"duet_rl.checkpoint", "duet_rl.resources", "duet_rl.run_log", "duet_rl.storage"},
+    {
+        "duet_rl.checkpoint",
+        "duet_rl.resources",
+        "duet_rl.run_log",
+        "duet_rl.storage",
+        "duet_rl.submit",
+    },
     {"duet_rl.datasets", "duet_rl.tokenizers", "duet_rl.rewards", "duet_rl.metrics"}
     | {"duet_rl.observe"},
     {"envs"},
@@ -23,7 +29,7 @@ FLOORS = (  # lowest first; rooms on one floor do not import each other
     {"duet_rl.evaluate", "duet_rl.lab"},
     {"duet_rl.audit"},
     {"duet_rl.run"},
-    {"duet_rl.judging"},
+    {"duet_rl.judging", "duet_rl.tune"},
     {"duet_rl.demo", "duet_rl.status", "duet_rl.doctor"},
     {"duet_rl.cli"},
     {"duet_rl.__main__"},

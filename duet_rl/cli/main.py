@@ -8,7 +8,19 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from duet_rl.cli import audit, convert, data, evaluate, export, lab, status, submit, train, use
+from duet_rl.cli import (
+    audit,
+    convert,
+    data,
+    evaluate,
+    export,
+    lab,
+    status,
+    submit,
+    train,
+    tune,
+    use,
+)
 from duet_rl.errors import InputError
 
 BAD_INPUT = 2  # exit code: what was given cannot be used
@@ -52,6 +64,7 @@ app.add_typer(export.app, name="export")
 app.add_typer(lab.app, name="lab")
 app.command()(train.pretrain)
 app.command()(train.rl)
+app.command()(tune.tune)
 app.command()(train.config)
 app.command()(use.generate)
 app.command()(evaluate.evaluate)

@@ -68,13 +68,16 @@ class Alone(Host):
 
     Args:
         states: a folder that is this training's own; the last state lies in it.
+        device: where the stage is trained.
         watch: is called with every line of the log.
     """
 
     rank, world = 0, 1
 
-    def __init__(self, states: Path, watch: Watch | None = None) -> None:
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    def __init__(
+        self, states: Path, device: torch.device | str = "cpu", watch: Watch | None = None
+    ) -> None:
+        self.device = torch.device(device)
         self._state, self._watch = states / "state", watch
         settle(self._state)
 

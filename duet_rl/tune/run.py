@@ -1,0 +1,269 @@
+"""A search from beginning to end, or from where it was left."""
+
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from duet_rl.config import to_yaml
+from duet_rl.datasets.store import DuetStore
+from duet_rl.errors import InputError
+from duet_rl.files import atomic_path, sha256_of
+from duet_rl.generate.follower import load_follower
+from duet_rl.pretrain.loop import LOG_EVERY
+from duet_rl.resources import is_private_cluster, start_ray
+from duet_rl.rl.run import check_settings
+from duet_rl.run import RunConfig, stage_plans
+from duet_rl.tune.record import Trial, read_trials
+from duet_rl.tune.results import Outcome, write_results
+from duet_rl.tune.search import MEMBER, Names, domains, make_scheduler, make_searcher
+from duet_rl.tune.settings import TuneConfig
+from duet_rl.tune.space import check_space, stated
+from duet_rl.tune.trial import Job, train_trial
+from duet_rl.tune.watcher import Clock, Watcher, settle_ends
+
+RAY_FOLDER = "ray"  # sub-folder of the search where Ray Tune keeps its own files; none is needed
+_MARK = "search.json"  # in the folder of the search: which one it is
+# Settings that a search may go on with changed.
+_FREE = frozenset({"budget", "resources", "concurrent", "retries"})
+_KEPT_STATES = 3  # of a member of a population; others may still want to begin with them
+_HOUR = 3600.0  # s
+
+logger = logging.getLogger(__name__)
+
+
+def run_search(
+    config: TuneConfig,
+    data: Path,
+    out: Path,
+    follower: Path | None = None,
+    codec: Path | None = None,
+) -> Outcome:
+    """Try settings until the budget is spent; write tables, plots and the best preset to `out`.
+
+    The same call again goes on: trials that ended are not run again, others go on from their
+    last states. With a larger budget there are more trials.
+
+    Args:
+        config: the search.
+        data: folder of the clip store; trials learn from `train` and are judged on `val`.
+        out: folder of the search.
+        follower: that RL starts from.
+        codec: folder of the tokenizers that a follower is trained on.
+
+    Raises:
+        InputError: data, settings or folders do not fit, or not one trial could be measured.
+    """
+    job = Job(config, data.resolve(), out.resolve(), _whole(follower), _whole(codec))
+    settings = _check(job)
+    _claim(job)
+    settle_ends(job)
+    trials = read_trials(job.out)
+    ended = [trial for trial in trials if trial.status != "unfinished"]
+    again = [trial for trial in trials if trial.status == "unfinished"]
+    clock = Clock(job.out)
+    missing = _missing(config, len(ended), clock)
+    if missing:
+        if ended:
+            logger.info("%d trials ended before", len(ended))
+        _fit(job, ended, again, missing, clock, _bundles(config, settings))
+        settle_ends(job)
+    return write_results(job, read_trials(job.out))
+
+
+def _whole(path: Path | None) -> Path | None:
+    return None if path is None else path.resolve()
+
+
+def _check(job: Job) -> list[RunConfig]:
+    """Return the settings of all corners of the space, after everything that can be checked.
+
+    Raises:
+        InputError: something does not fit; nothing was started.
+    """
+    config, store = job.config, DuetStore.open(job.data)
+    settings = check_space(config)
+    if not store.records("val"):
+        raise InputError(
+            f"trials are judged on the val split, of which {job.data} has no clip; prepare a store "
+            "with prepare.split.val=0.1"
+        )
+    population = config.scheduler.kind == "pbt"
+    if population and (config.stage != "rl" or (config.budget.trials or 0) < 2):
+        raise InputError(
+            "scheduler.kind is pbt, a population that trains by RL; set stage=rl and budget.trials "
+            "to its size, 2 or more, or scheduler.kind=asha"
+        )
+    if population and config.scheduler.interval % config.report_every:
+        raise InputError(
+            f"scheduler.interval {config.scheduler.interval} is no multiple of report_every "
+            f"{config.report_every}; members can only meet where they are measured"
+        )
+    if config.stage == "rl":
+        _check_rl(job, settings, store)
+        return settings
+    if job.follower is not None:
+        raise InputError(f"a follower was given, which stage {config.stage} does not use")
+    if config.report_every % LOG_EVERY:
+        raise InputError(
+            f"report_every is {config.report_every}; pretraining is measured every {LOG_EVERY} "
+            "steps at most: give a multiple of that"
+        )
+    if config.stage == "follower" and job.codec is None:
+        raise InputError("a follower is trained on finished tokenizers; give --codec FOLDER")
+    for plan in stage_plans(settings[0], config.stage, job.data, job.out, job.codec):
+        plan.settings()
+    return settings
+
+
+def _check_rl(job: Job, settings: Sequence[RunConfig], store: DuetStore) -> None:
+    if job.follower is None or job.codec is not None:
+        raise InputError("RL starts from a follower; give --follower FOLDER, and no codec")
+    start = load_follower(job.follower)
+    start.require_fits(store, f"the follower {job.follower}")
+    for each in settings:
+        check_settings(each.rl, start.model.config)
+
+
+def _claim(job: Job) -> None:
+    """Note in the folder which search it holds.
+
+    Raises:
+        InputError: it holds another one.
+    """
+    config = job.config
+    used = job.follower or job.codec
+    mark = {
+        **config.model_dump(mode="json", exclude=set(_FREE)),
+        "preset": stated(config, {}),
+        "data": DuetStore.open(job.data).hash,
+        "began_with": None if used is None else sha256_of(used),
+    }
+    mark = json.loads(json.dumps(mark))
+    file = job.out / _MARK
+    if file.is_file():
+        known = json.loads(file.read_text())
+        if differ := sorted(key for key in mark if known.get(key) != mark[key]):
+            raise InputError(
+                f"{job.out} holds another search, with other {', '.join(differ)}; give another "
+                "--out, or the same settings again"
+            )
+        return
+    with atomic_path(file) as temporary:
+        temporary.write_text(json.dumps(mark, indent=1) + "\n")
+    with atomic_path(job.out / "search.yaml") as temporary:
+        temporary.write_text(to_yaml(config))
+
+
+def _missing(config: TuneConfig, ended: int, clock: Clock) -> int:
+    """Return how many trials may still be run; -1 is any number."""
+    hours, trials = config.budget.hours, config.budget.trials
+    if hours is not None and clock.seconds >= hours * _HOUR:
+        return 0
+    return -1 if trials is None else max(0, trials - ended)
+
+
+def _bundles(config: TuneConfig, settings: Sequence[RunConfig]) -> list[dict[str, float]]:
+    """Return what a trial takes from the cluster: one bundle an actor, its own first."""
+    own = {"CPU": config.resources.cpus, "GPU": config.resources.gpus}
+    if config.stage != "rl":
+        return [own]
+    hardware = settings[0].rl.hardware
+    runners = max(each.rl.env_runners or 0 for each in settings)
+    bundles = [own] + [{"CPU": 1.0, "GPU": hardware.runner_gpus}] * runners
+    if hardware.remote_learner:
+        learner = {"CPU": 1.0, "GPU": hardware.learner_gpus, **hardware.learner_resources}
+        return [*bundles, learner]
+    own["GPU"] = max(own["GPU"], hardware.learner_gpus)
+    return bundles
+
+
+def _fit(
+    job: Job,
+    ended: Sequence[Trial],
+    again: Sequence[Trial],
+    missing: int,
+    clock: Clock,
+    bundles: Sequence[dict[str, float]],
+) -> None:
+    """Run the trials that are missing."""
+    # Our own files tell of the trials; Ctrl-C is the command line's.
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
+    os.environ.setdefault("TUNE_WARN_THRESHOLD_S", "5")
+    started = start_ray()
+    import ray
+    from ray import tune
+
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    config, population = job.config, job.config.scheduler.kind == "pbt"
+    try:
+        _require_room(bundles)
+        members: list[str] = []
+        if population:
+            names = [f"{MEMBER}{number}" for number in range(config.budget.trials or 0)]
+            gone = {trial.name for trial in ended}
+            members = [name for name in names if name not in gone]
+            again = sorted(again, key=lambda trial: members.index(trial.name))
+        searcher = make_searcher(config, ended, again)
+        own_space = config.searcher == "optuna" and not population
+        name = Names(job, (trial.name for trial in ended), members)
+        shutil.rmtree(job.out / RAY_FOLDER, ignore_errors=True)
+        left = None if config.budget.hours is None else config.budget.hours * _HOUR - clock.seconds
+        tuner = tune.Tuner(
+            tune.with_resources(
+                partial(train_trial, job=job), tune.PlacementGroupFactory(list(map(_some, bundles)))
+            ),
+            param_space={} if own_space else domains(config),
+            tune_config=tune.TuneConfig(
+                metric=config.judge,
+                mode=config.direction,
+                search_alg=searcher,
+                scheduler=make_scheduler(config, ended),
+                num_samples=missing,
+                max_concurrent_trials=config.concurrent,
+                time_budget_s=left,
+                trial_name_creator=name,
+                trial_dirname_creator=name,
+            ),
+            run_config=tune.RunConfig(
+                name=str(time.time_ns()),
+                storage_path=str(job.out / RAY_FOLDER),
+                callbacks=[Watcher(job, clock)],
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=config.retries),
+                checkpoint_config=tune.CheckpointConfig(num_to_keep=_KEPT_STATES),
+            ),
+        )
+        tuner.fit()
+    finally:
+        clock.stop()
+        if started:
+            ray.shutdown()
+    shutil.rmtree(job.out / RAY_FOLDER, ignore_errors=True)
+
+
+def _some(bundle: dict[str, float]) -> dict[str, float]:
+    return {name: amount for name, amount in bundle.items() if amount}
+
+
+def _require_room(bundles: Sequence[dict[str, float]]) -> None:
+    """Refuse trials that this machine can never hold; another cluster may grow.
+
+    Raises:
+        InputError: says what is wanted, and what there is.
+    """
+    import ray
+
+    there = ray.cluster_resources()
+    for name in sorted({name for bundle in bundles for name in bundle}):
+        wanted = sum(bundle.get(name, 0.0) for bundle in bundles)
+        if wanted > there.get(name, 0.0):
+            text = f"a trial wants {wanted:g} {name} and the cluster has {there.get(name, 0):g}"
+            if is_private_cluster():
+                raise InputError(f"{text}; set smaller resources, or fewer rl.env_runners")
+            logger.warning("%s; it waits until the cluster grows", text)
