@@ -23,14 +23,14 @@ from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 MOVED = 1e-3  # m; a joint that is elsewhere by less has not moved, but been rounded
 MOMENTS = (1 / 3, 1 / 2, 2 / 3)  # of a clip; where its future is changed
 
-READS, SEES = "What it reads", "How far ahead it sees"  # titles of tables
+READS = "What it reads, and how far ahead"  # title of the table
 
 PROBES: dict[str, Measure] = {
     "music_sensitivity": Measure("m", "higher", "what other music changes of the dance", READS),
     "seed_sensitivity": Measure("m", "", "what another seed changes of the dance", READS),
     "leader_sensitivity": Measure("m", "higher", "what another leader changes of the pose", READS),
     "seed_pose_sensitivity": Measure("m", "", "what another seed changes of the pose", READS),
-    "future_reach": Measure("s", "lower", "how far ahead another future changes the dance", SEES),
+    "future_reach": Measure("s", "lower", "how far ahead another future changes the dance", READS),
 }
 
 Dance = Callable[[Sequence[DuetClip], int], Float[Tensor, "B T 55 3"]]

@@ -9,7 +9,8 @@ from duet_rl.config import resolve
 from duet_rl.generate.follower import generate, load_follower
 from duet_rl.models.duolando import DuolandoGPT
 from duet_rl.rl.run import WORK
-from duet_rl.run import RunConfig, measure, prepare_synthetic, pretrain, refine
+from duet_rl.judging import measure
+from duet_rl.run import RunConfig, prepare_synthetic, pretrain, refine
 from duet_rl.run_log import read_metrics
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
@@ -54,5 +55,5 @@ def test_the_recipe_runs_with_only_its_sizes_changed(tmp_path: Path) -> None:
     clip = store.clips("test")[0]
     danced = generate(after, clip.duet.leader, clip.music, sampling=after.usual_sampling)[0]
     assert danced.frames == clip.frames and torch.isfinite(danced.joints).all()
-    table = measure(config, {"pre": follower, "rl": refined}, data, progress=False)
+    table = measure(config, {"pre": follower, "rl": refined}, store, progress=False)
     assert set(table.row("rl").values) == set(table.row("pre").values)
