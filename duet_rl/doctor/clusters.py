@@ -1,0 +1,85 @@
+"""Checks that Ray starts here, or that a cluster elsewhere answers."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+from duet_rl.doctor.findings import Finding
+from duet_rl.resources import ADDRESS
+
+_PATIENCE = 120.0  # s for Ray to start
+_ANSWER = 10.0  # s for a dashboard to answer
+_NEEDED = ("pretrain", "rl", "demo")
+# In a process of its own, which can be ended should Ray hang.
+_PROGRAM = """
+import json
+from duet_rl.resources import start_ray
+start_ray()
+import ray
+print(json.dumps(ray.cluster_resources()))
+ray.shutdown()
+"""
+_REFUSED = (401, 403)  # HTTP: the token is missing, or another one
+
+
+def check_cluster(address: str | None = None) -> Finding:
+    """Whether a cluster can be had: the one at an address, or a new one on this machine.
+
+    Args:
+        address: `http://HOST:8265` of a dashboard, which takes jobs, or `HOST:6379` of a head;
+            None is `RAY_ADDRESS`, or this machine.
+    """
+    if address is not None and address.startswith(("http://", "https://")):
+        return _check_dashboard(address)
+    return _check_start(address or os.environ.get(ADDRESS))
+
+
+def _check_start(address: str | None) -> Finding:
+    name = "ray starts" if address is None else "ray cluster"
+    where = "on this machine" if address is None else f"at {address}"
+    environment = {**os.environ, **({} if address is None else {ADDRESS: address})}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _PROGRAM],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        found = f"no cluster {where} within {_PATIENCE:g} s"
+        return Finding(name, "missing", found, _NEEDED, "see the logs in /tmp/ray/session_latest")
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["it said nothing"]
+        cure = "see the logs in /tmp/ray/session_latest" if address is None else "see its head"
+        return Finding(name, "missing", f"no cluster {where}: {said[-1]}", _NEEDED, cure)
+    resources = json.loads(done.stdout.splitlines()[-1])
+    counted = ", ".join(f"{resources.get(kind, 0):g} {kind}" for kind in ("CPU", "GPU"))
+    return Finding(name, "ok", f"{where}: {counted}")
+
+
+def _check_dashboard(address: str) -> Finding:
+    """Ask a dashboard for its version."""
+    needed = (f"submit --address {address}",)
+    try:
+        with urllib.request.urlopen(
+            f"{address.rstrip('/')}/api/version", timeout=_ANSWER
+        ) as answer:
+            version = json.load(answer)["ray_version"]
+    except urllib.error.HTTPError as error:
+        cure = "see docs/jobs.md about tokens" if error.code in _REFUSED else "see its head"
+        return Finding("ray cluster", "missing", f"{address} says {error}", needed, cure)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        cure = "start it with `ray start --head`, open the port, or correct the address"
+        return Finding("ray cluster", "missing", f"nothing at {address} ({error})", needed, cure)
+    import ray
+
+    if version != ray.__version__:
+        cure = f"install ray=={version} here, or {ray.__version__} there"
+        found = f"{address} has Ray {version}, and this machine {ray.__version__}"
+        return Finding("ray cluster", "warning", found, needed, cure)
+    return Finding("ray cluster", "ok", f"{address} has Ray {version}")
