@@ -12,6 +12,7 @@ from duet_rl.cli import (
     audit,
     convert,
     data,
+    doctor,
     evaluate,
     export,
     lab,
@@ -22,6 +23,7 @@ from duet_rl.cli import (
     use,
 )
 from duet_rl.errors import InputError
+from duet_rl.observe import lines
 
 BAD_INPUT = 2  # exit code: what was given cannot be used
 NO_SPACE = 3  # exit code: the disk is full, or a file cannot be written
@@ -72,15 +74,23 @@ app.command()(audit.audit)
 app.command(context_settings={"allow_interspersed_args": False})(submit.submit)
 app.command()(use.demo)
 app.command()(status.status)
+app.command()(doctor.doctor)
 
 
 @app.callback()
 def _start(
     verbose: bool = typer.Option(False, "--verbose", "-v", help="Say more about what happens."),
+    log_json: bool = typer.Option(
+        False, "--log-json", help="Log one JSON object a line, as with DUET_RL_LOG=json."
+    ),
 ) -> None:
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.WARNING, format="%(name)s: %(message)s"
-    )
+    if log_json:
+        os.environ[lines.VARIABLE] = lines.JSON  # which reaches the workers
+    level = logging.DEBUG if verbose else logging.WARNING
+    if lines.are_wanted():
+        lines.set_up(level)
+    else:
+        logging.basicConfig(level=level, format="%(name)s: %(message)s")
     logging.getLogger("duet_rl").setLevel(logging.DEBUG if verbose else logging.INFO)
     # Threads that wait give their processor to the other processes of a run.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -92,4 +102,7 @@ def main() -> None:
 
 
 def _tell(message: object) -> None:
-    typer.echo(f"duet-rl: {message}", err=True)
+    if lines.are_wanted():
+        logging.getLogger("duet_rl").error("%s", message)
+    else:
+        typer.echo(f"duet-rl: {message}", err=True)

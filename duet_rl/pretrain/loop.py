@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from duet_rl.datasets.windows import step_seed
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path
+from duet_rl.observe import lines
 from duet_rl.pretrain.host import Host, TrainWorker
 from duet_rl.pretrain.notes import StageNotes
 from duet_rl.pretrain.schedule import learning_rate, length_of
@@ -29,6 +30,7 @@ def work(job: Mapping[str, Any]) -> None:
     Args:
         job: `plans`, the stages in their order, and `threads` for torch.
     """
+    lines.set_up_worker()
     torch.set_num_threads(job["threads"])
     host = TrainWorker()
     try:

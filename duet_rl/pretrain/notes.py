@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 
+from duet_rl.observe import lines
 from duet_rl.observe.sinks import Origin, open_sinks
 from duet_rl.pretrain.stage import StagePlan
 from duet_rl.run_log import LEFT, LOGS, PROGRESS, RunLog
@@ -25,6 +26,7 @@ class StageNotes:
     def __init__(self, plan: StagePlan, first: int, total: int) -> None:
         folder = plan.out / LOGS / plan.name
         origin = Origin(plan.out.name, plan.name, folder, plan.config.model_dump(mode="json"))
+        lines.this_is(run=origin.run, stage=origin.stage)
         self._sinks = open_sinks(plan.log, origin, first)
         self._log = RunLog(folder, first)
         self._total, self._first, self._noted = total, first, first

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from duet_rl import checkpoint
 from duet_rl.errors import InputError
+from duet_rl.observe import lines
 from duet_rl.observe.sinks import require_trackers
 from duet_rl.pretrain.stage import ClusterConfig, StagePlan
 from duet_rl.resources import plan_workers, start_ray
@@ -53,8 +54,9 @@ def run_stages(
             logger.info("%s is done already", plan.folder)
     if todo:
         require_trackers(todo[0].log)
+        lines.this_is(run=todo[0].out.name)
         todo[0].settings()  # what an earlier stage should have left is asked for before any work
-        with _shown(todo, progress):
+        with _shown(todo, progress and not lines.are_wanted()):
             _fit(todo, cluster)
         for plan in todo:
             logger.info("%s", _summary(plan))

@@ -9,6 +9,7 @@ from typing import Any
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from duet_rl.observe import lines
 from duet_rl.rewards.base import CREDITS
 from duet_rl.rl.tags import HEALTHY, LEFT, RESTARTS, STEPS_PER_SECOND
 
@@ -71,7 +72,7 @@ class Console:
         stream: Any = None,
     ) -> None:
         stream = sys.stderr if stream is None else stream
-        live = shown and stream.isatty()
+        live = shown and stream.isatty() and not lines.are_wanted()
         self._plain, self._fresh = shown and not live, True
         self._total, self._every, self._runners = total, every, runners
         self._stack = ExitStack()

@@ -11,6 +11,7 @@ import av
 
 from duet_rl.errors import InputError
 from duet_rl.generate.media import SAMPLE_RATE
+from duet_rl.observe import lines
 from duet_rl.observe.settings import LogConfig
 from duet_rl.observe.sinks import Origin, open_sinks
 from duet_rl.rl.collapse import CollapseWatch, diversity
@@ -54,6 +55,7 @@ class Journal:
         done = algorithm.iterations_done
         self._stack = ExitStack()
         origin = Origin(work.parent.name, RL, work, config.model_dump(mode="json"))
+        lines.this_is(run=origin.run, stage=origin.stage)
         self._sinks = open_sinks(log or LogConfig(), origin, done)
         self._log = self._stack.enter_context(RunLog(work, done))
         self._watch = CollapseWatch(read_metrics(work))
