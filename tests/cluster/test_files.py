@@ -220,6 +220,14 @@ def _group_texts(values: dict[str, Any]) -> dict[str, str]:
     return {name: str(group) for name, group in groups.items()}
 
 
+@pytest.mark.parametrize("name", KUBERAY)
+def test_a_node_that_is_told_to_go_ends_before_it_is_killed(name: str) -> None:
+    pod = groups_of(load(name))["rollout"]["template"]["spec"]
+    env = {variable["name"]: variable["value"] for variable in pod["containers"][0]["env"]}
+    drain = int(env["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"])
+    assert 0 < drain < pod["terminationGracePeriodSeconds"]
+
+
 @pytest.mark.parametrize("name", [*RAY_UP, *KUBERAY])
 def test_the_newer_autoscaler_ends_idle_nodes(name: str) -> None:
     values = load(name)
