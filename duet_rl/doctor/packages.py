@@ -28,8 +28,8 @@ class Extra(NamedTuple):
 
 
 EXTRAS = (
-    Extra("smplx", "smplx", ("prepare dd100 --smplx", "evaluate evaluate.smplx=...")),
-    Extra("warp", "mesh", ("contact of surfaces",)),
+    Extra("smplx", "smplx", ("--smplx of prepare, export, evaluate",)),
+    Extra("warp", "mesh", ("evaluate.surface_every=...", "contact of surfaces")),
     Extra("resampy", "compat08", ("music features of librosa 0.8",)),
     Extra("optuna", "tune", ("tune",)),
     Extra("mlflow", "mlflow", ("log.mlflow.tracking_uri=...",)),

@@ -16,8 +16,7 @@ class WandbConfig(Config):
 class MlflowConfig(Config):
     """MLflow; it needs the extra `mlflow`."""
 
-    # `http://server:5000`, `sqlite:///file.db` or `file:///folder`; None: nothing goes there
-    tracking_uri: str | None = None
+    tracking_uri: str | None = None  # `http://server:5000` or `sqlite:///file.db`; None: nowhere
     experiment: str = "duet_rl"  # made if it is not there
 
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -49,6 +50,12 @@ def test_an_optional_package_stops_no_main_command(monkeypatch, extra):
     found = packages.check_extra(extra)
     assert found.state == "missing" and f"duet-rl[{extra.extra}]" in found.cure
     assert found.needed_for and stopped_commands([found]) == []
+
+
+@pytest.mark.parametrize("extra", EXTRAS, ids=lambda extra: extra.module)
+def test_what_a_person_is_told_to_install_is_an_extra_of_the_package(extra):
+    project = Path(__file__).parents[2] / "pyproject.toml"
+    assert f"\n{extra.extra} = [" in project.read_text()
 
 
 def test_a_ray_without_its_dashboard_is_told(monkeypatch):
