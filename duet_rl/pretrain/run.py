@@ -1,6 +1,7 @@
 """Pretraining as one Ray Train job: start or resume it, show how far it is, and end in folders."""
 
 import logging
+import math
 import shutil
 import signal
 import threading
@@ -17,7 +18,7 @@ from duet_rl.errors import InputError
 from duet_rl.observe import lines
 from duet_rl.observe.sinks import require_trackers
 from duet_rl.pretrain.stage import ClusterConfig, StagePlan
-from duet_rl.resources import plan_workers, start_ray
+from duet_rl.resources import WorkerPlan, is_private_cluster, plan_workers, start_ray
 from duet_rl.run_log import METRICS, PROGRESS, STEP, read_metrics
 
 RAY_FOLDER = "ray"  # sub-folder of the run where Ray Train keeps its states
@@ -25,6 +26,7 @@ _JOB = "pretrain"  # the name by which Ray Train finds its states again
 _STATES = 2  # kept; the newest may be half-written when a node dies
 _POLL_SECONDS = 0.5
 _MOST_CPU_WORKERS = 4
+_RESIZE_SECONDS = 60.0  # between looks for room to grow, which costs the steps since a state
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +79,7 @@ def _fit(plans: Sequence[StagePlan], cluster: ClusterConfig) -> None:
         use_gpu = cluster.use_gpu
         if use_gpu is None:
             use_gpu = ray.cluster_resources().get("GPU", 0) >= 1
-        workers = plan_workers(cluster.workers or _worker_count(use_gpu), use_gpu, cluster.cpus)
+        workers = _plan(plans, cluster, use_gpu)
         with _own_ctrl_c():
             result = _trainer(plans, cluster, workers).fit()
     finally:
@@ -137,7 +139,54 @@ def _worker_count(use_gpu: bool) -> int:
     return 1 << max(0, most.bit_length() - 1)
 
 
-def _trainer(plans: Sequence[StagePlan], cluster: ClusterConfig, workers: Any) -> Any:
+def _plan(plans: Sequence[StagePlan], cluster: ClusterConfig, use_gpu: bool) -> WorkerPlan:
+    """Return what each worker gets.
+
+    Raises:
+        InputError: the cluster has too little, or a batch does not divide among the workers.
+    """
+    if cluster.min_workers is None:
+        return plan_workers(cluster.workers or _worker_count(use_gpu), use_gpu, cluster.cpus)
+    require_divisible(plans, cluster.min_workers, cluster.workers)
+    cpus = cluster.cpus or 1
+    if is_private_cluster():  # to which nothing will be added
+        return plan_workers(cluster.min_workers, use_gpu, cpus)
+    return WorkerPlan(cluster.min_workers, cpus, use_gpu)
+
+
+def require_divisible(plans: Sequence[StagePlan], fewest: int, most: int | None) -> None:
+    """Refuse a job that can come to a number of workers among whom a batch does not divide.
+
+    Every step takes the same windows whatever the number of workers, each an equal share.
+
+    Args:
+        plans: the stages.
+        fewest: workers.
+        most: workers.
+
+    Raises:
+        InputError: says which stage, and what to set.
+    """
+    if most is None or most < fewest:
+        raise InputError(
+            f"cluster.min_workers is {fewest} and cluster.workers is {most}, which is the most "
+            f"that a job may have; set cluster.workers to {fewest} or more"
+        )
+    for plan in plans:
+        size, pieces = plan.config.batch_size, plan.config.accumulate
+        odd = [count for count in range(fewest, most + 1) if size % (count * pieces)]
+        if odd:
+            fitting = math.lcm(*range(fewest, most + 1)) * pieces
+            micro = f" with {pieces} micro batches each" if pieces > 1 else ""
+            raise InputError(
+                f"a job may come to {odd[0]} workers (cluster.min_workers {fewest}, "
+                f"cluster.workers {most}), among whom{micro} the {size} windows of a step of stage "
+                f"{plan.name} do not divide; make {plan.name}.batch_size a multiple of {fitting}, "
+                "or set other numbers"
+            )
+
+
+def _trainer(plans: Sequence[StagePlan], cluster: ClusterConfig, workers: WorkerPlan) -> Any:
     """Return the Ray Train job; the same run folder and name find the same states."""
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig
@@ -151,17 +200,26 @@ def _trainer(plans: Sequence[StagePlan], cluster: ClusterConfig, workers: Any) -
         train_loop_config={"plans": list(plans), "threads": workers.cpus},
         torch_config=TorchConfig(backend="nccl" if workers.use_gpu else "gloo"),
         scaling_config=ScalingConfig(
-            num_workers=workers.workers,
+            num_workers=_range(cluster, workers),  # type: ignore[arg-type]  # of the older Train
             use_gpu=workers.use_gpu,
             resources_per_worker=workers.resources,
+            elastic_resize_monitor_interval_s=_RESIZE_SECONDS,  # type: ignore[call-arg]
         ),
         run_config=RunConfig(
             name=_JOB,
             storage_path=str(_states_folder(plans)),
+            # A node that says beforehand that it goes, as spot nodes do, is no failure to Ray.
             failure_config=FailureConfig(max_failures=cluster.max_failures),
             checkpoint_config=CheckpointConfig(num_to_keep=_STATES),
         ),
     )
+
+
+def _range(cluster: ClusterConfig, workers: WorkerPlan) -> int | tuple[int, int | None]:
+    """Return how many workers the job has, or the fewest and the most."""
+    if cluster.min_workers is None:
+        return workers.workers
+    return cluster.min_workers, cluster.workers
 
 
 @contextmanager

@@ -61,7 +61,11 @@ class ClusterConfig(Config):
     # None: one a GPU where GPUs are used; else one a processor, up to four. Several workers with
     # one thread each are faster than one with several as soon as anything else runs beside.
     workers: int | None = Field(None, ge=1)
-    cpus: int | None = Field(None, ge=1)  # a worker; None is a fair share of a node
+    # With how many the job goes on when nodes are lost; it grows to `workers` when there is room.
+    # None: all of them are needed.
+    min_workers: int | None = Field(None, ge=1)
+    # Processors of a worker; None is a fair share of a node, or 1 where `min_workers` is set.
+    cpus: int | None = Field(None, ge=1)
     # One GPU a worker, in bfloat16 unless a stage says otherwise; None: where the cluster has GPUs.
     use_gpu: bool | None = None
     max_failures: int = Field(2, ge=0)  # lost workers until the job gives up
