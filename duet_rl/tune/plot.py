@@ -34,7 +34,7 @@ def draw_parallel(config: TuneConfig, trials: Sequence[Trial], out: Path) -> str
     shown = _measured(config, trials)
     keys, short = list(config.search), short_names(list(config.search))
     scores = np.array([_last(config, trial) for trial in shown])
-    figure = Figure((2.0 + 1.9 * len(keys), 4.8), _DPI)
+    figure = Figure((2.4 + 1.3 * len(keys), 4.8), _DPI)
     figure.set_layout_engine("constrained")
     axes = figure.subplots()
     norm = Normalize(scores.min(), scores.max() if np.ptp(scores) else scores.min() + 1)
@@ -55,11 +55,12 @@ def draw_parallel(config: TuneConfig, trials: Sequence[Trial], out: Path) -> str
         axes.axvline(place, color=_GREY, linewidth=1, zorder=0)
     axes.set_xticks(range(len(keys) + 1), [*short.values(), config.judge])
     axes.set_yticks([])
+    axes.set_xlim(-_ROOM, len(keys) + 0.5)
     axes.set_ylim(-_ROOM, 1 + _ROOM)
     axes.spines[:].set_visible(False)
-    axes.set_title(
-        f"{len(shown)} trials; dotted: not trained to the end", loc="left", fontsize="medium"
-    )
+    last = "; values at the end" if config.scheduler.kind == "pbt" else ""
+    title = f"{len(shown)} trials; dotted: not trained to the end{last}"
+    axes.set_title(title, loc="left", fontsize="medium")
     figure.colorbar(colours, ax=axes, label=config.judge, shrink=0.9)
     _save(figure, out / PARALLEL)
     return None
@@ -119,6 +120,7 @@ def importance(
     except ImportError:
         return "Optuna is not installed; install it with `pip install 'duet-rl[tune]'`"
     spaces = {key: _distribution(dimension) for key, dimension in config.search.items()}
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=config.seed))
     for trial, score in zip(shown, scores, strict=True):
         marks = {key: label(trial.values[key]) for key in config.search}
@@ -161,7 +163,7 @@ def draw_progress(config: TuneConfig, trials: Sequence[Trial], out: Path) -> str
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.4)
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles[::-1], labels[::-1], loc="outside lower left", frameon=False)
+    figure.legend(handles[::-1], labels[::-1], loc="outside lower left", frameon=False, fontsize="small")
     _save(figure, out / PROGRESS)
     return None
 

@@ -1,0 +1,185 @@
+"""What a search is: its file, its space, its names, and who decides in it."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from duet_rl.config import resolve
+from duet_rl.errors import InputError
+from duet_rl.run import RunConfig
+from duet_rl.tune.record import PROGRESS, SECONDS, STEP, Record, Trial
+from duet_rl.tune.results import preset_of, ranked
+from duet_rl.tune.search import Names, make_scheduler, make_searcher, within
+from duet_rl.tune.settings import TuneConfig, load_search
+from duet_rl.tune.space import check_space, label, name_of, settled, short_names, unlabel
+from duet_rl.tune.trial import Job
+
+CONFIGS = sorted((Path(__file__).resolve().parents[2] / "tune_configs").glob("*.yaml"))
+RL = """
+stage: rl
+settings: {rl: {iterations: 7}}
+search:
+  rl.lr: {loguniform: [1e-5, 1e-3]}
+  rl.loss: {choice: [topr, ppo]}
+smoke: {search: {rl.lr: {choice: [0.1, 0.2]}}, budget: {trials: 2}}
+"""
+
+
+def search(tmp_path: Path, text: str, *overrides: str, smoke: bool = False) -> TuneConfig:
+    file = tmp_path / "search.yaml"
+    file.write_text(text)
+    return load_search(file, overrides, smoke)
+
+
+def trial(config: TuneConfig, values: dict[str, object], *scores: float, **kwargs: str) -> Trial:
+    """A trial that was measured every ten percent."""
+    rows = tuple(
+        {STEP: 10 * n, PROGRESS: 10.0 * n, SECONDS: 1.0, config.judge: score}
+        for n, score in enumerate(scores, start=1)
+    )
+    status = kwargs.get("status", "finished")
+    return Trial(name_of(values), values, ((0, values),), status, "", rows)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("smoke", [False, True], ids=["whole", "smoke"])
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_the_shipped_searches_hold_only_settings_that_there_are(path: Path, smoke: bool) -> None:
+    assert len(CONFIGS) == 4
+    config = load_search(path, (), smoke)
+    base, *found = check_space(config)
+    assert all(one != base for one in found[-1:])
+
+
+def test_words_over_the_file_are_keys_of_the_search_or_settings_of_all_trials(
+    tmp_path: Path,
+) -> None:
+    assert not TuneConfig.model_fields.keys() & RunConfig.model_fields.keys()
+    words = ("budget.trials=5", "rl.leaders=3", "search.rl.loss=null")
+    config = search(tmp_path, RL, *words, "search.rl.lr.uniform=[1e-4,1e-3]")
+    assert config.budget.trials == 5
+    assert settled(config, {}).rl.leaders == 3 and settled(config, {}).rl.iterations == 7
+    assert list(config.search) == ["rl.lr"] and config.search["rl.lr"].uniform == (1e-4, 1e-3)
+    small = search(tmp_path, RL, smoke=True)
+    assert small.search["rl.lr"].choice == (0.1, 0.2) and small.search["rl.loss"].choice
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["search.rl.lrr.uniform=[0,1]"], "did you mean 'lr'"),
+        (["search.rl.lr.uniform=[-1,1]"], r"rl\.lr.*greater than 0"),
+        (["search.pose.lr.uniform=[0.1,1]"], r"stage rl does not depend on it.*rl\."),
+        (["search.rl.oapl.beta.uniform=[0.1,1]"], "the loss is ppo, topr"),
+        (["search.rl.lr.uniform=[2,1]"], "the lowest value, then a higher"),
+        (["search.rl.lr.loguniform=[0,1]"], "begins above 0"),
+        (["search.rl.lr={uniform: [0.1, 1], choice: [1, 2]}"], "give one of"),
+        (["search.rl.greedy.choice=[true,false]", "rl.loss=3"], r"rl\.loss"),
+        (["metric=reward/total"], "held-out"),
+        (["scheduler.kind=pbt", "search.rl.leaders.integer=[1,4]"], r"rl\.leaders cannot change"),
+        (["budgt.trials=3"], "did you mean 'budget'"),
+        (["budget.trials=null"], "a number of trials, or hours"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused_before_anything_starts(
+    tmp_path: Path, words: list[str], told: str
+) -> None:
+    pbt = "search.rl.loss=null" if words[0].endswith("pbt") else "seed=0"
+    with pytest.raises(InputError, match=told):
+        check_space(search(tmp_path, RL, *words, pbt))
+
+
+def test_names_tell_trials_apart_by_what_differs(tmp_path: Path) -> None:
+    short = short_names(["rl.lr", "rl.value_lr", "rl.rewards.weights.foot", "rl.rewards.foot"])
+    assert list(short.values()) == ["lr", "value_lr", "weights.foot", "rewards.foot"]
+    near = [name_of({"rl.lr": rate, "rl.loss": "ppo"}) for rate in (0.001, 0.0010001)]
+    assert near[0].startswith("lr=0.001,loss=ppo.") and near[0] != near[1]
+    job = Job(search(tmp_path, RL), tmp_path, tmp_path)
+    names = Names(job, taken=[near[0]])
+    twice = SimpleNamespace(trial_id="a_1", config={"rl.lr": 0.001, "rl.loss": "ppo"})
+    assert names(twice) == names(twice) == f"{near[0]}.2", "its folder is not shared"
+
+
+def test_lists_are_values_like_any_other(tmp_path: Path) -> None:
+    text = "{stage: rl, search: {rl.topr.negative: {choice: [[0, 1], [0, 2]]}}}"
+    dimension = search(tmp_path, text).search["rl.topr.negative"]
+    marks = [label(value) for value in dimension.choice or ()]
+    assert all(isinstance(mark, str) for mark in marks)
+    assert unlabel(dimension, marks[1]) == [0, 2]
+
+
+def test_the_best_settings_are_a_preset_that_gives_what_the_trial_had(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("{based_on: small, rl: {leaders: 3}, follower: {lr: 1e-4}}")
+    for preset in ("duolando_fixed", str(own)):
+        config = search(tmp_path, RL, f"preset={preset}", "rl.loss=duolando")
+        values = {"rl.lr": 1.25e-5, "rl.loss": "duolando"}
+        best = tmp_path / "best.yaml"
+        best.write_text(preset_of(config, trial(config, values, 0.5)))
+        assert resolve(RunConfig, best) == settled(config, values)
+
+
+def test_trials_are_ranked_by_their_last_measurement_and_failed_ones_come_last(
+    tmp_path: Path,
+) -> None:
+    config = search(tmp_path, RL)
+    rows = {"good": (0.1, 0.6), "peaked": (0.9, 0.2), "failed": (0.95,)}
+    trials = [
+        trial(
+            config,
+            {"rl.lr": n, "rl.loss": name},
+            *scores,
+            status="failed" if name == "failed" else "finished",
+        )
+        for n, (name, scores) in enumerate(rows.items())
+    ]
+    names = [one.values["rl.loss"] for one in ranked(config, trials)]
+    assert names == ["good", "peaked", "failed"]
+    lower = config.model_copy(update={"mode": "min"})
+    assert [one.values["rl.loss"] for one in ranked(lower, trials)] == ["peaked", "good", "failed"]
+
+
+def test_a_newcomer_is_compared_with_trials_of_earlier_calls(tmp_path: Path) -> None:
+    config = search(tmp_path, RL, "scheduler.grace=0.2", "scheduler.reduction=2")
+    ended = [trial(config, {"rl.lr": n, "rl.loss": "ppo"}, 0.5, 0.6, 0.7) for n in (1.0, 2.0)]
+    verdicts = []
+    for known in ([], ended):
+        asha = make_scheduler(config, known)
+        asha.set_search_properties(config.judge, config.direction)
+        poor = SimpleNamespace(trial_id="poor")
+        asha.on_trial_add(None, poor)
+        verdicts.append(asha.on_trial_result(None, poor, {PROGRESS: 20.0, config.judge: 0.1}))
+    assert verdicts == ["CONTINUE", "STOP"]
+
+
+def test_optuna_begins_with_unfinished_trials_and_knows_the_ended_ones(tmp_path: Path) -> None:
+    config = search(tmp_path, RL)
+    ended = [trial(config, {"rl.lr": 1e-4, "rl.loss": "ppo"}, 0.5)]
+    again = [trial(config, {"rl.lr": 0.00012345678901, "rl.loss": "topr"}, status="unfinished")]
+    searcher = make_searcher(config, ended, again)
+    assert searcher.suggest("t1") == again[0].values, "to the last digit: its name depends on it"
+    known = [one for one in searcher._ot_study.trials if one.value is not None]
+    assert [one.value for one in known] == [0.5] and known[0].params == ended[0].values
+
+
+def test_changed_values_of_a_population_stay_in_their_ranges(tmp_path: Path) -> None:
+    bring = within(search(tmp_path, RL))
+    assert bring({"rl.lr": 1.2e-3, "rl.loss": "ppo"}) == {"rl.lr": 1e-3, "rl.loss": "ppo"}
+    assert bring({"rl.lr": 8e-6, "rl.loss": "ppo"})["rl.lr"] == 1e-5
+
+
+def test_the_record_of_a_trial_tells_of_one_life(tmp_path: Path) -> None:
+    record = Record(tmp_path / "one")
+    assert record.read() is None
+    record.begin({"rl.lr": 1.0})
+    for step in (10, 20, 30, 20):  # killed after 30, and gone on from the state of 10
+        record.add({STEP: step, PROGRESS: step, SECONDS: step, "rollout/total": step})
+    record.begin({"rl.lr": 2.0}, 20)
+    record.begin({"rl.lr": 2.0}, 20)
+    known = record.read()
+    assert known is not None and known.status == "unfinished"
+    assert [row[STEP] for row in known.rows] == [10, 20]
+    assert known.history == ((0, {"rl.lr": 1.0}), (20, {"rl.lr": 2.0}))
+    record.end("failed", "for a reason")
+    ended = record.read()
+    assert ended is not None and (ended.status, ended.reason) == ("failed", "for a reason")
