@@ -163,7 +163,9 @@ def draw_progress(config: TuneConfig, trials: Sequence[Trial], out: Path) -> str
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.4)
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles[::-1], labels[::-1], loc="outside lower left", frameon=False, fontsize="small")
+    figure.legend(
+        handles[::-1], labels[::-1], loc="outside lower left", frameon=False, fontsize="small"
+    )
     _save(figure, out / PROGRESS)
     return None
 

@@ -20,7 +20,15 @@ from duet_rl.rl.run import check_settings
 from duet_rl.run import RunConfig, stage_plans
 from duet_rl.tune.record import Trial, read_trials
 from duet_rl.tune.results import Outcome, write_results
-from duet_rl.tune.search import MEMBER, Names, domains, make_scheduler, make_searcher
+from duet_rl.tune.search import (
+    MEMBER,
+    Names,
+    domains,
+    make_scheduler,
+    make_searcher,
+    needs_optuna,
+    require_optuna,
+)
 from duet_rl.tune.settings import TuneConfig
 from duet_rl.tune.space import check_space, stated
 from duet_rl.tune.trial import Job, train_trial
@@ -87,6 +95,8 @@ def _check(job: Job) -> list[RunConfig]:
     """
     config, store = job.config, DuetStore.open(job.data)
     settings = check_space(config)
+    if needs_optuna(config):
+        require_optuna()
     if not store.records("val"):
         raise InputError(
             f"trials are judged on the val split, of which {job.data} has no clip; prepare a store "
@@ -210,7 +220,6 @@ def _fit(
             members = [name for name in names if name not in gone]
             again = sorted(again, key=lambda trial: members.index(trial.name))
         searcher = make_searcher(config, ended, again)
-        own_space = config.searcher == "optuna" and not population
         name = Names(job, (trial.name for trial in ended), members)
         shutil.rmtree(job.out / RAY_FOLDER, ignore_errors=True)
         left = None if config.budget.hours is None else config.budget.hours * _HOUR - clock.seconds
@@ -218,7 +227,7 @@ def _fit(
             tune.with_resources(
                 partial(train_trial, job=job), tune.PlacementGroupFactory(list(map(_some, bundles)))
             ),
-            param_space={} if own_space else domains(config),
+            param_space={} if needs_optuna(config) else domains(config),
             tune_config=tune.TuneConfig(
                 metric=config.judge,
                 mode=config.direction,

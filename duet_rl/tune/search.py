@@ -15,6 +15,11 @@ MEMBER = "member_"  # and a number: what a trial of a population is called, whos
 _PERCENT = 100
 
 
+def needs_optuna(config: TuneConfig) -> bool:
+    """Return whether Optuna proposes the values; a population draws its first ones itself."""
+    return config.searcher == "optuna" and config.scheduler.kind != "pbt"
+
+
 def require_optuna() -> None:
     """Raise `InputError` if Optuna is not installed."""
     try:
@@ -40,13 +45,12 @@ def marks_of(config: TuneConfig, values: Mapping[str, Any]) -> dict[str, Any]:
 def make_searcher(config: TuneConfig, ended: Sequence[Trial], again: Sequence[Trial]) -> Any:
     """Return who proposes values: first those of `again`, then new ones, knowing of `ended`."""
     points = [marks_of(config, trial.values) for trial in again]
-    if config.searcher == "random" or config.scheduler.kind == "pbt":
+    if not needs_optuna(config):
         from ray.tune.search import BasicVariantGenerator
 
         # Another seed for what comes later, or the same values would be drawn again.
         seed = config.seed + len(ended)
         return BasicVariantGenerator(points_to_evaluate=points or None, random_state=seed)
-    require_optuna()
     from optuna.samplers import TPESampler
     from ray.tune.search.optuna import OptunaSearch
 

@@ -1,0 +1,66 @@
+"""`duet-rl tune` on the command line: what it refuses, in one line, before Ray is started."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from duet_rl.datasets.split import SplitConfig
+from duet_rl.datasets.store import DuetStore
+from tests.cli.conftest import refusal, run
+
+SEARCHES = Path(__file__).resolve().parents[2] / "tune_configs"
+TOKENIZER, FOLLOWER, RL = (SEARCHES / f"{name}.yaml" for name in ("tokenizer", "follower", "rl"))
+
+
+def words(file: Path, store: Path, out: Path, *more: object) -> tuple[object, ...]:
+    return ("tune", file, "--data", store, "--out", out, *more)
+
+
+def test_it_says_what_it_searches_with() -> None:
+    told = run("tune", "--help").output
+    assert "--smoke" in told and "best.yaml" in told
+
+
+def test_no_such_file_is_told(store: Path, tmp_path: Path) -> None:
+    assert "no.yaml does not exist" in refusal(*words(tmp_path / "no.yaml", store, tmp_path))
+
+
+def test_an_unknown_setting_in_the_space_is_named(store: Path, tmp_path: Path) -> None:
+    told = refusal(*words(RL, store, tmp_path, "search.rl.value_rl.uniform=[0.1,1]"))
+    assert "rl.value_rl" in told and "did you mean 'value_lr'" in told
+
+
+def test_a_start_that_is_missing_or_not_wanted_is_told(
+    store: Path, follower: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert "--follower" in refusal(*words(RL, store, out))
+    assert "--codec" in refusal(*words(FOLLOWER, store, out))
+    told = refusal(*words(TOKENIZER, store, out, "--follower", follower))
+    assert "stage pose does not use" in told
+    told = refusal(*words(FOLLOWER, store, out, "--codec", tmp_path))
+    assert "no finished pose and translation" in told
+    assert not out.exists(), "nothing was begun"
+
+
+def test_steps_at_which_nothing_is_measured_are_told(store: Path, tmp_path: Path) -> None:
+    told = refusal(*words(TOKENIZER, store, tmp_path, "report_every=25"))
+    assert "multiple" in told
+    told = refusal(*words(TOKENIZER, store, tmp_path, "scheduler.kind=pbt"))
+    assert "scheduler.kind=asha" in told
+
+
+def test_a_store_without_clips_to_judge_on_is_told(store: Path, tmp_path: Path) -> None:
+    clips = DuetStore.open(store).clips()
+    DuetStore.create(tmp_path / "all_train", clips, SplitConfig(val=0, test=0))
+    told = refusal(*words(TOKENIZER, tmp_path / "all_train", tmp_path / "out"))
+    assert "no clip" in told and "prepare.split.val" in told
+
+
+def test_a_machine_without_optuna_is_told_how_to_get_it(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    told = refusal(*words(TOKENIZER, store, tmp_path / "out"))
+    assert "duet-rl[tune]" in told and "searcher=random" in told
