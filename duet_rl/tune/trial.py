@@ -13,6 +13,7 @@ import torch
 from duet_rl import checkpoint
 from duet_rl.config import merge, validate
 from duet_rl.errors import InputError
+from duet_rl.observe import lines
 from duet_rl.pretrain.host import Alone
 from duet_rl.pretrain.loop import train_stage
 from duet_rl.rl.run import STATE, WORK, run_rl, take_over
@@ -125,6 +126,8 @@ def train_trial(marks: Mapping[str, Any], job: Job) -> None:
     from ray import tune
 
     name, values = tune.get_context().get_trial_name(), job.values(marks)
+    lines.set_up_worker()
+    lines.this_is(trial=name)
     record = Record(job.folder(name))
     known = record.read()
     if known is not None and known.status == "failed":  # trying again would not mend it
