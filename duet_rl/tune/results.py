@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from duet_rl.config import BASED_ON, load_preset, merge, preset_names
+from duet_rl.config import BASED_ON, merge
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path
 from duet_rl.text_table import aligned
@@ -87,9 +87,7 @@ def ranked(config: TuneConfig, trials: list[Trial]) -> list[Trial]:
 def preset_of(config: TuneConfig, trial: Trial) -> str:
     """Return the settings of a trial as a preset for `--preset`, without defaults."""
     own = merge(config.settings, nested(trial.values))
-    base: dict[str, Any] = {BASED_ON: config.preset}
-    if config.preset not in preset_names():  # a preset is based on shipped ones alone
-        base = load_preset(config.preset)
+    base: dict[str, Any] = {} if config.preset is None else {BASED_ON: config.preset}
     steps = trial.rows[-1][STEP] if trial.rows else 0
     head = (
         f"# Found by a search for {config.stage}: {config.judge} {trial.last(config.judge):.6g} on "

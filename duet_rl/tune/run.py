@@ -102,17 +102,8 @@ def _check(job: Job) -> list[RunConfig]:
             f"trials are judged on the val split, of which {job.data} has no clip; prepare a store "
             "with prepare.split.val=0.1"
         )
-    population = config.scheduler.kind == "pbt"
-    if population and (config.stage != "rl" or (config.budget.trials or 0) < 2):
-        raise InputError(
-            "scheduler.kind is pbt, a population that trains by RL; set stage=rl and budget.trials "
-            "to its size, 2 or more, or scheduler.kind=asha"
-        )
-    if population and config.scheduler.interval % config.report_every:
-        raise InputError(
-            f"scheduler.interval {config.scheduler.interval} is no multiple of report_every "
-            f"{config.report_every}; members can only meet where they are measured"
-        )
+    if config.scheduler.kind == "pbt":
+        _check_population(config)
     if config.stage == "rl":
         _check_rl(job, settings, store)
         return settings
@@ -128,6 +119,24 @@ def _check(job: Job) -> list[RunConfig]:
     for plan in stage_plans(settings[0], config.stage, job.data, job.out, job.codec):
         plan.settings()
     return settings
+
+
+def _check_population(config: TuneConfig) -> None:
+    if config.stage != "rl" or (config.budget.trials or 0) < 2:
+        raise InputError(
+            "scheduler.kind is pbt, a population that trains by RL; set stage=rl and budget.trials "
+            "to its size, 2 or more, or scheduler.kind=asha"
+        )
+    if config.scheduler.interval % config.report_every:
+        raise InputError(
+            f"scheduler.interval {config.scheduler.interval} is no multiple of report_every "
+            f"{config.report_every}; members can only meet where they are measured"
+        )
+    if config.concurrent is not None:
+        raise InputError(
+            f"concurrent is {config.concurrent}; the members of a population take turns where "
+            "there is no room for all: leave it out"
+        )
 
 
 def _check_rl(job: Job, settings: Sequence[RunConfig], store: DuetStore) -> None:
@@ -209,7 +218,7 @@ def _fit(
     import ray
     from ray import tune
 
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # we tell of failures ourselves
     config, population = job.config, job.config.scheduler.kind == "pbt"
     try:
         _require_room(bundles)

@@ -6,7 +6,15 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from duet_rl.config import Config, merge, parse_overrides, parse_yaml, validate
+from duet_rl.config import (
+    Config,
+    load_preset,
+    merge,
+    parse_overrides,
+    parse_yaml,
+    preset_names,
+    validate,
+)
 from duet_rl.errors import InputError
 from duet_rl.files import require_file
 from duet_rl.run import RunConfig
@@ -14,7 +22,7 @@ from duet_rl.run import RunConfig
 Stage = Literal["pose", "translation", "follower", "rl"]
 Mode = Literal["min", "max"]
 
-SEARCH, SETTINGS, SMOKE = "search", "settings", "smoke"  # keys of the file
+SEARCH, SETTINGS, SMOKE, PRESET = "search", "settings", "smoke", "preset"  # keys of the file
 _KINDS = ("choice", "uniform", "loguniform", "integer")
 HELD_OUT = ("val/", "rollout/")  # tags of what is measured on the val split
 _FALLING = ("val/", "rollout/root_error")  # tags of what is better when it is lower
@@ -99,7 +107,9 @@ class JudgedConfig(Config):
 class TuneConfig(Config):
     """A search for settings."""
 
-    preset: str = "tiny"  # what all trials have in common: a shipped preset or a YAML file
+    # A shipped preset that all trials have in common. Of a YAML file, `load_search` puts the values
+    # into `settings`: trials may run where the file is not.
+    preset: str | None = "tiny"
     stage: Stage  # what is trained
     settings: dict[str, Any] = Field(default_factory=dict)  # over the preset, for all trials
     search: dict[str, Dimension] = Field(min_length=1)  # dotted setting -> its values
@@ -165,6 +175,10 @@ def load_search(path: Path, overrides: Sequence[str] = (), smoke: bool = False) 
         dimensions |= _flat(found)
         merged = merge(merged, layer)
     kept = {key: dimension for key, dimension in dimensions.items() if dimension is not None}
+    preset = merged.get(PRESET)
+    if preset is not None and preset not in preset_names():
+        common = merged.get(SETTINGS) or {}
+        merged |= {PRESET: None, SETTINGS: merge(load_preset(preset), common)}
     return validate(TuneConfig, {**merged, SEARCH: kept}, str(path))
 
 

@@ -41,8 +41,8 @@ def settled(config: TuneConfig, values: Mapping[str, Any]) -> RunConfig:
 
 def stated(config: TuneConfig, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return what `settled` resolves, as a nested mapping without defaults."""
-    common = merge(load_preset(config.preset), config.settings)
-    return merge(common, nested(values))
+    preset = {} if config.preset is None else load_preset(config.preset)
+    return merge(merge(preset, config.settings), nested(values))
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,9 @@ import pytest
 
 from duet_rl.datasets.split import SplitConfig
 from duet_rl.datasets.store import DuetStore
+from duet_rl.errors import InputError
+from duet_rl.tune.settings import load_search
+from duet_rl.tune.space import settled
 from tests.cli.conftest import refusal, run
 
 SEARCHES = Path(__file__).resolve().parents[2] / "tune_configs"
@@ -64,3 +67,20 @@ def test_a_machine_without_optuna_is_told_how_to_get_it(
     monkeypatch.setitem(sys.modules, "optuna", None)
     told = refusal(*words(TOKENIZER, store, tmp_path / "out"))
     assert "duet-rl[tune]" in told and "searcher=random" in told
+
+
+def test_a_search_whose_hours_are_over_starts_nothing(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "clock.json").write_text('{"seconds": 7200.0}')
+    told = refusal(*words(TOKENIZER, store, tmp_path, "budget.hours=2"))
+    assert "no trial" in told and "the time was up" in told
+
+
+def test_a_preset_file_beside_the_search_is_read_once(store: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("{based_on: small, pose: {lr: 3}}")
+    config = load_search(TOKENIZER, [f"preset={mine}", "pose.steps=7"])
+    mine.unlink()  # trials may run where it is not
+    trial = settled(config, {})
+    assert (trial.pose.lr, trial.pose.steps, trial.follower.gpt.width) == (3, 7, 384)
+    with pytest.raises(InputError, match="no preset is called 'huge'"):
+        load_search(TOKENIZER, ["preset=huge"])
