@@ -239,6 +239,9 @@ def _algorithm(
             runners = min(_DEFAULT_RUNNERS, max(1, int(ray.cluster_resources().get("CPU", 1))))
         # Two threads that wait for a processor which a runner holds are far slower than one.
         torch.set_num_threads(max(1, usable_cpus() - min(runners, _room_here())))
+        fewest = config.min_env_runners
+        if fewest is not None:  # nodes may take minutes to start
+            logger.info("asking for %d env runners, and waiting for %d", runners, fewest)
         algorithm = DuetRLConfig.of(config, follower, gpt, env_settings, runners).build_algo()
         try:
             yield algorithm

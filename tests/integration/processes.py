@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -50,9 +50,17 @@ def write_world(folder: Path) -> World:
 
 
 @contextmanager
-def started(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program, its output in `log`, and be sure that it has ended afterwards."""
-    environment = {k: v for k, v in os.environ.items() if k != ADDRESS}
+def started(
+    command: list[str], log: Path, settings: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program, its output in `log`, and be sure that it has ended afterwards.
+
+    Args:
+        command: the program and its arguments.
+        log: where its output goes.
+        settings: environment variables beside ours.
+    """
+    environment = {k: v for k, v in os.environ.items() if k != ADDRESS} | dict(settings or {})
     with log.open("wb") as stream:
         program = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=stream, stderr=subprocess.STDOUT
