@@ -14,6 +14,7 @@ from duet_rl.tune.space import label, short_names, show
 PARALLEL, IMPORTANCE, PROGRESS = "parallel.png", "importance.png", "progress.png"
 FEWEST = 8  # trials of which importance says anything
 _TREES = 128  # of the forest that importance is read off
+_NAMED = 5  # best trials that are told apart in the plot of progress
 _DPI = 144
 _GREY, _BLUE = "#bbbbbb", "#4477aa"
 _MAP = "viridis"
@@ -139,7 +140,6 @@ def draw_progress(config: TuneConfig, trials: Sequence[Trial], out: Path) -> str
     """
     from matplotlib.figure import Figure
 
-    named = 5
     shown = _measured(config, trials)
     figure = Figure((9.0, 4.6), _DPI)
     figure.set_layout_engine("constrained")
@@ -148,7 +148,7 @@ def draw_progress(config: TuneConfig, trials: Sequence[Trial], out: Path) -> str
         rank = len(shown) - place - 1
         steps = [row[STEP] for row in trial.rows]
         values = [row[config.judge] for row in trial.rows]
-        best = rank < named
+        best = rank < _NAMED
         name = f"{rank + 1}. {trial.name.rsplit('.', 1)[0]}"
         axes.plot(
             steps,
