@@ -1,5 +1,6 @@
 """Lines for programs: each is one JSON object that says what it is about."""
 
+import io
 import json
 import logging
 import os
@@ -13,6 +14,11 @@ import pytest
 
 from duet_rl.observe import lines
 from duet_rl.observe.lines import JsonLines, this_is
+from duet_rl.pretrain.notes import StageNotes
+from duet_rl.pretrain.run import _shown
+from duet_rl.pretrain.stage import StageConfig
+from duet_rl.pretrain.tokenizer import PosePlan
+from duet_rl.rl.console import Console
 
 
 @pytest.fixture(autouse=True)
@@ -75,3 +81,26 @@ def test_all_that_the_program_says_of_a_fault_is_one_line_of_json(tmp_path: Path
     told = json.loads(done.stderr)
     assert done.returncode == 2 and done.stdout == ""
     assert told["level"] == "error" and "none does not exist" in told["message"]
+
+
+def test_a_pretraining_is_told_in_lines_and_not_in_a_bar(monkeypatch, tmp_path, caplog, capsys):
+    monkeypatch.setenv("DUET_RL_LOG", "json")
+    plan = PosePlan(StageConfig(steps=20), tmp_path, tmp_path)
+    with caplog.at_level(logging.INFO, "duet_rl"), _shown([plan], progress=True):
+        notes = StageNotes(plan, first=0, total=20)
+        notes.write(10, {"loss": 2.0})
+        notes.write(20, {"loss": 1.0})
+        notes.close()
+    (told,) = caplog.records
+    assert told.getMessage() == "pretrain pose: step 20 of 20, loss 1.000"
+    assert capsys.readouterr().err == ""
+
+
+def test_a_run_of_rl_is_told_in_lines_also_in_a_terminal(monkeypatch, caplog):
+    monkeypatch.setenv("DUET_RL_LOG", "json")
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    with caplog.at_level(logging.INFO), Console(0, 2, 1, stream=terminal) as seen:
+        seen.iteration(1, {"reward/total": 0.5})
+    assert [record.getMessage() for record in caplog.records] == ["1/2: reward 0.500"]
+    assert terminal.getvalue() == ""
