@@ -67,8 +67,9 @@ def start_ray(
             ray.init(address=address, log_to_driver=log_to_driver, logging_level=logging.ERROR)
         except (ConnectionError, ValueError) as error:
             raise InputError(
-                f"no Ray cluster answers at {ADDRESS}={address} ({error}); start one, or unset "
-                f"{ADDRESS} to use this machine alone"
+                f"no Ray cluster answers at {ADDRESS}={address} ({' '.join(str(error).split())}); "
+                f"start one, set RAY_AUTH_MODE=token where it asks for a token, or unset {ADDRESS} "
+                "to use this machine alone"
             ) from error
         return True
     # Only a cluster that nobody else shares can do without the preemption watcher: an actor less.
