@@ -1,7 +1,8 @@
 """What decides in a search: who proposes values, and which trials go on."""
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -94,25 +95,21 @@ def make_scheduler(config: TuneConfig, ended: Iterable[Trial]) -> Any:
         quantile_fraction=settings.quantile,
         resample_probability=settings.resample,
         hyperparam_mutations={key: _mutation(one) for key, one in config.search.items()},
-        custom_explore_fn=within(config),
+        custom_explore_fn=partial(within, config=config),
         require_attrs=False,
         log_config=False,
         synch=True,
     )
 
 
-def within(config: TuneConfig) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Return what brings changed values back into their ranges, which Tune leaves."""
-
-    def bring(marks: dict[str, Any]) -> dict[str, Any]:
-        brought = dict(marks)
-        for key, dimension in config.search.items():
-            if dimension.range is not None:
-                low, high = dimension.range
-                brought[key] = min(max(marks[key], low), high)
-        return brought
-
-    return bring
+def within(marks: dict[str, Any], config: TuneConfig) -> dict[str, Any]:
+    """Return changed values brought back into their ranges, which Tune leaves."""
+    brought = dict(marks)
+    for key, dimension in config.search.items():
+        if dimension.range is not None:
+            low, high = dimension.range
+            brought[key] = min(max(marks[key], low), high)
+    return brought
 
 
 class Names:

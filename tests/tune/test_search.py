@@ -163,9 +163,10 @@ def test_optuna_begins_with_unfinished_trials_and_knows_the_ended_ones(tmp_path:
 
 
 def test_changed_values_of_a_population_stay_in_their_ranges(tmp_path: Path) -> None:
-    bring = within(search(tmp_path, RL))
-    assert bring({"rl.lr": 1.2e-3, "rl.loss": "ppo"}) == {"rl.lr": 1e-3, "rl.loss": "ppo"}
-    assert bring({"rl.lr": 8e-6, "rl.loss": "ppo"})["rl.lr"] == 1e-5
+    config = search(tmp_path, RL)
+    high, low = {"rl.lr": 1.2e-3, "rl.loss": "ppo"}, {"rl.lr": 8e-6, "rl.loss": "ppo"}
+    assert within(high, config) == {"rl.lr": 1e-3, "rl.loss": "ppo"}
+    assert within(low, config)["rl.lr"] == 1e-5
 
 
 def test_the_record_of_a_trial_tells_of_one_life(tmp_path: Path) -> None:
