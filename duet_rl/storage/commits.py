@@ -37,9 +37,28 @@ class Piece(NamedTuple):
     size: int  # bytes
 
 
+def finish(place: Place) -> None:
+    """Do what the note of a change says, if there is one; only for who writes in the folder."""
+    note = _read(place, _NOTE)
+    if note is None:
+        return
+    filesystem = place.filesystem
+    for name in note["put"]:
+        if place.holds(f"{_FILES}/{name}"):  # else it was moved before
+            _make_room(place, name)
+            filesystem.move(place.file(f"{_FILES}/{name}"), place.file(name))
+    before = _read(place, CONTENTS)
+    known = before["files"] if before is not None else place.sizes()
+    for name in set(known) - set(note["files"]):
+        if not name.startswith(OURS) and place.holds(name):
+            filesystem.delete_file(place.file(name))
+    _write(place, CONTENTS, {"token": note["token"], "files": note["files"]})
+    filesystem.delete_file(place.file(_NOTE))
+    _remove_incoming(place)
+
+
 def contents_of(place: Place) -> Contents:
-    """Return what a folder holds, after a change that was broken off has been finished."""
-    _finish(place)
+    """Return what a folder is said to hold; `finish` comes first where nobody else writes."""
     said = _read(place, CONTENTS)
     if said is not None:
         return Contents(said["token"], said["files"])
@@ -61,7 +80,7 @@ def commit(
     for name, piece in pieces.items():
         _send(place, f"{_FILES}/{name}", piece)
     _write(place, _NOTE, {"token": token, "files": dict(files), "put": list(pieces)})
-    _finish(place)
+    finish(place)
     return Contents(token, dict(files))
 
 
@@ -89,26 +108,6 @@ def download(place: Place, contents: Contents, folder: Path) -> None:
                     f"{place.file(name)} has {file.stat().st_size} bytes and {size} were written; "
                     "something else has changed it: restore it, or begin in another folder"
                 )
-
-
-def _finish(place: Place) -> None:
-    """Do what the note of a change says, if there is one."""
-    note = _read(place, _NOTE)
-    if note is None:
-        return
-    filesystem = place.filesystem
-    for name in note["put"]:
-        if place.holds(f"{_FILES}/{name}"):  # else it was moved before
-            _make_room(place, name)
-            filesystem.move(place.file(f"{_FILES}/{name}"), place.file(name))
-    before = _read(place, CONTENTS)
-    known = before["files"] if before is not None else place.sizes()
-    for name in set(known) - set(note["files"]):
-        if not name.startswith(OURS) and place.holds(name):
-            filesystem.delete_file(place.file(name))
-    _write(place, CONTENTS, {"token": note["token"], "files": note["files"]})
-    filesystem.delete_file(place.file(_NOTE))
-    _remove_incoming(place)
 
 
 def _remove_incoming(place: Place) -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path
-from duet_rl.storage.commits import Contents, Piece, commit, contents_of, download
+from duet_rl.storage.commits import Contents, Piece, commit, contents_of, download, finish
 from duet_rl.storage.places import (
     OURS,
     STORE_ERRORS,
@@ -181,6 +181,7 @@ class Mirror:
             pieces = self._frozen({name: found[name] for name in sorted(changed)})
             if pieces is None or not (last or _same(found, _stamps(self.folder))):
                 return False
+            finish(self._place)
             if contents_of(self._place).token != self._token:
                 raise InputError(
                     f"{self.uri} was changed by another run; let one of them work there at a time"
@@ -194,6 +195,7 @@ class Mirror:
 
     def _begin(self) -> None:
         """Take over what the store has, unless what is here has grown from it."""
+        finish(self._place)
         contents = contents_of(self._place)
         record = json.loads(self._record.read_text()) if self._record.is_file() else {}
         self._token = contents.token
