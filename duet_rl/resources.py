@@ -91,10 +91,25 @@ def start_ray(
 
 
 def usable_cpus() -> int:
-    """Return how many processors this process may run on."""
+    """Return how many processors this process may run on: in an actor those that it was given."""
+    there = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        there = len(os.sched_getaffinity(0))
+    given = _given_cpus()
+    return there if given is None else max(1, min(there, int(given)))
+
+
+def _given_cpus() -> float | None:
+    """Return how many processors Ray gave to the actor that this is; None: it is none."""
+    import ray
+
+    if not ray.is_initialized():
+        return None
+    context = ray.get_runtime_context()
+    if context.get_actor_id() is None:
+        return None
+    given = context.get_assigned_resources().get("CPU")
+    return None if given is None else float(given)
 
 
 def is_private_cluster() -> bool:

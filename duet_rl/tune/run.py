@@ -224,10 +224,11 @@ def _fit(
         _require_room(bundles)
         members: list[str] = []
         if population:
+            begun = [trial.name for trial in (*ended, *again)]
             names = [f"{MEMBER}{number}" for number in range(config.budget.trials or 0)]
-            gone = {trial.name for trial in ended}
-            members = [name for name in names if name not in gone]
-            again = sorted(again, key=lambda trial: members.index(trial.name))
+            # In the order of the values that the searcher is given, then those that draw theirs.
+            members = [trial.name for trial in again]
+            members += [name for name in names if name not in begun]
         searcher = make_searcher(config, ended, again)
         name = Names(job, (trial.name for trial in ended), members)
         shutil.rmtree(job.out / RAY_FOLDER, ignore_errors=True)
