@@ -4,8 +4,10 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 
 from duet_rl.doctor.findings import Finding
 from duet_rl.resources import ADDRESS
@@ -41,25 +43,40 @@ def _check_start(address: str | None) -> Finding:
     name = "ray starts" if address is None else "ray cluster"
     where = "on this machine" if address is None else f"at {address}"
     environment = {**os.environ, **({} if address is None else {ADDRESS: address})}
+    cure = "see the logs in /tmp/ray/session_latest" if address is None else "see its head"
     try:
+        code, written, said = _run(environment)
+    except subprocess.TimeoutExpired:
+        found = f"no cluster {where} within {_PATIENCE:g} s"
+        return Finding(name, "missing", found, _NEEDED, cure)
+    if code:
+        last = (said.strip().splitlines() or ["it said nothing"])[-1]
+        return Finding(name, "missing", f"no cluster {where}: {last}", _NEEDED, cure)
+    resources = json.loads(written.splitlines()[-1])
+    counted = ", ".join(f"{resources.get(kind, 0):g} {kind}" for kind in ("CPU", "GPU"))
+    return Finding(name, "ok", f"{where}: {counted}")
+
+
+def _run(environment: Mapping[str, str]) -> tuple[int, str, str]:
+    """Run the program; return its exit code and what it wrote to both of its outputs.
+
+    Outputs are files, for the end of a pipe comes when the last of Ray's processes is gone.
+
+    Raises:
+        subprocess.TimeoutExpired: it did not end in time, and was killed.
+    """
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         done = subprocess.run(
             [sys.executable, "-c", _PROGRAM],
             env=environment,
-            capture_output=True,
-            text=True,
+            stdout=output,
+            stderr=errors,
             timeout=_PATIENCE,
             check=False,
         )
-    except subprocess.TimeoutExpired:
-        found = f"no cluster {where} within {_PATIENCE:g} s"
-        return Finding(name, "missing", found, _NEEDED, "see the logs in /tmp/ray/session_latest")
-    if done.returncode:
-        said = done.stderr.strip().splitlines() or ["it said nothing"]
-        cure = "see the logs in /tmp/ray/session_latest" if address is None else "see its head"
-        return Finding(name, "missing", f"no cluster {where}: {said[-1]}", _NEEDED, cure)
-    resources = json.loads(done.stdout.splitlines()[-1])
-    counted = ", ".join(f"{resources.get(kind, 0):g} {kind}" for kind in ("CPU", "GPU"))
-    return Finding(name, "ok", f"{where}: {counted}")
+        output.seek(0)
+        errors.seek(0)
+        return done.returncode, output.read(), errors.read()
 
 
 def _check_dashboard(address: str) -> Finding:

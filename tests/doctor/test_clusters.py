@@ -1,6 +1,8 @@
 """A cluster is asked for and not believed in; a dashboard is told by its answer."""
 
 import json
+import os
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -79,12 +81,28 @@ def test_a_ray_that_hangs_is_given_up(monkeypatch):
     assert "within 0.2 s" in check_cluster().found
 
 
+def test_a_ray_that_leaves_processes_behind_is_not_waited_for(monkeypatch, tmp_path):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    note = tmp_path / "pid"
+    program = f"""
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+open({str(note)!r}, "w").write(str(child.pid))
+print('{{"CPU": 2}}')
+"""
+    monkeypatch.setattr(clusters, "_PROGRAM", program)
+    found = check_cluster()
+    os.kill(int(note.read_text()), signal.SIGKILL)  # an error if it had been waited for
+    assert found.state == "ok"
+
+
 def test_a_cluster_that_is_named_is_the_one_that_is_asked(monkeypatch):
     asked = []
 
-    def answer(words, env, **options):
+    def answer(words, env, stdout, **options):
         asked.append(env["RAY_ADDRESS"])
-        return SimpleNamespace(returncode=0, stdout='a warning\n{"CPU": 64, "GPU": 8}\n')
+        stdout.write('a warning\n{"CPU": 64, "GPU": 8}\n')
+        return SimpleNamespace(returncode=0)
 
     monkeypatch.setattr(subprocess, "run", answer)
     assert check_cluster("head:6379").found == "at head:6379: 64 CPU, 8 GPU"
