@@ -70,7 +70,9 @@ def make_searcher(config: TuneConfig, ended: Sequence[Trial], again: Sequence[Tr
 
 def make_scheduler(config: TuneConfig, ended: Iterable[Trial]) -> Any:
     """Return who says which trials go on; `ended` ones are remembered, to compare with."""
-    from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, PopulationBasedTraining
+    from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
+
+    from duet_rl.tune.population import Population
 
     settings = config.scheduler
     if settings.kind == "none":
@@ -89,7 +91,7 @@ def make_scheduler(config: TuneConfig, ended: Iterable[Trial]) -> Any:
                 asha._brackets[0].on_result(known, row[PROGRESS], sign * row[config.judge])
         return asha
     random.seed(config.seed)  # by which the exchanges are drawn
-    return PopulationBasedTraining(
+    return Population(
         time_attr=EXCHANGE_STEP,
         perturbation_interval=settings.interval,
         quantile_fraction=settings.quantile,

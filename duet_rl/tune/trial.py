@@ -73,11 +73,12 @@ class Reports:
     Args:
         record: the files of the trial.
         metric: tag that each measurement must have, a finite number.
-        population: whether states go with the measurements, for others to go on from.
+        exchange: steps after which the members of a population meet: then, and only then, a state
+            goes with the measurement, for Tune keeps few. None: there is no population.
     """
 
-    def __init__(self, record: Record, metric: str, population: bool) -> None:
-        self._record, self._metric, self._population = record, metric, population
+    def __init__(self, record: Record, metric: str, exchange: int | None = None) -> None:
+        self._record, self._metric, self._exchange = record, metric, exchange
         earlier = record.rows()
         self._before = earlier[-1][SECONDS] if earlier else 0.0
         self._begun = time.monotonic()
@@ -85,7 +86,7 @@ class Reports:
     def repeat(self) -> None:
         """Tell Tune, which may have been started again, of all measurements but the last."""
         for row in self._record.rows():
-            if row[PROGRESS] < _PERCENT and not self._population:
+            if row[PROGRESS] < _PERCENT and self._exchange is None:
                 _tell(row)
 
     def add(self, step: int, share: float, numbers: Mapping[str, float], state: Path) -> None:
@@ -102,7 +103,7 @@ class Reports:
         self._record.add(row)
         if row[PROGRESS] >= _PERCENT:
             return
-        if self._population:
+        if self._exchange is not None and step % self._exchange == 0:
             _tell({**row, EXCHANGE_STEP: step}, state)
         else:
             _tell(row)
@@ -132,7 +133,9 @@ def train_trial(marks: Mapping[str, Any], job: Job) -> None:
     known = record.read()
     if known is not None and known.status == "failed":  # trying again would not mend it
         raise InputError(known.reason)
-    reports = Reports(record, job.config.judge, job.config.scheduler.kind == "pbt")
+    scheduler = job.config.scheduler
+    exchange = scheduler.interval if scheduler.kind == "pbt" else None
+    reports = Reports(record, job.config.judge, exchange)
     try:
         if not job.is_trained(name):
             reports.repeat()

@@ -13,6 +13,7 @@ from duet_rl.tune.record import STEP, Record, Status, read_trials
 from duet_rl.tune.trial import Job
 
 _CLOCK = "clock.json"  # in the folder of the search
+_NO_ERROR = "NoneType: None"  # what Python formats where there is no error to format
 _SAVE_SECONDS = 5.0  # between two notes of the time
 
 logger = logging.getLogger(__name__)
@@ -76,8 +77,9 @@ class Watcher(Callback):
             self._say(name, "failed", known.reason)
             return
         error = trial.get_error()
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        self._end(name, "failed", f"{type(error).__name__}: {lines[-1].strip()}")
+        lines = [line.strip() for line in str(error).splitlines()]
+        told = [line for line in lines if line and line != _NO_ERROR] or ["it was lost"]
+        self._end(name, "failed", f"{type(error).__name__}: {told[-1]}")
 
     def _end(self, name: str, status: Status, reason: str = "") -> None:
         Record(self._job.folder(name)).end(status, reason)

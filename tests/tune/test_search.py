@@ -16,6 +16,7 @@ from duet_rl.tune.space import check_space, label, name_of, settled, short_names
 from duet_rl.tune.trial import Job
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "tune_configs").glob("*.yaml"))
+FILES = {path.stem: path for path in CONFIGS}
 RL = """
 stage: rl
 settings: {rl: {iterations: 7}}
@@ -184,3 +185,26 @@ def test_the_record_of_a_trial_tells_of_one_life(tmp_path: Path) -> None:
     record.end("failed", "for a reason")
     ended = record.read()
     assert ended is not None and (ended.status, ended.reason) == ("failed", "for a reason")
+
+
+class Member:
+    """What a scheduler looks at of a member."""
+
+    def __init__(self, status: str) -> None:
+        self.status = status
+
+
+def test_members_do_not_wait_for_one_that_failed(tmp_path: Path) -> None:
+    scheduler = make_scheduler(load_search(FILES["rl_pbt"], ["scheduler.interval=40"]), [])
+    waiting, failed, other = Member("PAUSED"), Member("ERROR"), Member("RUNNING")
+    scheduler._trial_state = {
+        waiting: SimpleNamespace(last_train_time=40),
+        failed: SimpleNamespace(last_train_time=20),
+        other: SimpleNamespace(last_train_time=20),
+    }
+
+    def chosen(*members: Member) -> object:
+        return scheduler.choose_trial_to_run(SimpleNamespace(get_trials=lambda: members))
+
+    assert chosen(waiting, failed, other) is None, "the other one is on its way"
+    assert chosen(waiting, failed) is waiting

@@ -20,11 +20,10 @@ from duet_rl.tune.run import run_search
 from duet_rl.tune.settings import load_search
 from duet_rl.tune.space import settled
 from tests.integration.processes import World, alive, below, started, wait_until, write_world
-from tests.tune.test_search import CONFIGS
+from tests.tune.test_search import FILES
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-FILES = {path.stem: path for path in CONFIGS}
 START, GONE = 180.0, 30.0  # s: until a trial ends on a busy machine; until all processes have ended
 
 
