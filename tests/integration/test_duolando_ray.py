@@ -7,9 +7,9 @@ import torch
 
 from duet_rl.config import resolve
 from duet_rl.generate.follower import generate, load_follower
+from duet_rl.judging import measure
 from duet_rl.models.duolando import DuolandoGPT
 from duet_rl.rl.run import WORK
-from duet_rl.judging import measure
 from duet_rl.run import RunConfig, prepare_synthetic, pretrain, refine
 from duet_rl.run_log import read_metrics
 
