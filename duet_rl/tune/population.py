@@ -13,7 +13,7 @@ class Population(PopulationBasedTraining):
         """Decide what becomes of a member that was measured; failed ones count as arrived."""
         for other in tune_controller.get_trials():
             if other.status == Trial.ERROR:
-                self._trial_state[other].last_train_time = self._next_perturbation_sync
+                self._trial_state[other].last_train_time = int(self._next_perturbation_sync)
         return super().on_trial_result(tune_controller, trial, result)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
