@@ -113,6 +113,17 @@ def test_our_own_checkout_is_sent_whole_and_small() -> None:
     assert not {".git", ".venv", "runs", "data", "tests"} & {n.split("/")[0] for n in upload.files}
 
 
+def test_secrets_stay_here(checkout: Path) -> None:
+    (checkout / ".rayignore").write_text((ROOT / ".rayignore").read_text())
+    kept = (".env", ".env.local", "scripts/cluster/duet.pem", "tls.key", ".aws/credentials")
+    for name in (*kept, "id_rsa", "gcp-credentials.json", "envs/__init__.py", "duet_rl/tokens.py"):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_text("secret")
+    files = upload_of(checkout).files
+    assert {"envs/__init__.py", "duet_rl/tokens.py"} <= files.keys()
+    assert not {*kept, "id_rsa", "gcp-credentials.json"} & files.keys()
+
+
 def test_too_much_is_refused_before_anybody_is_asked(checkout: Path) -> None:
     with (checkout / "big.bin").open("wb") as big:
         big.truncate(LIMIT + 1)  # takes no room
