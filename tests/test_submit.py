@@ -147,10 +147,24 @@ def test_a_dry_run_lists_and_sends_nothing(checkout: Path) -> None:
         ((*RL, "rl.lrr=1"), "did you mean 'lr'"),
         ((*RL[:-1], "runs/mine"), "removes after the job"),
         (("prepare", "synthetic", "--out", "data"), "removes after the job"),
+        (("tune", "tune_configs/rl.yaml", "--data", "/d"), "give --out"),
+        (("tune", "runs/a.yaml", "--data", "/d", "--out", "/o"), "runs/a.yaml is not sent"),
     ],
 )
 def test_a_command_that_could_not_run_is_refused_here(words: tuple[str, ...], told: str) -> None:
     assert told in refusal("submit", "--address", "http://127.0.0.1:1", "--", *words)
+
+
+def test_a_preset_that_stays_here_is_refused_here(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(checkout)
+    for folder in ("runs", "scripts"):
+        (checkout / folder / "best.yaml").write_text("based_on: tiny\n")
+    words = ("submit", "--address", "http://127.0.0.1:1", "--dry-run", "--", *RL, "--preset")
+    assert "runs/best.yaml is not sent" in refusal(*words, "runs/best.yaml")
+    for sent in ("small", "./scripts/best.yaml", str(checkout / "runs/best.yaml")):
+        assert CliRunner().invoke(app, [*words, sent]).exit_code == 0, sent
 
 
 def test_an_option_that_is_missing_is_told_here() -> None:

@@ -1,6 +1,8 @@
 """`duet-rl submit`: a command of ours as a job on a cluster."""
 
+import os
 import shlex
+from collections.abc import Container
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,8 +43,10 @@ def submit(
     from duet_rl.submit import MIB, STOPPED, JobServer, upload_of
 
     environment = _pairs(env or [])
-    out = _out_of(_options(words))
+    options = _options(words)
+    out = _out_of(options)
     upload = upload_of(working_dir)
+    _require_sent(options, upload.files)
     if dry_run:
         for file, size in sorted(upload.files.items(), key=lambda item: -item[1]):
             typer.echo(f"{size:>12,d}  {file}")
@@ -131,12 +135,38 @@ def _out_of(options: dict[str, Any]) -> str | None:
     from duet_rl.errors import InputError
     from duet_rl.storage.places import is_uri
 
-    out = options.get("out")
-    if out is None:
+    if "out" not in options:
         return None
+    out = options["out"]
+    if out is None:
+        raise InputError(
+            "the command would work in the copy of the checkout, which Ray removes after the job; "
+            "give --out, an absolute path on storage that all nodes share"
+        )
     if not is_uri(out) and not Path(out).is_absolute():
         raise InputError(
             f"--out {out} would lie in the copy of the checkout that Ray removes after the job; "
             "give an absolute path on storage that all nodes share, or a URI"
         )
     return str(out).rstrip("/")
+
+
+def _require_sent(options: dict[str, Any], files: Container[str]) -> None:
+    """Refuse a preset or a search that is a file of this machine alone.
+
+    Raises:
+        InputError: it is not among the files that are sent.
+    """
+    from duet_rl.config import preset_names
+    from duet_rl.errors import InputError
+
+    for key in ("preset", "search"):
+        place = options.get(key)
+        if place is None or str(place) in preset_names() or Path(place).is_absolute():
+            continue
+        if os.path.normpath(place) not in files:
+            raise InputError(
+                f"{place} is not sent with the job (.gitignore and .rayignore name what stays "
+                "here); copy it to a place of the checkout that is sent, or give an absolute path "
+                "on storage that all nodes share"
+            )

@@ -35,11 +35,13 @@ def tune(
     is best ends in OUT/best.yaml, a preset for `duet-rl pretrain` and `duet-rl rl`.
     """
     from duet_rl.storage.mirror import fetched
+    from duet_rl.storage.places import check_writable
     from duet_rl.tune.results import as_text
     from duet_rl.tune.run import run_search
     from duet_rl.tune.settings import load_search
 
     config = load_search(search, settings or (), smoke)
-    start, tokenizers = (None if one is None else fetched(one) for one in (follower, codec))
     folder = out or RUNS / f"tune-{search.stem}"
+    check_writable(folder)
+    start, tokenizers = (None if one is None else fetched(one) for one in (follower, codec))
     typer.echo(as_text(run_search(config, fetched(data), folder, start, tokenizers)))

@@ -75,6 +75,11 @@ def test_a_search_whose_hours_are_over_starts_nothing(store: Path, tmp_path: Pat
     assert "no trial" in told and "the time was up" in told
 
 
+def test_a_folder_that_a_job_would_lose_is_refused(store: Path) -> None:
+    told = refusal(*words(TOKENIZER, store, Path("/tmp/ray/s/_ray_pkg_0/runs/tune")))
+    assert "removes after it" in told
+
+
 def test_a_preset_file_beside_the_search_is_read_once(store: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine.yaml"
     mine.write_text("{based_on: small, pose: {lr: 3}}")
