@@ -193,7 +193,8 @@ def _bundles(config: TuneConfig, settings: Sequence[RunConfig]) -> list[dict[str
         return [own]
     hardware = settings[0].rl.hardware
     runners = max(each.rl.env_runners or 0 for each in settings)
-    bundles = [own] + [{"CPU": 1.0, "GPU": hardware.runner_gpus}] * runners
+    runner = {"CPU": 1.0, "GPU": hardware.runner_gpus, **hardware.runner_resources}
+    bundles = [own] + [runner] * runners
     if hardware.remote_learner:
         learner = {"CPU": 1.0, "GPU": hardware.learner_gpus, **hardware.learner_resources}
         return [*bundles, learner]

@@ -10,6 +10,7 @@ from duet_rl.errors import InputError
 from duet_rl.run import RunConfig
 from duet_rl.tune.record import PROGRESS, SECONDS, STEP, Record, Trial
 from duet_rl.tune.results import preset_of, ranked
+from duet_rl.tune.run import _bundles
 from duet_rl.tune.search import Names, make_scheduler, make_searcher, within
 from duet_rl.tune.settings import TuneConfig, load_search
 from duet_rl.tune.space import check_space, label, name_of, settled, short_names, unlabel
@@ -88,6 +89,14 @@ def test_what_cannot_be_searched_is_refused_before_anything_starts(
     pbt = "search.rl.loss=null" if words[0].endswith("pbt") else "seed=0"
     with pytest.raises(InputError, match=told):
         check_space(search(tmp_path, RL, *words, pbt))
+
+
+def test_a_trial_holds_what_its_runners_and_its_learner_take(tmp_path: Path) -> None:
+    hardware = "{remote_learner: true, runner_resources: {rollout: 1}}"
+    config = search(tmp_path, RL, "rl.env_runners=2", f"rl.hardware={hardware}")
+    own, *others = _bundles(config, check_space(config))
+    runner = {"CPU": 1.0, "GPU": 0.0, "rollout": 1.0}
+    assert own["CPU"] == 1 and others == [runner, runner, {"CPU": 1.0, "GPU": 0.0}]
 
 
 def test_names_tell_trials_apart_by_what_differs(tmp_path: Path) -> None:
