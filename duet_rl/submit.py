@@ -214,11 +214,11 @@ class JobServer:
                 if self._client.get_job_info(job).status.is_terminal():
                     return shown
                 silent = 0
-            except OSError as error:
+            except (OSError, RuntimeError) as error:  # the latter: it does not know the job (now)
                 silent += 1
                 if silent == _TRIES:
                     raise InputError(
-                        f"{self.address} has fallen silent; job {job} may be running: "
+                        f"{self.address} says no more of job {job}, which may be running: "
                         f"{self.how_to('logs --follow', job)}"
                     ) from error
             await asyncio.sleep(_TRY_SECONDS if silent else _LOOK_SECONDS)

@@ -240,6 +240,19 @@ def test_lines_are_shown_once_though_the_connection_breaks(
     assert "".join(said) == "one\ntwo\nthree\nthe last\n"
 
 
+def test_a_head_that_has_forgotten_the_job_is_told_in_a_line(
+    serve: Callable[[Jobs], JobServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forgotten(job: str) -> Any:
+        raise RuntimeError("Request failed with status code 404: Job ours-1 does not exist.")
+
+    monkeypatch.setattr(duet_rl.submit, "_TRY_SECONDS", 0.0)
+    jobs = Jobs(JobStatus.RUNNING)
+    monkeypatch.setattr(jobs, "get_job_info", forgotten)
+    with pytest.raises(InputError, match="says no more of job ours-1"):
+        serve(jobs).follow("ours-1", print)
+
+
 def test_ctrl_c_leaves_the_job_running_and_says_how_to_stop_it(
     serve: Callable[[Jobs], JobServer], checkout: Path
 ) -> None:
