@@ -58,7 +58,7 @@ def _read_preset(name_or_path: str | Path) -> dict[str, Any]:
     if path.suffix in {PRESET_SUFFIX, ".yml"}:
         if not path.is_file():
             raise InputError(f"{path} does not exist; give a YAML file or one of {preset_names()}")
-        text = path.read_text()
+        text = read_yaml(path)
     elif str(name_or_path) in preset_names():
         text = (resources.files("duet_rl") / "presets" / f"{name_or_path}.yaml").read_text()
     else:
@@ -67,6 +67,18 @@ def _read_preset(name_or_path: str | Path) -> dict[str, Any]:
             f"{', '.join(preset_names())}, or give the path of a .yaml file"
         )
     return parse_yaml(text, source=str(name_or_path))
+
+
+def read_yaml(path: Path) -> str:
+    """Return the text of a YAML file.
+
+    Raises:
+        InputError: it is no text.
+    """
+    try:
+        return path.read_text()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no text, and YAML in UTF-8 is wanted") from error
 
 
 def parse_yaml(text: str, source: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from duet_rl.config import (
     parse_overrides,
     parse_yaml,
     preset_names,
+    read_yaml,
     validate,
 )
 from duet_rl.errors import InputError
@@ -158,7 +159,7 @@ def load_search(path: Path, overrides: Sequence[str] = (), smoke: bool = False) 
     Raises:
         InputError: no such file, an unknown key, or a value of the wrong kind.
     """
-    values = parse_yaml(require_file(path, "a search").read_text(), str(path))
+    values = parse_yaml(read_yaml(require_file(path, "a search")), str(path))
     small = values.pop(SMOKE, None)
     layers = [values]
     if smoke:
@@ -176,7 +177,7 @@ def load_search(path: Path, overrides: Sequence[str] = (), smoke: bool = False) 
         merged = merge(merged, layer)
     kept = {key: dimension for key, dimension in dimensions.items() if dimension is not None}
     preset = merged.get(PRESET)
-    if preset is not None and preset not in preset_names():
+    if isinstance(preset, str) and preset not in preset_names():
         common = merged.get(SETTINGS) or {}
         merged |= {PRESET: None, SETTINGS: merge(load_preset(preset), common)}
     return validate(TuneConfig, {**merged, SEARCH: kept}, str(path))

@@ -91,6 +91,15 @@ def test_what_cannot_be_searched_is_refused_before_anything_starts(
         check_space(search(tmp_path, RL, *words, pbt))
 
 
+def test_a_file_that_is_no_search_is_told_as_such(tmp_path: Path) -> None:
+    picture = tmp_path / "curves.png"
+    picture.write_bytes(b"\x89PNG\xff")
+    with pytest.raises(InputError, match="is no text"):
+        load_search(picture)
+    with pytest.raises(InputError, match="preset"):
+        search(tmp_path, RL, "preset=5")
+
+
 def test_a_trial_holds_what_its_runners_and_its_learner_take(tmp_path: Path) -> None:
     hardware = "{remote_learner: true, runner_resources: {rollout: 1}}"
     config = search(tmp_path, RL, "rl.env_runners=2", f"rl.hardware={hardware}")
