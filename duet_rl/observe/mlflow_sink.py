@@ -9,7 +9,7 @@ from typing import Any
 from duet_rl.errors import InputError
 from duet_rl.observe.settings import MlflowConfig
 from duet_rl.observe.sinks import Origin, Sink
-from duet_rl.observe.trackers import flat, keep_run, known_run
+from duet_rl.observe.trackers import flat, keep_run, known_run, without_password
 
 _PARAMS_A_CALL = 100  # MLflow's limit
 _LONGEST_PARAM = 500  # characters
@@ -42,11 +42,12 @@ class Mlflow(Sink):
             self._client: Any = MlflowClient(tracking_uri=config.tracking_uri)
             self._run = self._begin(config, origin, done)
         except (*self.faults, ImportError) as error:  # a kind of URI may need another package
-            why = " ".join(str(error).split())
+            why = without_password(" ".join(str(error).split()))
+            place = without_password(config.tracking_uri or "")
             raise InputError(
-                f"MLflow at log.mlflow.tracking_uri={config.tracking_uri} takes no run ({why}); "
+                f"MLflow at log.mlflow.tracking_uri={place} takes no run ({why}); "
                 "see whether it is up, or leave log.mlflow out"
-            ) from error
+            ) from None  # whose text may hold a password
 
     def _begin(self, config: MlflowConfig, origin: Origin, done: int) -> str:
         known = known_run(origin.folder, "mlflow") if done else None

@@ -1,6 +1,7 @@
 """What trackers share: a run that is found again after a restart, settings as flat names."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from duet_rl.files import atomic_path
 
 TRACKERS = "trackers.json"  # in the folder of a log: name of a tracker -> id of the run there
+_PASSWORD = re.compile(r"(://[^\s/:@]*):[^\s/@]*@")
 
 
 def known_run(folder: Path, tracker: str) -> str | None:
@@ -36,6 +38,16 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             found[prefix + name] = value
     return found
+
+
+def without_password(text: str) -> str:
+    """Return a text whose URIs name no passwords: it goes to logs that others read.
+
+    Example:
+        >>> without_password("no answer from https://ana:secret@host:5000/x")
+        'no answer from https://ana:***@host:5000/x'
+    """
+    return _PASSWORD.sub(r"\1:***@", text)
 
 
 def _read(folder: Path) -> dict[str, str]:

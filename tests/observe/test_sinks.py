@@ -11,7 +11,7 @@ from duet_rl.errors import InputError
 from duet_rl.observe import sinks
 from duet_rl.observe.settings import LogConfig, MlflowConfig, WandbConfig
 from duet_rl.observe.sinks import Origin, Sink, Sinks, open_sinks, require_trackers
-from duet_rl.observe.trackers import keep_run, known_run
+from duet_rl.observe.trackers import keep_run, known_run, without_password
 from duet_rl.pretrain.notes import StageNotes
 from duet_rl.pretrain.stage import StageConfig
 from duet_rl.pretrain.tokenizer import PosePlan
@@ -108,6 +108,11 @@ def test_a_stage_that_begins_refuses_a_tracker_that_one_that_goes_on_leaves_out(
         open_sinks(LogConfig(), Origin("run", "rl", tmp_path), done=0)
     open_sinks(LogConfig(), Origin("run", "rl", tmp_path), done=7)
     assert "the tracker is gone; the training goes on without it" in caplog.text
+
+
+def test_what_is_said_of_a_tracker_holds_no_password():
+    said = without_password("http://a:b/c, https://:key@h/x and s3://me:p:w@h:9 do not answer")
+    assert said == "http://a:b/c, https://:***@h/x and s3://me:***@h:9 do not answer"
 
 
 def test_a_trackers_run_is_found_again_and_a_damaged_note_of_it_is_forgotten(tmp_path):
