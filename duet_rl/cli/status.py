@@ -8,7 +8,9 @@ import typer
 
 def status(
     run: Annotated[Path, typer.Argument(help="Folder of a run, running or not.")],
-    png: Annotated[Path | None, typer.Option(help="Write the curves as a picture.")] = None,
+    png: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write the curves as a picture.")
+    ] = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Look again and again, until nothing runs.")
     ] = False,

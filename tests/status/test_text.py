@@ -88,6 +88,11 @@ def test_the_command_tells_and_draws(folder: Path, tmp_path: Path):
     assert (tmp_path / "curves.png").is_file()
 
 
+def test_a_picture_that_would_be_a_folder_is_refused(folder: Path, tmp_path: Path):
+    said = run("status", folder, "--png", tmp_path)
+    assert said.exit_code == 2 and "--png" in said.output
+
+
 def test_the_command_stops_watching_what_does_not_run(folder: Path):
     write_log(folder / "rl_work", rl_rows(30, 40), age=1e9)
     assert "stopped" in run("status", folder, "--watch", "--every", "0.1").output
