@@ -161,6 +161,11 @@ def test_two_runs_do_not_mix_in_one_folder(tmp_path: Path) -> None:
         fill(mirror.folder, {"f": b"ours"})
         commit(open_place(uri), "theirs", {"f": 6}, {"f": Piece(other / "f", 6)})
     assert held(uri, tmp_path / "seen") == {"f": b"theirs"}
+    for _ in range(2):  # what was refused is not lost, and is set aside once
+        with working(uri) as run:
+            assert files_in(run.local) == {"f": b"theirs"}
+        (kept,) = mirror.folder.parent.glob("*.unsent")
+        assert files_in(kept) == {"f": b"ours"}
 
 
 class _Breaking(FSSpecHandler):

@@ -28,6 +28,7 @@ from duet_rl.storage.places import (
 
 UPLOAD_SECONDS = 20.0  # between two looks at what has changed
 _COPIED = 1 << 20  # bytes; files up to this size may be written in place while they are sent
+_UNSENT = ".unsent"  # suffix of a folder that the store's took the place of
 _LOGS = (".jsonl",)  # files that only ever grow ...
 _EVENTS = "events.out.tfevents"  # ... and those of TensorBoard
 
@@ -155,8 +156,10 @@ class Mirror:
             except STORE_ERRORS as error:
                 told = (
                     f"the run could not be sent to {self.uri} ({first_line(error)}); all of it is "
-                    f"in {self.folder}, and the same command on this machine sends it"
+                    f"in {self.folder}"
                 )
+                if not isinstance(error, InputError):  # else the store goes its own way
+                    told += ", and the same command on this machine sends it"
                 if kind is None:
                     raise InputError(told) from error
                 logger.error("%s", told)  # what ended the run is told first
@@ -205,9 +208,21 @@ class Mirror:
         if known and self.folder.is_dir():
             self._sent = {name: _Stamp(*stamp) for name, stamp in record["sent"].items()}
             return
+        self._set_aside({name: _Stamp(*stamp) for name, stamp in record.get("sent", {}).items()})
         self._record.unlink(missing_ok=True)
         download(self._place, contents, self.folder)
         self._note(_stamps(self.folder))
+
+    def _set_aside(self, sent: dict[str, _Stamp]) -> None:
+        """Keep what is here and was never sent, before the store's state takes its place."""
+        if not self.folder.is_dir() or _stamps(self.folder).items() <= sent.items():
+            return
+        aside = self.folder.with_name(f"{self.folder.name}.{secrets.token_hex(4)}{_UNSENT}")
+        os.replace(self.folder, aside)
+        logger.warning(
+            "%s has changed since this machine saw it; what was not sent from here is kept in %s",
+            *(self.uri, aside),
+        )
 
     def _note(self, sent: dict[str, _Stamp]) -> None:
         self._sent = sent
