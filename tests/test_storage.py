@@ -281,6 +281,7 @@ def test_a_check_leaves_nothing_and_makes_nothing(store: str, tmp_path: Path) ->
     [
         ("nowhere://bucket/run", "cannot be opened"),
         ("s3://", "names no folder"),
+        ("file://relative/run", "cannot be opened"),
         ("file:///proc/run", "cannot be written"),
         ("/proc/run", "cannot be written"),
         ("/etc/hostname/run", "is a file"),

@@ -71,6 +71,8 @@ def open_place(uri: str) -> Place:
         try:
             filesystem, path = FileSystem.from_uri(uri)
         except ValueError:  # a scheme that pyarrow does not know
+            if uri.startswith("file:"):  # but a relative path, of which fsspec makes one here
+                raise
             filesystem, path = _by_fsspec(uri)
     except STORE_ERRORS as error:
         raise InputError(
