@@ -76,7 +76,9 @@ def check_disk(folder: Path, what: str) -> Finding:
         what: is written there.
     """
     name = f"disk: {what}"
-    place = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.is_dir())
+    place = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
+    if not place.is_dir():
+        return Finding(name, "missing", f"{place} is a file", MAIN, "choose another folder")
     try:
         with tempfile.TemporaryFile(dir=place) as file:
             file.write(b"duet_rl")

@@ -109,6 +109,12 @@ def test_a_folder_that_cannot_be_written_stops_everything(monkeypatch, tmp_path)
     assert stopped_commands([found]) == list(MAIN)
 
 
+def test_a_file_is_no_place_for_runs(tmp_path):
+    (tmp_path / "runs").write_text("")
+    found = machine.check_disk(tmp_path / "runs" / "mine", "runs")
+    assert found.state == "missing" and "is a file" in found.found
+
+
 def test_nothing_is_left_behind_in_a_folder_that_is_looked_at(tmp_path):
     machine.check_disk(tmp_path / "runs", "runs")
     assert list(tmp_path.iterdir()) == []
