@@ -20,6 +20,7 @@ from tests.pretrain.conftest import data
 
 __all__ = ["data"]
 pytestmark = [
+    pytest.mark.nightly,
     pytest.mark.ray,
     pytest.mark.slow,
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc"),

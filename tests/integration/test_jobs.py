@@ -20,6 +20,7 @@ from tests.integration.job_head import Head, job_head
 from tests.integration.processes import ROOT, started, wait_until
 
 pytestmark = [
+    pytest.mark.nightly,
     pytest.mark.ray,
     pytest.mark.slow,
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc"),

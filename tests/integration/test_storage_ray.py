@@ -18,7 +18,7 @@ from duet_rl.storage.mirror import fetched
 from duet_rl.storage.places import CACHE, cache_folder, open_place
 from tests.integration.processes import started, wait_until
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.nightly]
 
 START, END = 120.0, 180.0  # s, on a busy machine
 STEPS, STATE = 200, 20

@@ -91,6 +91,7 @@ def test_a_follower_is_searched_on_finished_tokenizers(
     assert {"val/loss", "rollout/total"} <= outcome.best.rows[-1].keys()
 
 
+@pytest.mark.nightly
 def test_the_worst_member_of_a_population_goes_on_from_the_best(
     world: World, tmp_path: Path, ray_cluster: None
 ) -> None:
@@ -111,6 +112,7 @@ def test_the_worst_member_of_a_population_goes_on_from_the_best(
     assert meta["stage_config"]["lr"] == lr and meta["iterations"] == 3
 
 
+@pytest.mark.nightly
 def test_a_killed_search_goes_on_by_the_same_command(world: World, tmp_path: Path) -> None:
     out = tmp_path / "search"
     words = ["budget.trials=3", "scheduler.kind=none", "concurrent=1", "pose.steps=100"]
