@@ -2,20 +2,16 @@
 
 import csv
 import io
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from duet_rl.audit.judges import UNHEARD, judge_of
 from duet_rl.audit.verdict import Verdict
-from duet_rl.files import atomic_path
 from duet_rl.metrics.attacks import ATTACKS
 from duet_rl.text_table import aligned
 
-TABLE, ROWS, PLOT = "audit.json", "audit.csv", "audit.png"
 _COLUMNS = ("judge", "group", "better", "attack", "verdict", "truth", "value")
 _NUMBERS = ("loss", "low", "high", "share")  # and after them the reason
 _MARKS = {"barely": "~", "fooled": "FOOL", "prefers": "LIKE", "n/a": "-"}
@@ -81,18 +77,6 @@ def as_text(audit: Audit) -> str:
     )
     unheard = [f"not tried: {judge}, which {why}" for judge, why in UNHEARD.items()]
     return "\n".join([*aligned(lines), "", *aligned(legend), "", note, *unheard])
-
-
-def write_audit(audit: Audit, folder: Path | str) -> None:
-    """Write every number as JSON and CSV, and the heat map, into `folder`."""
-    from duet_rl.audit.plot import draw_audit
-
-    folder = Path(folder)
-    with atomic_path(folder / TABLE) as temporary:
-        temporary.write_text(json.dumps(audit.to_json(), indent=1, allow_nan=False) + "\n")
-    with atomic_path(folder / ROWS) as temporary:
-        temporary.write_text(as_csv(audit))
-    draw_audit(audit, folder / PLOT)
 
 
 def as_csv(audit: Audit) -> str:

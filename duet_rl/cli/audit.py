@@ -26,7 +26,8 @@ def audit(
     Settings begin with `audit.` or `rl.rewards.`, e.g. audit.split=test audit.seconds=4.
     """
     from duet_rl import run
-    from duet_rl.audit.results import PLOT, ROWS, TABLE, as_text, write_audit
+    from duet_rl.audit.files import PLOT, ROWS, TABLE, write_audit
+    from duet_rl.audit.results import as_text
     from duet_rl.audit.run import run_audit
     from duet_rl.config import resolve
     from duet_rl.datasets.store import DuetStore

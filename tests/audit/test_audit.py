@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 import duet_rl.audit.run as audit_run
+from duet_rl.audit.files import PLOT, ROWS, TABLE, write_audit
 from duet_rl.audit.judges import SET_JUDGES, UNHEARD
-from duet_rl.audit.results import PLOT, ROWS, TABLE, Audit, as_text, write_audit
+from duet_rl.audit.results import Audit, as_text
 from duet_rl.audit.run import run_audit
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
