@@ -12,6 +12,7 @@ from duet_rl.datasets.bvh_pairs import PairsConfig, find_pairs, pair_tasks
 from duet_rl.datasets.dd100 import DD100Config, prepare_takes
 from duet_rl.datasets.dd100_export import axes_of
 from duet_rl.datasets.prepare import PrepareConfig, prepare
+from duet_rl.datasets.solo import SoloConfig, solo_tasks
 from duet_rl.datasets.split import Split
 from duet_rl.datasets.store import DuetStore
 from duet_rl.datasets.synthetic import SyntheticConfig
@@ -74,6 +75,24 @@ def prepare_pairs(
     tasks = pair_tasks(find_pairs(folder, config.pairs), config.pairs, config.prepare.music)
     made_with = {"pairs": config.pairs.model_dump(mode="json")}
     return prepare(tasks, out, config.prepare, made_with, progress)
+
+
+def prepare_solo(
+    config: RunConfig,
+    couples: Path,
+    out: Path,
+    solo: SoloConfig = SoloConfig(),
+    progress: bool | None = None,
+) -> DuetStore:
+    """Make soloists of the couples in a store and return the store of them, split as it is.
+
+    Raises:
+        InputError: no store, or one of soloists.
+    """
+    store = DuetStore.open(couples)
+    settings = config.prepare.model_copy(update={"split": store.index.split})
+    made_with = {**store.index.made_with, "solo": solo.model_dump(mode="json")}
+    return prepare(solo_tasks(store, solo), out, settings, made_with, progress, store.music)
 
 
 def prepare_dd100(

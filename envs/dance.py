@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from duet_rl.body.activity import frozen_share, jitter_share
-from duet_rl.body.draw import draw_duet
+from duet_rl.body.draw import FOLLOWER_COLOUR, Body, draw_bodies, draw_duet
 from duet_rl.config import Config, validate
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.datasets.split import Split
@@ -38,7 +38,8 @@ class DanceConfig(Config):
     look_ahead: int = Field(8, ge=0)  # token steps of music and leader beyond the current one
     step_context: int = Field(16, ge=1)  # last tokens that the reward of one step looks at
     group_size: int = Field(1, ge=1)  # so many neighbouring dances follow the same leader
-    leader: Literal["features", "tokens"] = "features"  # how a follower is told of the leader
+    # How a follower is told of the leader; `none`: he dances to the music alone.
+    leader: Literal["features", "tokens", "none"] = "features"
     beyond: int = Field(0, ge=0)  # token steps of music and leader told past the end of a dance
 
     @property
@@ -135,7 +136,9 @@ class DanceBatch:
             leader = self.clips[clip].duet.leader
             batch = MotionBatch(leader.joints[None], leader.rotations[None])
             with torch.no_grad():
-                if self.config.leader == "features":
+                if self.config.leader == "none":
+                    described = {}
+                elif self.config.leader == "features":
                     described = {LEADER: self.codec.leader_features(batch)[0]}
                 else:
                     described = {LEADER_TOKENS: self._token_codec().leader_token_rows(batch)[0]}
@@ -254,6 +257,8 @@ class DanceBatch:
         scene = self._danced(0, self.config.tokens)
         frame = max(0, self._time * FRAMES_PER_TOKEN - 1)
         follower = scene.partner[:, frame] if self._follower is None else self._follower
+        if scene.solo:
+            return draw_bodies([Body(follower[dance], FOLLOWER_COLOUR)], width, height)
         return draw_duet(scene.leader.joints[dance, frame], follower[dance], width, height)
 
     def _token_codec(self) -> TokenCodec:

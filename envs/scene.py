@@ -23,12 +23,16 @@ class Pick(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """`B` windows of `T` frames: the leader, the true follower, the beats and the holds due."""
+    """`B` windows of `T` frames: the leader, the true follower, the beats and the holds due.
+
+    The leader of soloists is the stage, and no reward hears of it.
+    """
 
     leader: MotionBatch
     partner: Float[Tensor, "B T 55 3"]
     beats: Bool[Tensor, "B T"]
     hold: Bool[Tensor, "B T 2 4"]
+    solo: bool = False
 
     @classmethod
     def cut(cls, clips: Sequence[DuetClip], picks: Sequence[Pick], tokens: int) -> "Scene":
@@ -44,22 +48,24 @@ class Scene(NamedTuple):
             torch.stack([cut.duet.follower.joints for cut in cuts]),
             torch.stack([cut.beats for cut in cuts]),
             torch.stack([cut.hold for cut in cuts]),
+            all(cut.solo for cut in cuts),
         )
 
     def steps(self, start: int, stop: int) -> "Scene":
         """Return the token steps from `start` up to `stop` of every window."""
         view = slice(start * FRAMES_PER_TOKEN, stop * FRAMES_PER_TOKEN)
         leader = MotionBatch(self.leader.joints[:, view], self.leader.rotations[:, view])
-        return Scene(leader, self.partner[:, view], self.beats[:, view], self.hold[:, view])
+        rest = (self.partner[:, view], self.beats[:, view], self.hold[:, view])
+        return Scene(leader, *rest, self.solo)
 
     def with_follower(self, follower: DecodedFollower) -> RewardInput:
         """Return what the rewards look at when `follower` dances here."""
         return RewardInput(
             follower=follower.joints,
-            leader=self.leader.joints,
+            leader=None if self.solo else self.leader.joints,
             beats=self.beats,
             fps=FPS,
-            hold=self.hold,
+            hold=None if self.solo else self.hold,
             partner=self.partner,
             root_velocity=follower.root_velocity,
         )

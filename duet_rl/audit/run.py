@@ -23,7 +23,7 @@ from duet_rl.audit.verdict import Trial, try_clips, try_sets, verdicts
 from duet_rl.audit.windows import Pair, Window, cut_windows, frames_of, load_pairs
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
-from duet_rl.evaluate.scores import stacked
+from duet_rl.generate.judged import stacked
 from duet_rl.metrics.attacks import ATTACKS, AttackInput
 from duet_rl.metrics.baselines import typical_distance
 from duet_rl.rewards.base import RewardMix

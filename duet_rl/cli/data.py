@@ -73,6 +73,24 @@ def bvh_pairs(
 
 
 @app.command()
+def solo(
+    couples: Annotated[Path, typer.Argument(help="Folder of a store of couples.")],
+    out: Store,
+    dancer: Annotated[str, typer.Option(help="leader, follower, or both.")] = "both",
+) -> None:
+    """Make soloists of couples: either dancer of a store, or both, alone with the music."""
+    from duet_rl.config import validate
+    from duet_rl.datasets.solo import SoloConfig
+    from duet_rl.run import RunConfig, prepare_solo
+    from duet_rl.storage.mirror import working
+
+    chosen = validate(SoloConfig, {"dancer": dancer}, source="--dancer")
+    with working(out) as place:
+        store = prepare_solo(RunConfig(), couples, place.local, chosen)
+        typer.echo(f"{out}: {store.summary()}")
+
+
+@app.command()
 def dd100(
     root: Annotated[Path, typer.Argument(help="Folder of the data set: motion/ and music/.")],
     out: Store,

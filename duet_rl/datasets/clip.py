@@ -41,6 +41,7 @@ class DuetClip:
         tempo: beats per minute.
         source: where it comes from, for credits, e.g. `synthetic` or the file names.
         music_facts: which extractor made `music`; None if nobody said.
+        solo: whether the follower dances alone; the leader is then the stage (`body.stage`).
 
     Raises:
         InputError: lengths or frame rates do not fit, or a value is NaN.
@@ -57,6 +58,7 @@ class DuetClip:
     tempo: float
     source: str
     music_facts: MusicFacts | None = None
+    solo: bool = False
 
     def __post_init__(self) -> None:
         frames = self.duet.leader.frames

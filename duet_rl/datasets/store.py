@@ -39,6 +39,7 @@ class ClipRecord(Config):
     tempo: float  # beats per minute
     source: str
     fingerprint: str  # of the task that made it: its inputs and settings
+    solo: bool = False  # whether the follower dances alone
 
 
 class StoreIndex(Config):
@@ -159,6 +160,27 @@ class DuetStore:
         """A hash of all that is learned from: clips and splits."""
         return self.index.data_hash
 
+    @property
+    def solo(self) -> bool:
+        """Whether its dancers dance alone.
+
+        Raises:
+            InputError: some do and some do not.
+        """
+        kinds = {record.solo for record in self.index.clips}
+        if len(kinds) > 1:
+            raise InputError(
+                f"the store {self.path} mixes soloists and couples; put them into a store each"
+            )
+        return kinds == {True}
+
+    def require_couples(self, what: str) -> None:
+        """Raise `InputError` if its dancers dance alone; `what` is for whom couples are needed."""
+        if self.solo:
+            raise InputError(
+                f"{self.path} holds soloists, and {what} is about couples; give a store of couples"
+            )
+
     def records(self, split: Split | None = None) -> list[ClipRecord]:
         """Return the records of a split, or of all clips, by name."""
         splits = self.index.splits
@@ -221,6 +243,7 @@ def write_clip(folder: Path, clip: DuetClip, fingerprint: str = "") -> ClipRecor
         tempo=clip.tempo,
         source=clip.source,
         fingerprint=fingerprint,
+        solo=clip.solo,
     )
 
 
@@ -254,6 +277,7 @@ def read_clip(folder: Path, record: ClipRecord, audio: Path | None, music: Music
         tempo=record.tempo,
         source=record.source,
         music_facts=music,
+        solo=record.solo,
     )
 
 

@@ -1,14 +1,13 @@
 """What is counted of a dance: every reward term, their total, and every measure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from duet_rl.datasets.clip import FPS, DuetClip
-from duet_rl.metrics.duet import measure_duet
-from duet_rl.rewards.base import RewardInput, RewardMix
+from duet_rl.datasets.clip import DuetClip
+from duet_rl.generate.judged import judged, measured
+from duet_rl.rewards.base import RewardMix
 
 TOTAL = "total"
 REWARD_PREFIX = "reward/"
@@ -27,16 +26,8 @@ def score_clips(
     Returns:
         NaN where a measure does not apply to a clip.
     """
-    leader = stacked(clip.duet.leader.joints for clip in clips)
-    partner = stacked(clip.duet.follower.joints for clip in clips)
-    beats = stacked(clip.beats for clip in clips)
-    hold = stacked(clip.hold for clip in clips)
-    terms = rewards(RewardInput(joints, leader, beats, FPS, hold, partner))
+    data = judged(joints, clips)
+    terms = rewards(data)
     scores = {REWARD_PREFIX + TOTAL: terms.total(1).mean(1)}
     scores |= {REWARD_PREFIX + name: score.mean(1) for name, score in terms.per_frame.items()}
-    return scores | measure_duet(joints, leader, beats, FPS, hold, partner)
-
-
-def stacked(tensors: Iterable[Tensor]) -> Tensor:
-    """Return the tensors as one batch."""
-    return torch.stack(list(tensors))
+    return scores | measured(data)

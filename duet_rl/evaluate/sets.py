@@ -52,11 +52,7 @@ def compare_sets(
         ours, theirs = (_as_set(one, kind, names) for one in (dances, reference))
         for name, score in scores.items():
             if ours is None or theirs is None:
-                why = (
-                    f"no clip lasts the {WINDOW_SECONDS:g} s of a window"
-                    if dances and reference
-                    else "there are no clips of the reference (evaluate.reference)"
-                )
+                why = _why_none(kind, dances, reference)
                 found[f"{name}_{kind}"] = SetScore(None, 0, 0, 0, why)
             elif name == "fid" and in_reference:
                 why = "these dances are the reference; set evaluate.reference to another split"
@@ -67,10 +63,20 @@ def compare_sets(
     return {name: found[name] for name in SET_MEASURES}
 
 
+def _why_none(kind: str, dances: Mapping[str, Features], reference: Mapping[str, Features]) -> str:
+    if not (dances and reference):
+        return "there are no clips of the reference (evaluate.reference)"
+    if any(kind not in by_kind for by_kind in (*dances.values(), *reference.values())):
+        return "these dancers dance alone"
+    return f"no clip lasts the {WINDOW_SECONDS:g} s of a window"
+
+
 def _as_set(clips: Mapping[str, Features], kind: str, names: Sequence[str]) -> FeatureSet | None:
     """Return the windows of all clips that have a dance, or None without any."""
     features, rows = [], []
     for name, by_kind in clips.items():
+        if kind not in by_kind:
+            continue
         windows = by_kind[kind][_SEED]
         if len(windows) and not torch.isnan(windows).all():
             features.append(windows)

@@ -17,9 +17,10 @@ from duet_rl.datasets.store import DuetStore
 from duet_rl.evaluate.dances import in_millimetres
 from duet_rl.evaluate.followers import Dance, Entrant
 from duet_rl.evaluate.probes import probe
-from duet_rl.evaluate.scores import score_clips, stacked
+from duet_rl.evaluate.scores import score_clips
 from duet_rl.evaluate.settings import EvaluateConfig
 from duet_rl.evaluate.surfaces import surface_measures
+from duet_rl.generate.judged import dance_alone, stacked
 from duet_rl.metrics.duet import diversity
 from duet_rl.metrics.set_features import window_features
 from duet_rl.rewards.base import RewardMix, RewardMixConfig
@@ -150,6 +151,7 @@ def _values(
 def _features(
     danced: Sequence[Float[Tensor, "B T 55 3"]], clips: Sequence[DuetClip]
 ) -> dict[str, Tensor]:
-    leader = stacked(clip.duet.leader.joints for clip in clips)
+    alone = dance_alone(clips)
+    leader = None if alone else stacked(clip.duet.leader.joints for clip in clips)
     by_seed = [window_features(joints, leader, FPS) for joints in danced]
     return {kind: torch.stack([one[kind] for one in by_seed], 1) for kind in by_seed[0]}

@@ -94,7 +94,7 @@ MEASURES: dict[str, Measure] = {
 
 def measure_duet(
     follower: Float[Tensor, "B T 55 3"],
-    leader: Float[Tensor, "B T 55 3"],
+    leader: Float[Tensor, "B T 55 3"] | None,
     beats: Bool[Tensor, "B T"],
     fps: float,
     hold: Bool[Tensor, "B T 2 4"] | None = None,
@@ -104,7 +104,7 @@ def measure_duet(
 
     Args:
         follower: joints, metres, Y-up, floor at y = 0; the first frame begins a token.
-        leader: joints of the partner.
+        leader: joints of the partner; for a dancer alone None, and what is of two is left out.
         beats: music beats.
         fps: frames per second.
         hold: the holds that are due; without them `hold_*` but for `hold_share` is left out.
@@ -115,8 +115,6 @@ def measure_duet(
         `(B,)` each; NaN for a clip to which the measure does not apply: no beats, no foot planted,
         no hold due, no frame of that distance.
     """
-    depth = capsule_penetration(follower, leader)
-    held = hold_due(leader, follower, fps, threshold=HOLD_WITHIN)
     measured = {
         "foot_slide": slide_speed(follower, fps),
         "pfc": physical_foot_contact(follower, fps),
@@ -126,6 +124,29 @@ def measure_duet(
         "boundary_jumps": boundary_jumps(follower),
         "frozen_share": frozen_share(follower, fps),
         "jitter_share": jitter_share(follower, fps),
+    }
+    if leader is not None:
+        measured |= _contact_measures(follower, leader, fps, hold, partner)
+    measured |= beat_measures(follower, beats, fps)
+    if partner is not None:
+        for name, errors in {
+            "root_error": root_errors(follower, partner),
+            "facing_error": facing_errors(follower, partner),
+        }.items():
+            measured[name] = errors.mean(1)
+            if leader is not None:
+                parts = by_distance(errors, leader, partner)
+                measured |= {f"{name}_{distance}": part for distance, part in parts.items()}
+    return measured
+
+
+def _contact_measures(
+    follower: Tensor, leader: Tensor, fps: float, hold: Tensor | None, partner: Tensor | None
+) -> dict[str, Tensor]:
+    """Return the measures of the group `CONTACT`."""
+    depth = capsule_penetration(follower, leader)
+    held = hold_due(leader, follower, fps, threshold=HOLD_WITHIN)
+    measured = {
         "penetration": depth.mean(1),
         "penetration_share": (depth > TOUCH_DEPTH).float().mean(1),
         "hold_share": held.flatten(2).any(-1).float().mean(1),
@@ -138,15 +159,6 @@ def measure_duet(
         lasting = hold_continuity(held, hold, fps)
         measured |= _named("hold", agreement(held, hold))
         measured |= {"hold_unbroken": lasting.unbroken, "hold_breaks": lasting.breaks}
-    measured |= beat_measures(follower, beats, fps)
-    if partner is not None:
-        for name, errors in {
-            "root_error": root_errors(follower, partner),
-            "facing_error": facing_errors(follower, partner),
-        }.items():
-            measured[name] = errors.mean(1)
-            parts = by_distance(errors, leader, partner)
-            measured |= {f"{name}_{distance}": part for distance, part in parts.items()}
     return measured
 
 

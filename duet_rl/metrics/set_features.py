@@ -24,7 +24,7 @@ FEATURES: dict[str, str] = {
 
 def window_features(
     follower: Float[Tensor, "B T 55 3"],
-    leader: Float[Tensor, "B T 55 3"],
+    leader: Float[Tensor, "B T 55 3"] | None,
     fps: float,
     seconds: float = WINDOW_SECONDS,
 ) -> dict[str, Float[Tensor, "B W D"]]:
@@ -32,22 +32,25 @@ def window_features(
 
     Args:
         follower: joints, metres, Y-up.
-        leader: joints of the partner.
+        leader: joints of the partner; for a dancer alone None, and there are no duet features.
         fps: frames per second.
         seconds: length of a window; what is left at the end of a clip is not looked at.
 
     Returns:
-        By name, `(B, W, D)` in double precision; no windows if the clips are shorter than one.
+        By name, `(B, W, D)` in double precision, in the order of `FEATURES`; no windows if the
+        clips are shorter than one.
     """
     frames = max(1, round(seconds * fps))
-    ours, theirs = _windows(follower.double(), frames), _windows(leader.double(), frames)
+    ours = _windows(follower.double(), frames)
     rules, body = corrected(fps), joints_of_smpl(ours)
     compute: dict[str, Callable[[], Tensor]] = {
         KINETIC: lambda: kinetic_features(body, rules),
         MANUAL: lambda: manual_features(body, rules),
-        DUET: lambda: duet_features(ours, theirs),
     }
-    return {name: compute[name]() for name in FEATURES}
+    if leader is not None:
+        theirs = _windows(leader.double(), frames)
+        compute[DUET] = lambda: duet_features(ours, theirs)
+    return {name: compute[name]() for name in FEATURES if name in compute}
 
 
 def _windows(joints: Float[Tensor, "B T 55 3"], frames: int) -> Float[Tensor, "B W F 55 3"]:

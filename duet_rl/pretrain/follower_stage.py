@@ -34,7 +34,8 @@ class FollowerConfig(StageConfig):
     rollout_tokens: int = Field(64, ge=2)  # token steps, at most, that each is danced for
 
     # Of a multi-stream GPT alone
-    leader: Literal["features", "tokens", "both"] = "features"  # how it is told of the leader
+    # How it is told of the leader; `none` is for soloists.
+    leader: Literal["features", "tokens", "both", "none"] = "features"
     look_ahead: int = Field(29, ge=0, le=29)  # tokens; the farthest future it is trained with
     look_back: int = Field(8, ge=0)  # tokens of music and leader before the present
 

@@ -21,7 +21,12 @@ from duet_rl.tokenizers.leader import LEADER, LEADER_TOKENS
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
 MUSIC = "music"  # name of the condition
-_TOLD = {"features": (LEADER,), "tokens": (LEADER_TOKENS,), "both": (LEADER, LEADER_TOKENS)}
+_TOLD: Mapping[str, tuple[str, ...]] = {
+    "features": (LEADER,),
+    "tokens": (LEADER_TOKENS,),
+    "both": (LEADER, LEADER_TOKENS),
+    "none": (),
+}
 
 
 class TokenRows(NamedTuple):

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import torch
 
-from duet_rl.datasets.clip import FPS, DuetClip
+from duet_rl.datasets.clip import DuetClip
 from duet_rl.generate.follower import Follower
+from duet_rl.generate.judged import judged
 from duet_rl.models.follower import FollowerGPT
-from duet_rl.rewards.base import RewardInput, RewardMix, RewardMixConfig
+from duet_rl.rewards.base import RewardMix, RewardMixConfig
 from duet_rl.tokenizers.duet import DuetCodec
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
@@ -44,16 +45,8 @@ class Rollouts:
         music = torch.stack([clip.music for clip in self.clips])
         follower = Follower(self.codec.to(device), gpt, {})
         danced = follower.dance([clip.duet.leader for clip in self.clips], music).joints.cpu()
-        partner = torch.stack([clip.duet.follower.joints for clip in self.clips])
-        terms = self.mix(
-            RewardInput(
-                danced,
-                torch.stack([clip.duet.leader.joints for clip in self.clips]),
-                torch.stack([clip.beats for clip in self.clips]),
-                FPS,
-                torch.stack([clip.hold for clip in self.clips]),
-                partner,
-            )
-        )
-        root_error = (danced[:, :, 0] - partner[:, :, 0]).norm(dim=-1).mean()
+        data = judged(danced, self.clips)
+        terms = self.mix(data)
+        assert data.partner is not None
+        root_error = (danced[:, :, 0] - data.partner[:, :, 0]).norm(dim=-1).mean()
         return {**terms.means(), "root_error": float(root_error)}

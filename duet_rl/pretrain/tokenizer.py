@@ -141,7 +141,8 @@ class TranslationStage(Stage):
 
 
 def _dancers(clips: list[DuetClip]) -> list[Motion]:
-    return [dancer for clip in clips for dancer in (clip.duet.leader, clip.duet.follower)]
+    followers = [clip.duet.follower for clip in clips]
+    return [*followers, *(clip.duet.leader for clip in clips if not clip.solo)]
 
 
 def _solo(motion: Motion) -> MotionBatch:

@@ -37,7 +37,7 @@ class RewardInput:
 
     Args:
         follower: joints to score.
-        leader: joints of the partner.
+        leader: joints of the partner; None for a dancer alone.
         beats: music beats.
         fps: frames per second of all of it.
         hold: holds that are due (`duet_rl.body.contact.hold_due`), if known.
@@ -46,7 +46,7 @@ class RewardInput:
     """
 
     follower: Float[Tensor, "B T 55 3"]
-    leader: Float[Tensor, "B T 55 3"]
+    leader: Float[Tensor, "B T 55 3"] | None
     beats: Bool[Tensor, "B T"]
     fps: float = 30.0
     hold: Bool[Tensor, "B T 2 4"] | None = None
@@ -170,8 +170,9 @@ class RewardMix:
     def __call__(self, data: RewardInput) -> RewardTerms:
         """Return the terms of `data`.
 
-        A term is left out where its weight is 0 or its input is missing: contact without holds,
-        tracking without a true partner, duolando without what the tokens say of the root.
+        A term is left out where its weight is 0 or its input is missing: contact without holds or
+        a partner, tracking without a true partner, duolando without what the tokens say of the
+        root.
 
         Raises:
             InputError: no term is left.
@@ -198,10 +199,8 @@ class RewardMix:
             "beat": lambda: beat_reward(follower, data.beats, fps, config.beat),
             "consistency": lambda: consistency_reward(follower, fps, velocity, config.consistency),
         }
-        if hold is not None:
-            terms["contact"] = lambda: contact_reward(
-                follower, data.leader, hold, fps, config.contact
-            )
+        if hold is not None and (leader := data.leader) is not None:
+            terms["contact"] = lambda: contact_reward(follower, leader, hold, fps, config.contact)
         if partner is not None:
             terms["tracking"] = lambda: tracking_reward(follower, partner, config.tracking)
         if velocity is not None:

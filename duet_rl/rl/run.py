@@ -19,7 +19,7 @@ from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path, settle, sha256_of
 from duet_rl.generate.follower import KIND, load_follower
-from duet_rl.models.duolando import LEADER, DuolandoGPTConfig
+from duet_rl.models.duolando import DuolandoGPTConfig
 from duet_rl.models.multistream_gpt import MultiStreamGPTConfig
 from duet_rl.observe.settings import LogConfig
 from duet_rl.observe.sinks import require_trackers
@@ -29,6 +29,7 @@ from duet_rl.rl.rollout_group import ARRAYS, NUMBERS, RolloutGroup
 from duet_rl.rl.settings import RLConfig
 from duet_rl.rl.show import DANCES, DanceShow
 from duet_rl.run_log import RL, RL_WORK
+from duet_rl.tokenizers.leader import LEADER, LEADER_TOKENS
 
 logger = logging.getLogger(__name__)
 
@@ -151,10 +152,16 @@ def env_settings_of(
         "dance": {
             "seconds": config.seconds,
             "group_size": config.rollouts,
-            "leader": "tokens" if LEADER in gpt.condition_names else "features",
+            "leader": _told_of(gpt.condition_names),
             "beyond": gpt.look_forward if isinstance(gpt, DuolandoGPTConfig) else 0,
         },
     }
+
+
+def _told_of(conditions: Sequence[str]) -> str:
+    """Return how a follower who wants these conditions is told of the leader."""
+    known = {LEADER_TOKENS: "tokens", LEADER: "features"}
+    return next((how for name, how in known.items() if name in conditions), "none")
 
 
 def _until_it_lives(attempt: Callable[[], Path], most: int) -> Path:

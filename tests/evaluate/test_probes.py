@@ -12,8 +12,8 @@ from duet_rl.body.rotations import rotate_yaw
 from duet_rl.body.skeleton import PARENTS, default_skeleton
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.evaluate.probes import PROBES, continued, future_reach, probe
-from duet_rl.evaluate.scores import stacked
 from duet_rl.generate.follower import Follower
+from duet_rl.generate.judged import stacked
 from duet_rl.metrics.baselines import COUPLE_SMOOTHING, mirror_leader
 from duet_rl.models.conditions import ConditionConfig
 from duet_rl.models.multistream_gpt import MultiStreamGPT, MultiStreamGPTConfig
