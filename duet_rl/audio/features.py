@@ -22,6 +22,7 @@ BEAT = 53  # 1 on a beat, else 0
 MUSIC_DIMS = 54
 
 _CHROMA_OCTAVES = 7
+_LOW_CHROMA_OCTAVES = 5  # below this sample rate, where higher octaves do not sound
 _TEMPO_SECONDS = 8.0  # s; a tempo shows in onsets this near to each other
 _TEMPO_BLOCK = 4096  # frames whose tempograms are held at once
 _DELTA_WIDTH = 3  # frames
@@ -52,7 +53,10 @@ def resample_audio(
 
 
 def music_features(
-    samples: Float[np.ndarray, "samples"], frames: int | None = None, compat: Compat = "0.11"
+    samples: Float[np.ndarray, "samples"],
+    frames: int | None = None,
+    compat: Compat = "0.11",
+    sample_rate: int = SAMPLE_RATE,
 ) -> Float[np.ndarray, "T 54"]:
     """Return the music features of a whole track, 30 frames a second.
 
@@ -62,11 +66,12 @@ def music_features(
     features of a cut differ a little from a cut of the features.
 
     Args:
-        samples: mono, `SAMPLE_RATE` Hz.
+        samples: mono.
         frames: return exactly so many frames, with silence after the end of a shorter track;
             by default `1 + samples / HOP`.
         compat: the librosa whose numbers are wanted: today's, or 0.8, which Duolando's authors
             used; see `recipes.recipe` about its resampler.
+        sample_rate: of `samples`, Hz. Another one gives another frame rate: one row a `HOP`.
 
     Returns:
         `(T, 54)` float32, frame `t` centred on `t / 30` seconds.
@@ -75,16 +80,17 @@ def music_features(
         InputError: there are too few samples, or some are not finite, or the librosa is unknown.
     """
     made_by = recipe(compat)
-    samples = _checked(samples, frames)
-    parts = take_apart(samples, made_by.pad_mode)
+    samples = _checked(samples, frames, sample_rate)
+    parts = take_apart(samples, made_by.pad_mode, sample_rate)
     mfcc = librosa.feature.mfcc(S=librosa.power_to_db(parts.mel, ref=np.max), n_mfcc=20)
     features = np.zeros((mfcc.shape[1], MUSIC_DIMS), dtype=np.float32)
     features[:, MFCC] = mfcc.T  # decibels below the loudest mel band of the track
     features[:, MFCC_DELTA] = librosa.feature.delta(mfcc, width=_DELTA_WIDTH, order=1).T
     if np.abs(samples).max() > _SILENCE:
-        features[:, CHROMA] = _chroma(parts.harmonic, made_by).T
-        features[:, ONSET] = onset = _onset_strength(parts.percussive, made_by)
-        features[beat_frames(onset, compat), BEAT] = 1
+        features[:, CHROMA] = _chroma(parts.harmonic, made_by, sample_rate).T
+        onset = _onset_strength(parts.percussive, made_by, sample_rate)
+        features[:, ONSET] = onset
+        features[beat_frames(onset, compat, sample_rate), BEAT] = 1
     return features[:frames]
 
 
@@ -95,25 +101,27 @@ def music_features_of(
     return music_features(load_audio(path), frames, compat)
 
 
-def beat_frames(onset: Float[np.ndarray, "T"], compat: Compat = "0.11") -> Int[np.ndarray, "beats"]:
+def beat_frames(
+    onset: Float[np.ndarray, "T"], compat: Compat = "0.11", sample_rate: int = SAMPLE_RATE
+) -> Int[np.ndarray, "beats"]:
     """Return the frames of the beats that librosa's tracker hears in an onset envelope."""
     if not onset.any():
         return np.zeros(0, dtype=int)
-    bpm = _tempo(onset)
+    bpm = _tempo(onset, sample_rate)
     if compat == "0.8":
-        return beat_track_08.track_beats(onset, bpm, FPS)
+        return beat_track_08.track_beats(onset, bpm, sample_rate / HOP)
     _, beats = librosa.beat.beat_track(
-        onset_envelope=onset, sr=SAMPLE_RATE, hop_length=HOP, bpm=bpm
+        onset_envelope=onset, sr=sample_rate, hop_length=HOP, bpm=bpm
     )
     return beats
 
 
 def _checked(
-    samples: Float[np.ndarray, "samples"], frames: int | None
+    samples: Float[np.ndarray, "samples"], frames: int | None, sample_rate: int
 ) -> Float[np.ndarray, "longer"]:
-    if len(samples) < MINIMUM_SECONDS * SAMPLE_RATE:
+    if len(samples) < MINIMUM_SECONDS * sample_rate:
         raise InputError(
-            f"the music has {len(samples)} samples at {SAMPLE_RATE} Hz; at least "
+            f"the music has {len(samples)} samples at {sample_rate} Hz; at least "
             f"{MINIMUM_SECONDS} s are wanted"
         )
     if not np.isfinite(samples).all():
@@ -122,32 +130,36 @@ def _checked(
     return np.pad(samples.astype(np.float32), (0, max(0, wanted - len(samples))))
 
 
-def _onset_strength(percussive: np.ndarray, made_by: Recipe) -> Float[np.ndarray, "T"]:
-    mel = mel_power(percussive, made_by.pad_mode, made_by.onset_fmax)
+def _onset_strength(
+    percussive: np.ndarray, made_by: Recipe, sample_rate: int
+) -> Float[np.ndarray, "T"]:
+    fmax = made_by.onset_fmax or sample_rate / 2
+    mel = mel_power(percussive, made_by.pad_mode, fmax, sample_rate)
     decibels = librosa.power_to_db(mel)
-    return librosa.onset.onset_strength(S=decibels, sr=SAMPLE_RATE, aggregate=np.median)
+    return librosa.onset.onset_strength(S=decibels, sr=sample_rate, aggregate=np.median)
 
 
-def _chroma(harmonic: np.ndarray, made_by: Recipe) -> Float[np.ndarray, "12 T"]:
+def _chroma(harmonic: np.ndarray, made_by: Recipe, sample_rate: int) -> Float[np.ndarray, "12 T"]:
+    octaves = _CHROMA_OCTAVES if sample_rate >= SAMPLE_RATE else _LOW_CHROMA_OCTAVES
     pitches = librosa.cqt(
         harmonic,
-        sr=SAMPLE_RATE,
+        sr=sample_rate,
         hop_length=HOP,
-        n_bins=_CHROMA_OCTAVES * OCTAVE_BINS,
+        n_bins=octaves * OCTAVE_BINS,
         bins_per_octave=OCTAVE_BINS,
-        tuning=tuning(harmonic, made_by.pad_mode, OCTAVE_BINS),
+        tuning=tuning(harmonic, made_by.pad_mode, OCTAVE_BINS, sample_rate),
         filter_scale=made_by.filter_scale,
         pad_mode=made_by.pad_mode,
         res_type=made_by.resampler,
     )
     return librosa.feature.chroma_cqt(
-        C=np.abs(pitches), sr=SAMPLE_RATE, bins_per_octave=OCTAVE_BINS
+        C=np.abs(pitches), sr=sample_rate, bins_per_octave=OCTAVE_BINS
     )
 
 
-def _tempo(onset: np.ndarray) -> float:
+def _tempo(onset: np.ndarray, sample_rate: int) -> float:
     """Return the beats a minute of a whole track: `librosa.feature.tempo`, block by block."""
-    width = int(librosa.time_to_frames(_TEMPO_SECONDS, sr=SAMPLE_RATE, hop_length=HOP))
+    width = int(librosa.time_to_frames(_TEMPO_SECONDS, sr=sample_rate, hop_length=HOP))
     padded = np.pad(onset, width // 2, mode="linear_ramp", end_values=0)
     total = np.zeros(width)
     for start in range(0, len(onset), _TEMPO_BLOCK):
@@ -158,4 +170,4 @@ def _tempo(onset: np.ndarray) -> float:
         )
         total += tempogram.sum(axis=-1)
     mean = total[:, None] / len(onset)
-    return float(librosa.feature.tempo(tg=mean, sr=SAMPLE_RATE, hop_length=HOP).item())
+    return float(librosa.feature.tempo(tg=mean, sr=sample_rate, hop_length=HOP).item())

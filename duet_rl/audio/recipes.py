@@ -39,7 +39,7 @@ class Recipe:
 
     compat: Compat
     pad_mode: PadMode
-    onset_fmax: float  # Hz; end of the mel bands of the onset strength
+    onset_fmax: float | None  # Hz; end of the mel bands of the onset strength; None: of all sound
     filter_scale: float  # length of the constant-Q filters, times that of librosa 0.11
     resampler: str  # inside the constant-Q transform
 
@@ -59,7 +59,7 @@ def recipe(compat: Compat) -> Recipe:
         InputError: there is no such version.
     """
     if compat == "0.11":
-        return Recipe("0.11", "constant", 7680.0, 1.0, _SOXR)
+        return Recipe("0.11", "constant", None, 1.0, _SOXR)
     if compat != "0.8":
         raise InputError(f"no music features are known of librosa {compat!r}; give '0.11' or '0.8'")
     return Recipe("0.8", "reflect", 11025.0, _old_filter_scale(), _old_resampler())

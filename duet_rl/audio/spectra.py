@@ -3,6 +3,7 @@
 Every function gives what librosa gives for the whole track at once; only memory and time differ.
 """
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from scipy.ndimage import median_filter
 from duet_rl.audio.recipes import PadMode
 
 SAMPLE_RATE = 15360  # Hz
-HOP = 512  # samples a frame: 30 frames a second exactly
+HOP = 512  # samples a frame: at this rate 30 frames a second exactly
 
 _FFT = 2048  # samples
 _BLOCK = 1024  # frames, 34 s: 17 MB of spectrum
@@ -48,16 +49,19 @@ def frame_count(samples: Float[np.ndarray, "samples"]) -> int:
     return 1 + len(samples) // HOP
 
 
-def take_apart(samples: Float[np.ndarray, "samples"], pad_mode: PadMode) -> Parts:
+def take_apart(
+    samples: Float[np.ndarray, "samples"], pad_mode: PadMode, sample_rate: int = SAMPLE_RATE
+) -> Parts:
     """Return the mel power of a track, and its sustained and struck parts (Fitzgerald 2010).
 
     The parts are those of `librosa.effects.hpss`, with the median filters run ten times as fast.
 
     Args:
-        samples: mono, `SAMPLE_RATE` Hz.
+        samples: mono.
         pad_mode: what lies before and after the track.
+        sample_rate: of `samples`, Hz.
     """
-    bands = _mel_bands(SAMPLE_RATE / 2)
+    bands = _mel_bands(sample_rate / 2, sample_rate)
     mel = np.empty((len(bands), frame_count(samples)), dtype=np.float32)
     harmonic, percussive = np.empty_like(samples), np.empty_like(samples)
     for block in _blocks(samples, pad_mode, margin=_MEDIAN // 2 + _OVERLAP):
@@ -75,21 +79,29 @@ def take_apart(samples: Float[np.ndarray, "samples"], pad_mode: PadMode) -> Part
 
 
 def mel_power(
-    samples: Float[np.ndarray, "samples"], pad_mode: PadMode, fmax: float
+    samples: Float[np.ndarray, "samples"],
+    pad_mode: PadMode,
+    fmax: float,
+    sample_rate: int = SAMPLE_RATE,
 ) -> Float[np.ndarray, "128 T"]:
     """Return the power of a track in mel bands up to `fmax` Hz."""
-    bands = _mel_bands(fmax)
+    bands = _mel_bands(fmax, sample_rate)
     mel = np.empty((len(bands), frame_count(samples)), dtype=np.float32)
     for block in _blocks(samples, pad_mode):
         mel[:, block.start : block.stop] = bands @ np.abs(block.spectrum) ** 2
     return mel
 
 
-def tuning(samples: Float[np.ndarray, "samples"], pad_mode: PadMode, bins_per_octave: int) -> float:
+def tuning(
+    samples: Float[np.ndarray, "samples"],
+    pad_mode: PadMode,
+    bins_per_octave: int,
+    sample_rate: int = SAMPLE_RATE,
+) -> float:
     """Return by how much of a bin a track is tuned higher than 440 Hz, in [-0.5, 0.5)."""
     pitches, strengths = [], []
     for block in _blocks(samples, pad_mode):
-        pitch, strength = librosa.piptrack(S=np.abs(block.spectrum), sr=SAMPLE_RATE)
+        pitch, strength = librosa.piptrack(S=np.abs(block.spectrum), sr=sample_rate)
         found = pitch > 0
         pitches.append(pitch[found])
         strengths.append(strength[found])
@@ -100,12 +112,13 @@ def tuning(samples: Float[np.ndarray, "samples"], pad_mode: PadMode, bins_per_oc
     return float(librosa.pitch_tuning(clear, bins_per_octave=bins_per_octave))
 
 
-def _mel_bands(fmax: float) -> Float[np.ndarray, "128 1025"]:
+def _mel_bands(fmax: float, sample_rate: int) -> Float[np.ndarray, "128 1025"]:
     """Return mel bands up to `fmax` Hz; those above half the sample rate hear nothing.
 
-    They are cut from the bands of twice the rate, as librosa warns of bands that hear nothing.
+    They are cut from the bands of a higher rate, as librosa warns of bands that hear nothing.
     """
-    bands = librosa.filters.mel(sr=2 * SAMPLE_RATE, n_fft=2 * _FFT, fmax=fmax)
+    times = max(2, math.ceil(2 * fmax / sample_rate))
+    bands = librosa.filters.mel(sr=times * sample_rate, n_fft=times * _FFT, fmax=fmax)
     return bands[:, : _FFT // 2 + 1]
 
 
