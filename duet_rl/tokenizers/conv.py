@@ -1,4 +1,4 @@
-"""1-D convolutional encoder and decoder, four frames a token, optionally causal and streaming."""
+"""1-D convolutional encoder and decoder, 2 ** halvings frames a token, optionally streaming."""
 
 from typing import TypeAlias
 
@@ -13,7 +13,7 @@ from duet_rl.models.repeated import Repeated
 # What each causal layer (or filter, by name) keeps of the past while a clip arrives in pieces.
 StreamCache: TypeAlias = dict[object, Tensor]
 
-HALVINGS = 2  # stride-2 stages: 2 ** HALVINGS frames a token
+HALVINGS = 2  # stride-2 stages where nobody says otherwise: four frames a token
 _STRIDE_KERNEL = 4  # frames that a stride-2 layer looks at
 
 
@@ -107,15 +107,23 @@ class _Chain(nn.Module):
 
 
 class Encoder(_Chain):
-    """Frames to latents, four to one; channels first.
+    """Frames to latents, `2 ** halvings` to one; channels first.
 
     With a `cache` (an empty dict at the start of a clip) a causal encoder takes the clip in
     pieces of whole tokens and returns what the whole clip would have given.
     """
 
-    def __init__(self, config: ConvConfig, inputs: int, outputs: int, *, causal: bool) -> None:
+    def __init__(
+        self,
+        config: ConvConfig,
+        inputs: int,
+        outputs: int,
+        *,
+        causal: bool,
+        halvings: int = HALVINGS,
+    ) -> None:
         layers: list[nn.Module] = []
-        for stage in range(HALVINGS):
+        for stage in range(halvings):
             channels = config.width if stage else inputs
             layers.append(TimeConv(channels, config.width, _STRIDE_KERNEL, causal=causal, stride=2))
             layers += [
@@ -127,17 +135,25 @@ class Encoder(_Chain):
 
 
 class Decoder(_Chain):
-    """Latents to frames, one to four; channels first. Streams like `Encoder`."""
+    """Latents to frames, one to `2 ** halvings`; channels first. Streams like `Encoder`."""
 
-    def __init__(self, config: ConvConfig, inputs: int, outputs: int, *, causal: bool) -> None:
+    def __init__(
+        self,
+        config: ConvConfig,
+        inputs: int,
+        outputs: int,
+        *,
+        causal: bool,
+        halvings: int = HALVINGS,
+    ) -> None:
         layers: list[nn.Module] = [TimeConv(inputs, config.width, 3, causal=causal)]
         end = inputs if config.narrow_end else config.width
-        for stage in range(HALVINGS):
+        for stage in range(halvings):
             layers += [
                 ResidualBlock(config.width, config.dilation_growth**i, causal=causal)
                 for i in reversed(range(config.depth))
             ]
-            channels = config.width if stage < HALVINGS - 1 else end
+            channels = config.width if stage < halvings - 1 else end
             layers.append(TimeUpsample(config.width, channels, causal=causal))
         layers.append(TimeConv(end, outputs, 3, causal=causal))
         super().__init__(layers, causal=causal)

@@ -56,6 +56,11 @@ class DuetCodec(nn.Module):
         self.spec = TokenSpec(self.pose.streams + self.placement.streams)
 
     @property
+    def offsets(self) -> Float[Tensor, "55 3"]:
+        """Bones of the followers that the codec was trained on, metres."""
+        return self.placement.offsets
+
+    @property
     def leader_channels(self) -> int:
         """Channels of `leader_features`."""
         return LEADER_CHANNELS
@@ -120,7 +125,7 @@ class DuetCodec(nn.Module):
             joints = self.pose.frame.joints(pose.positions, rotations, heading, root)
             return DecodedFollower(joints, rotations, velocity)
         if offsets is None:
-            offsets = self.placement.offsets
+            offsets = self.offsets
         if offsets.ndim > 2:
             offsets = offsets[:, None]  # one skeleton for all frames of a clip
         posed = Posed(rotations, *forward_kinematics(rotations, root, offsets))

@@ -10,6 +10,7 @@ from duet_rl.body.skeleton import default_skeleton
 from duet_rl.tokenizers.conv import StreamCache
 from duet_rl.tokenizers.frames import MotionBatch, Placed, skeleton_offsets
 from duet_rl.tokenizers.losses import motion_loss
+from duet_rl.tokenizers.part import TRANSLATION
 from duet_rl.tokenizers.spec import Stream
 from duet_rl.tokenizers.tokenizer import (
     DuetCodecConfig,
@@ -32,7 +33,7 @@ class PlacementTokenizer(Tokenizer):
 
     offsets: Tensor
 
-    kind: ClassVar[str] = "translation"
+    kind: ClassVar[str] = TRANSLATION
 
     def __init__(self, config: DuetCodecConfig) -> None:
         super().__init__(config)

@@ -17,6 +17,7 @@ from duet_rl.tokenizers.frames import (
     skeleton_offsets,
 )
 from duet_rl.tokenizers.losses import KinematicLoss, motion_loss
+from duet_rl.tokenizers.part import POSE
 from duet_rl.tokenizers.spec import Stream
 from duet_rl.tokenizers.tokenizer import (
     DuetCodecConfig,
@@ -46,7 +47,7 @@ class PoseTokenizer(Tokenizer):
     the decoders give positions, rotations and, from the lower body, the velocity of the root.
     """
 
-    kind: ClassVar[str] = "pose"
+    kind: ClassVar[str] = POSE
 
     def __init__(self, config: DuetCodecConfig) -> None:
         super().__init__(config)

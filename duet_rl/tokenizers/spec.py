@@ -102,14 +102,14 @@ class TokenSpec:
             raise InputError(f"a stream of the token spec is incomplete: {error}") from error
 
 
-def check_frames(frames: int) -> None:
+def check_frames(frames: int, frames_per_token: int = FRAMES_PER_TOKEN) -> None:
     """Refuse a clip that does not divide into tokens.
 
     Raises:
-        InputError: `frames` is no multiple of four, or zero.
+        InputError: `frames` is no multiple of `frames_per_token`, or zero.
     """
-    if frames == 0 or frames % FRAMES_PER_TOKEN:
+    if frames == 0 or frames % frames_per_token:
         raise InputError(
-            f"{frames} frames do not divide into tokens of {FRAMES_PER_TOKEN} frames; "
+            f"{frames} frames do not divide into tokens of {frames_per_token} frames; "
             "trim or pad the clip"
         )

@@ -1,32 +1,22 @@
 """Settings of the tokenizers, and what the two trainable ones share: folders and codebooks."""
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
-from duet_rl import checkpoint
-from duet_rl.config import Config, validate
+from duet_rl.config import Config
 from duet_rl.tokenizers.frames import Frame, FrameConfig, HeadingFrame
 from duet_rl.tokenizers.holding import HoldingConfig
 from duet_rl.tokenizers.losses import KinematicLossConfig, MotionLossConfig
+from duet_rl.tokenizers.part import DUET, CodecPart
 from duet_rl.tokenizers.planting import PlantingConfig
-from duet_rl.tokenizers.quantizers import (
-    CodebookStatistics,
-    add_statistics,
-    perplexity,
-    reduce_statistics,
-    usage,
-)
+from duet_rl.tokenizers.quantizers import perplexity, usage
 from duet_rl.tokenizers.spec import Stream
 from duet_rl.tokenizers.vqvae import PartVQVAE, PartVQVAEConfig, VQVAEOutput
-from duet_rl.tokenizers.workers import current_micro_batch
 from duet_rl.tokenizers.world import WorldFrame
-
-AnyTokenizer = TypeVar("AnyTokenizer", bound="Tokenizer")
 
 
 class HandVQVAEConfig(PartVQVAEConfig):
@@ -81,72 +71,26 @@ class DecodingConfig(Config):
 
 
 class DuetCodecConfig(Config):
-    """Everything about motion tokens."""
+    """Everything about the motion tokens of a follower beside a leader."""
 
+    architecture: Literal["duet"] = "duet"  # tells the codecs apart, see `tokenizers.codec`
     frame: FrameConfig = FrameConfig()
     pose: PoseConfig = PoseConfig()
     placement: PlacementConfig = PlacementConfig()
     decoding: DecodingConfig = DecodingConfig()
 
 
-class Tokenizer(nn.Module):
-    """Base of the pose and the placement tokenizer: codebooks that learn, and a folder."""
+class Tokenizer(CodecPart):
+    """Base of the pose and the placement tokenizer of a duet: both know its frame of reference."""
 
-    kind: ClassVar[str]
+    architecture: ClassVar[str] = DUET
+    config_class: ClassVar[type[Config]] = DuetCodecConfig
+    config: DuetCodecConfig
 
     def __init__(self, config: DuetCodecConfig) -> None:
         super().__init__()
         self.config = config
         self.frame: Frame = frame_of(config.frame)
-        self._settling = False
-        self._gathered: list[CodebookStatistics] = []  # of the micro batches of this step so far
-
-    def save(self, folder: Path | str, meta: Mapping[str, Any]) -> Path:
-        """Write a checkpoint folder of this tokenizer's kind and return its path."""
-        return checkpoint.save(
-            folder, kind=self.kind, tensors=self.state_dict(), config=self.config, meta=meta
-        )
-
-    @classmethod
-    def load(cls: type[AnyTokenizer], folder: Path | str) -> AnyTokenizer:
-        """Return the tokenizer saved in `folder`, in evaluation mode.
-
-        Raises:
-            InputError: no checkpoint of this kind, or weights that do not fit its config.
-        """
-        stored = checkpoint.load(folder, cls.kind)
-        config = validate(DuetCodecConfig, stored.config, source=str(stored.path))
-        tokenizer = cls(config)
-        checkpoint.load_module(tokenizer, stored.tensors, stored.path)
-        return tokenizer.eval()
-
-    @torch.no_grad()
-    def settle(self, *batch: Any) -> None:
-        """Let the first batch fill the means and the codebooks, as a first step would.
-
-        Micro batches cannot do so one by one: what they begin from is that of the whole batch.
-        """
-        self._settling = True
-        self(*batch)
-        self._settling = False
-
-    def _learn_codebooks(
-        self, vqvaes: Mapping[str, PartVQVAE], outputs: Mapping[str, VQVAEOutput]
-    ) -> None:
-        """Move all codebooks by the joined batch of all workers, told in one message.
-
-        Of several micro batches the last one moves them, by what all of them say.
-        """
-        if self._settling:
-            return
-        own = [batch for out in outputs.values() for batch in out.statistics]
-        self._gathered = add_statistics(self._gathered, own)
-        if not current_micro_batch().is_last:
-            return
-        joined, self._gathered = reduce_statistics(self._gathered), []
-        for name, out in outputs.items():
-            own, joined = joined[: len(out.statistics)], joined[len(out.statistics) :]
-            vqvaes[name].quantizer.update(own)
 
 
 def frame_of(config: FrameConfig) -> Frame:

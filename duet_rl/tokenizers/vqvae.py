@@ -1,4 +1,4 @@
-"""VQ-VAE over the channels of one part: frames in, one token per level and four frames out."""
+"""VQ-VAE over the channels of one part: frames in, one token per level and few frames out."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
-from duet_rl.tokenizers.conv import ConvConfig, Decoder, Encoder, StreamCache
+from duet_rl.tokenizers.conv import HALVINGS, ConvConfig, Decoder, Encoder, StreamCache
 from duet_rl.tokenizers.quantizers import (
     CodebookStatistics,
     ResidualQuantizer,
@@ -39,14 +39,15 @@ class VQVAEOutput(NamedTuple):
 class PartVQVAE(nn.Module):
     """Encode the channels of one part as tokens and decode its heads from them.
 
-    `B` clips of `T` frames become `N = T / 4` steps of `L = config.levels` tokens. What goes in
-    and what each head gives may differ: positions in, positions and rotations out.
+    `B` clips of `T` frames become `N` steps of `L = config.levels` tokens, by default `N = T / 4`.
+    What goes in and what each head gives may differ: positions in, positions and rotations out.
 
     Args:
         config: size and training.
         inputs: channels of the input.
         heads: channels of each output by name.
         causal: whether a token depends on the past alone, and a frame on past tokens alone.
+        halvings: how often the frames are halved on the way to the tokens; by default twice.
 
     Example:
         >>> vqvae = PartVQVAE(PartVQVAEConfig(), inputs=48, heads={"positions": 48})
@@ -56,19 +57,29 @@ class PartVQVAE(nn.Module):
     """
 
     def __init__(
-        self, config: PartVQVAEConfig, inputs: int, heads: Mapping[str, int], causal: bool = False
+        self,
+        config: PartVQVAEConfig,
+        inputs: int,
+        heads: Mapping[str, int],
+        causal: bool = False,
+        halvings: int = HALVINGS,
     ) -> None:
         super().__init__()
         self.config = config
+        self.frames_per_token = 2**halvings
         self.heads = dict(heads)
         code = config.code_width
-        self.encoder = Encoder(config, inputs, code, causal=causal)
+        self.encoder = Encoder(config, inputs, code, causal=causal, halvings=halvings)
         self.quantizer = ResidualQuantizer(config, config.levels)
         groups = [list(heads)] if config.one_decoder else [[name] for name in heads]
         self.decoders = nn.ModuleDict(
             {
                 "_".join(group): Decoder(
-                    config, code, sum(heads[name] for name in group), causal=causal
+                    config,
+                    code,
+                    sum(heads[name] for name in group),
+                    causal=causal,
+                    halvings=halvings,
                 )
                 for group in groups
             }
@@ -89,7 +100,7 @@ class PartVQVAE(nn.Module):
         self, motion: Float[Tensor, "B T C"], cache: StreamCache | None = None
     ) -> Int[Tensor, "B N L"]:
         """Return the tokens of `motion`; a `cache` continues the clip it was used for before."""
-        check_frames(motion.shape[1])
+        check_frames(motion.shape[1], self.frames_per_token)
         return self.quantizer.encode(self._latents(motion.mT, cache))
 
     def decode(
@@ -105,7 +116,7 @@ class PartVQVAE(nn.Module):
         `targets` are what the heads should give, `(B, C, T)`: the first training batch sets the
         means that the heads start from.
         """
-        check_frames(motion.shape[-1])
+        check_frames(motion.shape[-1], self.frames_per_token)
         if self.training and self.config.centre:
             self.input_mean.settle(motion)
             for name, target in targets.items():

@@ -22,6 +22,15 @@ def test_four_frames_are_one_token_and_back(clip, causal):
     assert Decoder(CONFIG, CODE, CHANNELS, causal=causal)(latents).shape == clip.shape
 
 
+@pytest.mark.parametrize("halvings", [1, 3])
+def test_frames_a_token_are_what_is_asked_for(clip, halvings):
+    frames = clip[..., : 2 * 2**halvings]
+    latents = Encoder(CONFIG, CHANNELS, CODE, causal=False, halvings=halvings)(frames)
+    assert latents.shape == (2, CODE, 2)
+    decoder = Decoder(CONFIG, CODE, CHANNELS, causal=False, halvings=halvings)
+    assert decoder(latents).shape == frames.shape
+
+
 def test_causal_token_does_not_see_later_frames(clip):
     encoder = Encoder(CONFIG, CHANNELS, CODE, causal=True)
     later = clip.clone()

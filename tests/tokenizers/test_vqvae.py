@@ -73,3 +73,10 @@ def test_clip_of_half_a_token_is_refused():
     vqvae = PartVQVAE(CONFIG, inputs=2, heads=HEADS)
     with pytest.raises(InputError, match="30 frames do not divide"):
         vqvae.encode(torch.zeros(1, 30, 2))
+
+
+def test_tokens_of_eight_frames_want_eight_frames():
+    vqvae = PartVQVAE(CONFIG, inputs=2, heads=HEADS, halvings=3)
+    assert vqvae.decode(vqvae.encode(torch.zeros(1, 16, 2)))["velocity"].shape == (1, 16, 1)
+    with pytest.raises(InputError, match="12 frames do not divide into tokens of 8"):
+        vqvae.encode(torch.zeros(1, 12, 2))
