@@ -42,6 +42,8 @@ _HIDDEN = (
     "_positions",
     "_rotations",
 )  # too many to look at; TensorBoard has them
+_NEW_SONG = "the music was not in the training"
+_NEW_COUPLE = "neither leader nor music was in the training"
 
 Say = Callable[[str], None]
 
@@ -93,7 +95,7 @@ def run_demo(
     with times.stage("generate") as told:
         scenes = _scenes(store, config, followers)
         _write_follower(scenes[0], out)
-        told(f"followers of unseen leaders: {', '.join(scene.name for scene in scenes)}")
+        told(f"unseen dances: {', '.join(scene.name for scene in scenes)}")
     report = _report_data(config, store, evaluation, scenes, times.stages, out)
     write_report(out / PAGE, report)
     say(as_text(evaluation, [REWARDS]))
@@ -159,16 +161,16 @@ def _scenes(store: DuetStore, config: RunConfig, followers: dict[str, Path]) -> 
         scenes.append(
             DanceScene(
                 name=clip.name,
-                leader=clip.duet.leader,
+                leader=None if clip.solo else clip.duet.leader,
                 followers={
                     f"after {REFINED}": danced[REFINED],
                     f"before {REFINED}": danced[PRETRAINED],
-                    "true partner": clip.duet.follower,
+                    "true dancer" if clip.solo else "true partner": clip.duet.follower,
                 },
                 audio=clip.audio,
                 beats=[round(frame / FPS, 3) for frame in clip.beats.nonzero()[:, 0].tolist()],
                 note=f"{clip.style}, {clip.tempo:.0f} beats a minute, music {clip.music_source}; "
-                "neither leader nor music was in the training",
+                + (_NEW_SONG if clip.solo else _NEW_COUPLE),
             )
         )
     return scenes
@@ -189,7 +191,8 @@ def _write_follower(scene: DanceScene, out: Path) -> None:
     """Write the refined follower of one dance in every format."""
     follower = scene.followers[f"after {REFINED}"]
     for suffix in SUFFIXES:
-        write(Duet(scene.leader, follower), out / f"follower{suffix}", scene.audio)
+        dance = follower if scene.leader is None else Duet(scene.leader, follower)
+        write(dance, out / f"follower{suffix}", scene.audio)
 
 
 def _report_data(
@@ -201,7 +204,7 @@ def _report_data(
     out: Path,
 ) -> ReportData:
     return ReportData(
-        title="A follower learns to dance",
+        title="A soloist learns to dance" if store.solo else "A follower learns to dance",
         columns=columns(evaluation),
         rows=table_rows(evaluation),
         before=PRETRAINED,

@@ -47,8 +47,9 @@ def run_audit(
         progress: whether to show a bar.
 
     Raises:
-        InputError: no clip lasts a window, or there are fewer than two windows.
+        InputError: no clip lasts a window, there are fewer than two windows, or dancers are alone.
     """
+    store.require_couples("the audit")
     windows = cut_windows(store.records(config.split), config)
     if len(windows) < 2:
         raise InputError(

@@ -3,6 +3,7 @@
 Each is a small frozen record that travels to a worker and opens there into a `Dance`.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -108,6 +109,28 @@ class Nearest:
                 return [None for _ in clips]
             found = (memory.follow(clip.duet.leader) for clip in clips)
             return [_planted(one) if self.planted else one for one in found]
+
+        return dance
+
+
+@dataclass(frozen=True)
+class NearestSong:
+    """Who remembers the training soloists, and dances the one whose beats fall like the song's.
+
+    Of a clip longer than all of them it remembers nothing.
+    """
+
+    name: str = NEAREST
+    sampled: ClassVar[bool] = False
+    answers: ClassVar[bool] = True
+
+    def open(self, store: DuetStore, config: EvaluateConfig) -> Dance:
+        known = store.clips("train")
+
+        def dance(clips: Sequence[DuetClip], seed: int) -> list[Motion | None]:
+            frames = clips[0].frames
+            able = [clip.slice(0, frames) for clip in known if clip.frames >= frames]
+            return [_in_time(clip, able).duet.follower if able else None for clip in clips]
 
         return dance
 
@@ -258,6 +281,20 @@ def other_takes(store: DuetStore) -> Mapping[str, str]:
         if others:
             found[record.name] = next((n for n in others if n > record.name), others[0])
     return found
+
+
+def _in_time(clip: DuetClip, others: Sequence[DuetClip]) -> DuetClip:
+    """Return whose music has its beats nearest to those of `clip`, on average both ways."""
+    frame = torch.arange(clip.frames)
+
+    def apart(one: DuetClip) -> float:
+        ours, theirs = frame[clip.beats], frame[one.beats]
+        if not (len(ours) and len(theirs)):
+            return math.inf
+        far = (ours[:, None] - theirs).abs().float()
+        return float(far.amin(0).mean() + far.amin(1).mean())
+
+    return min(others, key=apart)
 
 
 def _planted(motion: Motion) -> Motion:

@@ -164,7 +164,7 @@ def telling_scenes(
     scenes = []
     for place, word in places.items():
         clip = store.clip(evaluation.clips[order[place]])
-        if clip.duet.leader.joints.abs().max() > FARTHEST:
+        if not clip.solo and clip.duet.leader.joints.abs().max() > FARTHEST:
             continue  # nor would anybody be seen beside him
         followers = {
             name: motion
@@ -184,7 +184,7 @@ def _beside(runs: Sequence[str]) -> list[str]:
 def _scene(clip: DuetClip, followers: Mapping[str, Motion], note: str, word: str) -> DanceScene:
     return DanceScene(
         name=f"{word}: {clip.name}",
-        leader=clip.duet.leader,
+        leader=None if clip.solo else clip.duet.leader,
         followers=followers,
         audio=clip.audio,
         beats=[round(frame / FPS, 3) for frame in clip.beats.nonzero()[:, 0].tolist()],

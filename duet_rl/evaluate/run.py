@@ -16,6 +16,7 @@ from duet_rl.evaluate.followers import (
     Entrant,
     Mirror,
     Nearest,
+    NearestSong,
     OtherTake,
     RandomTokens,
     Recorded,
@@ -90,6 +91,9 @@ def _entrants(
 ) -> list[Entrant]:
     """Return all rows in their order."""
     entrants: list[Entrant] = [TruePartner()]
+    if store.solo:
+        entrants += [NearestSong()] if store.records("train") else []
+        return [*entrants, *_untrained(followers), *followers]
     if set(names) & other_takes(store).keys():
         entrants.append(OtherTake())
     learned = [record.frames for record in store.records("train")]
@@ -97,9 +101,13 @@ def _entrants(
         entrants.append(Mirror())
     if max(learned, default=0) >= round((WINDOW_SECONDS + FADE_SECONDS) * FPS):
         entrants += [Nearest(), Nearest(planted=True)]
+    return [*entrants, *_untrained(followers), *followers]
+
+
+def _untrained(followers: Sequence[Trained | Recorded]) -> list[Entrant]:
+    """Return who dances random tokens of the first follower that has a codec."""
     trained = [follower for follower in followers if isinstance(follower, Trained)]
-    entrants += [RandomTokens(first.folder, first.device) for first in trained[:1]]
-    return [*entrants, *followers]
+    return [RandomTokens(first.folder, first.device) for first in trained[:1]]
 
 
 def _pieces(

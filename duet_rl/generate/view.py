@@ -37,7 +37,8 @@ class DanceScene:
 
     Args:
         name: of the dance.
-        leader: whose length and frame rate hold for all.
+        leader: whose length and frame rate hold for all; None where each of the others dances
+            alone, and one of them is seen at a time.
         followers: by the name on the button, e.g. `true partner`, `before RL`, `after RL`; none
             shows the leader alone.
         audio: the sound file that begins with the first frame.
@@ -46,11 +47,12 @@ class DanceScene:
         leader_name: in the legend.
 
     Raises:
-        InputError: a follower has another length or frame rate than the leader.
+        InputError: a follower has another length or frame rate than the leader, or there is
+            nobody.
     """
 
     name: str
-    leader: Motion
+    leader: Motion | None
     followers: Mapping[str, Motion] = field(default_factory=dict)
     audio: Path | None = None
     beats: Sequence[float] = ()
@@ -58,8 +60,15 @@ class DanceScene:
     leader_name: str = "leader"
 
     def __post_init__(self) -> None:
+        if self.leader is None and not self.followers:
+            raise InputError(f"nobody dances in {self.name!r}; give a dancer")
         for follower in self.followers.values():
-            Duet(self.leader, follower)  # refuses a pair that does not fit
+            Duet(self.first, follower)  # refuses a pair that does not fit
+
+    @property
+    def first(self) -> Motion:
+        """The leader, or else the first of those who dance alone."""
+        return next(iter(self.followers.values())) if self.leader is None else self.leader
 
 
 def write_page(path: Path | str, scenes: Sequence[DanceScene], title: str) -> None:
@@ -132,25 +141,32 @@ def _figure() -> dict[str, Any]:
 
 
 def _scene(scene: DanceScene) -> dict[str, Any]:
-    leader = scene.leader.joints.detach().cpu()
-    alone = torch.zeros(len(leader), 2)
-    sound = None if scene.audio is None else sound_of(scene.audio, scene.leader.seconds)
+    first = scene.first
+    sound = None if scene.audio is None else sound_of(scene.audio, first.seconds)
+    leader = None if scene.leader is None else scene.leader.joints.detach().cpu()
     return {
         "name": scene.name,
         "note": scene.note,
-        "fps": scene.leader.fps,
+        "fps": first.fps,
         "beats": [round(float(beat), 3) for beat in scene.beats],
         "audio": None if sound is None else _base64(mp3_of(sound)),
         "audio_type": "audio/mpeg",
-        "leader": {
-            "name": scene.leader_name,
-            "positions": _positions(leader, scene.leader_name),
-            "marks": _marks(leader, alone),
-        },
+        "leader": None if leader is None else _alone(scene.leader_name, leader),
         "followers": [
-            _follower(name, leader, motion.joints.detach().cpu())
+            _alone(name, motion.joints.detach().cpu())
+            if leader is None
+            else _follower(name, leader, motion.joints.detach().cpu())
             for name, motion in scene.followers.items()
         ],
+    }
+
+
+def _alone(name: str, joints: Float[Tensor, "T 55 3"]) -> dict[str, Any]:
+    nothing = torch.zeros(len(joints), 2)
+    return {
+        "name": name,
+        "positions": _positions(joints, name),
+        "marks": _marks(joints, nothing),
     }
 
 

@@ -79,6 +79,7 @@ def _hashes_of(lab: LabConfig, rl: RLConfig, follower: Path, data: Path) -> tupl
     """
     start, store = load_follower(follower), DuetStore.open(data)
     start.require_fits(store, f"the follower {follower}")
+    store.require_couples("the comparison of losses")
     gpt = start.model.config
     if isinstance(gpt, DuolandoGPTConfig):
         raise InputError(

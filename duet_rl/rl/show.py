@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from duet_rl import checkpoint
-from duet_rl.body.motion import Duet
+from duet_rl.body.motion import Duet, Motion
 from duet_rl.datasets.clip import FPS, FRAME_MULTIPLE, DuetClip
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
@@ -76,11 +76,12 @@ class DanceShow:
             InputError: the music cannot be read.
             OSError: the files cannot be written.
         """
-        duet = self._danced(weights).resample(VIDEO_FPS)
-        pictures = list(pictures_of(duet, VIDEO.width, VIDEO.height, ("leader", "follower")))
-        still, sound = _contact_sheet(pictures), self._sound(duet.seconds)
+        dance = self._danced(weights).resample(VIDEO_FPS)
+        names = () if isinstance(dance, Motion) else ("leader", "follower")
+        pictures = list(pictures_of(dance, VIDEO.width, VIDEO.height, names))
+        still, sound = _contact_sheet(pictures), self._sound(dance.seconds)
         video = self.folder / f"{name}.mp4"
-        write_video(video, iter(pictures), duet.fps, sound, VIDEO)
+        write_video(video, iter(pictures), dance.fps, sound, VIDEO)
         with atomic_path(video.with_suffix(".png")) as temporary:
             Image.fromarray(still).save(temporary)
         return Shown(video, still, sound)
@@ -91,7 +92,7 @@ class DanceShow:
         before = self.start / FPS
         return sound_of(self.clip.audio, before + seconds)[round(before * SAMPLE_RATE) :]
 
-    def _danced(self, weights: Mapping[str, Tensor]) -> Duet:
+    def _danced(self, weights: Mapping[str, Tensor]) -> Motion | Duet:
         model = self.follower.model
         checkpoint.load_module(model, dict(weights), "the follower in training")
         model.eval()
@@ -99,7 +100,7 @@ class DanceShow:
         follower = generate(
             self.follower, leader, self.clip.music, _SEED, sampling, look_ahead=self.look_ahead
         )
-        return Duet(leader, follower[0])
+        return follower[0] if self.clip.solo else Duet(leader, follower[0])
 
 
 def _held_out(store: DuetStore) -> DuetClip:

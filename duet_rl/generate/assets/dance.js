@@ -56,14 +56,15 @@ class Marks {
   }
 }
 
-/** A leader with one follower, or alone. */
+/** A leader with one follower, or one of them alone. */
 class Couple {
   constructor(scene, choice) {
-    scene.leader.track ??= new Track(scene.leader.positions);
-    this.leader = scene.leader.track;
+    const first = scene.leader ?? choice;
+    first.track ??= new Track(first.positions);
+    this.leader = first.track;
     this.follower = null;
-    this.marksOf = { leader: new Marks(scene.leader.marks) };
-    if (choice) {
+    this.marksOf = { leader: new Marks(first.marks) };
+    if (choice && scene.leader) {
       choice.track ??= new Track(choice.positions);
       this.follower = choice.track;
       this.marksOf = { leader: new Marks(choice.leader_marks), follower: new Marks(choice.marks) };

@@ -115,9 +115,10 @@ class Player {
     [...this.find("followers").children].forEach((button, index) => {
       button.setAttribute("aria-pressed", String(this.scene.followers[index] === follower));
     });
-    this.find("leader-name").textContent = this.scene.leader.name;
+    const leader = this.scene.leader;
+    this.find("leader-name").textContent = (leader ?? follower).name;
     this.find("follower-name").textContent = this.labelOf(follower);
-    this.find("follower-legend").hidden = !follower;
+    this.find("follower-legend").hidden = !follower || !leader;
     this.shown = null;
   }
 
