@@ -7,6 +7,8 @@ import sys
 from datetime import datetime, timezone
 from typing import Any
 
+from duet_rl.observe.trackers import without_passwords
+
 VARIABLE = "DUET_RL_LOG"  # set to `json`, also for the workers of a cluster
 JSON = "json"
 _JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # what Ray tells the program of a job
@@ -56,7 +58,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return json.dumps(without_passwords(line), ensure_ascii=False)
 
 
 def _names() -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from duet_rl.errors import InputError
 from duet_rl.observe.settings import LogConfig
+from duet_rl.observe.trackers import without_password
 
 _MOST_FAILURES = 3  # in a row, after which a sink is given up: each may take seconds
 
@@ -75,7 +76,7 @@ class Sinks:
         except sink.faults as error:
             self._failures[sink] += 1
             if self._failures[sink] == 1:
-                why = " ".join(str(error).split())
+                why = without_password(" ".join(str(error).split()))
                 logger.warning("%s takes no numbers (%s); the training goes on", sink.name, why)
             if self._failures[sink] == _MOST_FAILURES:
                 logger.warning("%s is left out from here on", sink.name)

@@ -7,7 +7,7 @@ from typing import Any
 from duet_rl.errors import InputError
 from duet_rl.observe.settings import WandbConfig
 from duet_rl.observe.sinks import Origin, Sink
-from duet_rl.observe.trackers import keep_run, known_run
+from duet_rl.observe.trackers import keep_run, known_run, without_password
 
 
 class Wandb(Sink):
@@ -46,11 +46,11 @@ class Wandb(Sink):
                 settings=wandb.Settings(silent=True, console="off"),
             )
         except self.faults as error:
-            why = " ".join(str(error).split())
+            why = without_password(" ".join(str(error).split()))
             raise InputError(
                 f"W&B takes no run in log.wandb.project={config.project} ({why}); run `wandb "
                 "login`, set log.wandb.mode=offline, or leave log.wandb out"
-            ) from error
+            ) from None  # whose text may hold a password
         keep_run(origin.folder, "wandb", self._run.id)
 
     def write(self, step: int, numbers: Mapping[str, float]) -> None:

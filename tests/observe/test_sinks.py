@@ -11,7 +11,7 @@ from duet_rl.errors import InputError
 from duet_rl.observe import sinks
 from duet_rl.observe.settings import LogConfig, MlflowConfig, WandbConfig
 from duet_rl.observe.sinks import Origin, Sink, Sinks, open_sinks, require_trackers
-from duet_rl.observe.trackers import keep_run, known_run, without_password
+from duet_rl.observe.trackers import keep_run, known_run, without_password, without_passwords
 from duet_rl.pretrain.notes import StageNotes
 from duet_rl.pretrain.stage import StageConfig
 from duet_rl.pretrain.tokenizer import PosePlan
@@ -113,6 +113,38 @@ def test_a_stage_that_begins_refuses_a_tracker_that_one_that_goes_on_leaves_out(
 def test_what_is_said_of_a_tracker_holds_no_password():
     said = without_password("http://a:b/c, https://:key@h/x and s3://me:p:w@h:9 do not answer")
     assert said == "http://a:b/c, https://:***@h/x and s3://me:***@h:9 do not answer"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgresql+psycopg2://ana:se@cret@host/db",
+        "https://host/api?a=1&password=secret#x",
+        "'http://ana:secret@host'",
+        "log.mlflow={tracking_uri: http://ana:secret@host:5000}",
+        '{"a": "http://ana:secret@host:5000", "b": "c@d"}',
+    ],
+)
+def test_no_form_of_a_password_is_left_and_all_else_is(uri: str):
+    clean = without_password(uri)
+    assert "secret" not in clean and "cret" not in clean and "***" in clean
+    assert (
+        "host" in clean
+        and ("ana" in uri) == ("ana" in clean)
+        and ("c@d" in uri) == ("c@d" in clean)
+    )
+    assert without_password(clean) == clean
+    nested = without_passwords({"a": [{"b": uri}], "n": 1, "none": None})
+    assert nested == {"a": [{"b": clean}], "n": 1, "none": None}
+
+
+def test_a_place_that_fails_is_said_without_its_password(caplog):
+    class Gone(Memory):
+        def write(self, step: int, numbers: Mapping[str, float]) -> None:
+            raise OSError("no answer from http://ana:secret@host:5000/api")
+
+    Sinks([Gone()]).write(1, {})
+    assert "ana:***@host:5000" in caplog.text and "secret" not in caplog.text
 
 
 def test_a_trackers_run_is_found_again_and_a_damaged_note_of_it_is_forgotten(tmp_path):
