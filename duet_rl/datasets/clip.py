@@ -42,6 +42,7 @@ class DuetClip:
         source: where it comes from, for credits, e.g. `synthetic` or the file names.
         music_facts: which extractor made `music`; None if nobody said.
         solo: whether the follower dances alone; the leader is then the stage (`body.stage`).
+        audio_start: frame of `audio` at which the clip begins, as a cut of a longer one does.
 
     Raises:
         InputError: lengths or frame rates do not fit, or a value is NaN.
@@ -59,6 +60,7 @@ class DuetClip:
     source: str
     music_facts: MusicFacts | None = None
     solo: bool = False
+    audio_start: int = 0
 
     def __post_init__(self) -> None:
         frames = self.duet.leader.frames
@@ -105,6 +107,7 @@ class DuetClip:
             duet=self.duet.slice(start, stop),
             music=self.music[start:stop],
             hold=self.hold[start:stop],
+            audio_start=self.audio_start + start,
         )
 
 

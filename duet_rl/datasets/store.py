@@ -40,6 +40,7 @@ class ClipRecord(Config):
     source: str
     fingerprint: str  # of the task that made it: its inputs and settings
     solo: bool = False  # whether the follower dances alone
+    audio_start: int = 0  # frame of the audio at which the clip begins
 
 
 class StoreIndex(Config):
@@ -244,6 +245,7 @@ def write_clip(folder: Path, clip: DuetClip, fingerprint: str = "") -> ClipRecor
         source=clip.source,
         fingerprint=fingerprint,
         solo=clip.solo,
+        audio_start=clip.audio_start,
     )
 
 
@@ -278,6 +280,7 @@ def read_clip(folder: Path, record: ClipRecord, audio: Path | None, music: Music
         source=record.source,
         music_facts=music,
         solo=record.solo,
+        audio_start=record.audio_start,
     )
 
 
