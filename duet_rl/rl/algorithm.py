@@ -183,17 +183,33 @@ class DuetRL(Algorithm):
     config: Any
     metrics: Any
     learner_group: Any
-    env_runner_group: Any
+    attendance: Attendance | None = None  # of runners that may come and go
+    _runners: Any = None
+    _spaces: dict[str, Any] | None = None  # of runners that may come and go
 
     @classmethod
     @override(Algorithm)
     def get_default_config(cls) -> DuetRLConfig:
         return DuetRLConfig()
 
+    @property
+    def env_runner_group(self) -> Any:
+        """RLlib's group of the runners; none before it is made."""
+        return self._runners
+
+    @env_runner_group.setter
+    def env_runner_group(self, group: Any) -> None:
+        """Take note of who is there, before RLlib waits for one that may have no place."""
+        self._runners = group
+        if group is not None and self._spaces is not None:
+            self.attendance = Attendance(group, self._spaces)
+
     @override(Algorithm)
     def setup(self, config: DuetRLConfig) -> None:
+        fewest = config.settings.min_env_runners
         if config.num_env_runners > 0:
-            rehearse(config)
+            spaces = rehearse(config)
+            self._spaces = None if fewest is None else spaces
         try:
             super().setup(config)
         except (IndexError, RayError) as error:  # RLlib looks at the first of no runners
@@ -201,11 +217,11 @@ class DuetRL(Algorithm):
                 f"the env runners did not come up ({type(error).__name__}: {error}); they start in "
                 "the present folder: see above, or the logs of Ray, for what they met there"
             ) from error
-        self.attendance: Attendance | None = None
-        if config.num_env_runners > 0 and config.settings.min_env_runners is not None:
-            self.attendance = Attendance(self.env_runner_group)
-            self.attendance.wait_for(config.settings.min_env_runners)
         self.weights = Weights(self, config.settings.collect.half_weights)
+        if self.attendance is not None and fewest is not None:
+            self.attendance.wait_for(
+                fewest, lambda: self.restore_env_runners(self.env_runner_group)
+            )
         self.collector = Collector(self)
         self.replay = Replay(config.settings.replay)
         self.fresh: list[RolloutGroup] = []  # of the last iteration
@@ -355,10 +371,16 @@ class DuetRL(Algorithm):
         return answers[0].get()
 
 
-def rehearse(config: DuetRLConfig) -> None:
-    """Roll out once in this process: what fails here would fail in every actor, less clearly."""
+def rehearse(config: DuetRLConfig) -> dict[str, Any]:
+    """Roll out once in this process: what fails here would fail in every actor, less clearly.
+
+    Returns:
+        What the runner tells of its spaces, by RLlib's names.
+    """
     small = config.copy(copy_frozen=False)
     small.env_runners(num_envs_per_env_runner=config.settings.rollouts)
     runner = FollowerEnvRunner(config=small, worker_index=None)
     runner.rehearse()
+    spaces: dict[str, Any] = runner.get_spaces()
     runner.stop()
+    return spaces

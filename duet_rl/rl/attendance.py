@@ -6,6 +6,7 @@ sees it; so all that is left to do is to notice who has come up, without waiting
 
 import logging
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
@@ -28,36 +29,44 @@ class Attendance:
     """Keeps count of which runners of a group are there.
 
     RLlib asks lost runners, too, but waits for their answers, which those that have never been up
-    do not give before there is a place for them.
+    do not give before there is a place for them. Nor does the first of them tell what it sees and
+    does, which RLlib asks it alone, whoever else is there.
 
     Args:
         group: RLlib's `EnvRunnerGroup` with all runners that there may be; it asks this object
             from now on who is back.
+        spaces: what any runner would tell of its spaces, so that none is asked.
     """
 
-    def __init__(self, group: Any) -> None:
+    def __init__(self, group: Any, spaces: Mapping[str, Any]) -> None:
         self._manager = group._worker_manager
         self._awaited = {runner: self._ask(runner) for runner in self._manager.actor_ids()}
         for runner in self._awaited:
             self._manager.set_actor_state(runner, healthy=False)
         group.probe_unhealthy_env_runners = self.arrivals
+        group.get_spaces = lambda: dict(spaces)
 
-    def wait_for(self, least: int) -> None:
+    def wait_for(self, least: int, bring_in: Callable[[], Any]) -> None:
         """Return when `least` runners are there.
+
+        Args:
+            least: how many.
+            bring_in: asks for `arrivals` and puts them to work.
 
         Raises:
             AttendanceError: a runner could not be made.
         """
         reminded = time.monotonic()
         while self._manager.num_healthy_actors() < least:
-            self._first_arrivals(_POLL)
+            if not bring_in():
+                time.sleep(_POLL)
             if time.monotonic() - reminded > _REMIND:
                 reminded = time.monotonic()
                 there = self._manager.num_healthy_actors()
                 logger.warning("%d of at least %d env runners have found room", there, least)
 
     def arrivals(self) -> list[int]:
-        """Put the runners that have come up (again) to work and return their numbers.
+        """Count the runners that have come up (again) as there and return their numbers.
 
         Raises:
             AttendanceError: a runner could not be made.
@@ -77,11 +86,12 @@ class Attendance:
     def _ask(self, runner: int) -> ray.ObjectRef:
         return self._manager.actors()[runner].ping.remote()
 
-    def _first_arrivals(self, seconds: float = 0) -> list[int]:
-        """Return who has come up for the first time, after so many seconds at most."""
+    def _first_arrivals(self) -> list[int]:
+        """Return who has come up for the first time."""
         questions = list(self._awaited.values())
-        ready, _ = ray.wait(questions, timeout=seconds) if questions else ([], [])
-        ready, _ = ray.wait(questions, num_returns=len(questions), timeout=0) if ready else ([], [])
+        if not questions:
+            return []
+        ready, _ = ray.wait(questions, num_returns=len(questions), timeout=0)
         came = [runner for runner, question in self._awaited.items() if question in ready]
         for runner in list(came):
             try:

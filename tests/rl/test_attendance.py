@@ -37,6 +37,11 @@ def group_of(*runners: Any) -> Any:
     return SimpleNamespace(_worker_manager=manager)
 
 
+def attend(group: Any) -> Attendance:
+    """Return the attendance of a group whose spaces do not matter."""
+    return Attendance(group, {})
+
+
 def until(condition: Callable[[], Any]) -> Any:
     """Return what `condition` gives as soon as it is true."""
     begun = time.monotonic()
@@ -49,8 +54,8 @@ def until(condition: Callable[[], Any]) -> Any:
 def test_lost_runners_come_back_and_those_without_a_place_are_not_waited_for() -> None:
     first, second = runner(), runner()
     group = group_of(first, second, runner(resources={NOWHERE: 1}))
-    manager, attendance = group._worker_manager, Attendance(group)
-    attendance.wait_for(2)
+    manager, attendance = group._worker_manager, attend(group)
+    attendance.wait_for(2, attendance.arrivals)
     assert manager.healthy_actor_ids() == [1, 2] and manager.total_num_restarts() == 0
 
     begun = time.monotonic()
@@ -69,5 +74,6 @@ def test_lost_runners_come_back_and_those_without_a_place_are_not_waited_for() -
 
 def test_a_runner_that_cannot_be_made_is_told_with_its_reason() -> None:
     group = group_of(runner(fails=True))
+    attendance = attend(group)
     with pytest.raises(AttendanceError, match=r"(?s)env runner 1 could not be made.*no data on"):
-        Attendance(group).wait_for(1)
+        attendance.wait_for(1, attendance.arrivals)
