@@ -151,7 +151,7 @@ def test_what_could_not_be_sent_stays_and_is_sent_by_the_next(
 
 def test_two_runs_do_not_mix_in_one_folder(tmp_path: Path) -> None:
     uri = f"file://{tmp_path}/bucket"
-    with working(uri), pytest.raises(InputError, match="another program on this machine"):
+    with working(uri), pytest.raises(InputError, match="in use by process"):
         with working(uri):
             pass
     other = tmp_path / "other"

@@ -7,14 +7,15 @@ that is killed before it leaves the folder as it was, one that is killed after i
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from pyarrow.fs import FileType  # type: ignore[import-untyped]
 
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path
-from duet_rl.storage.places import OURS, Place
+from duet_rl.storage.claims import OURS
+from duet_rl.storage.places import Place
 
 CONTENTS = f"{OURS}contents.json"  # what the folder holds, and the change that made it so
 INCOMING = f"{OURS}incoming"  # sub-folder of a change that is under way
@@ -55,6 +56,23 @@ def finish(place: Place) -> None:
     _write(place, CONTENTS, {"token": note["token"], "files": note["files"]})
     filesystem.delete_file(place.file(_NOTE))
     _remove_incoming(place)
+
+
+def is_changing(place: Place) -> bool:
+    """Return whether a folder, or one that it is part of, is in the middle of a change.
+
+    It is from the moment of change until all of it is done; a writer that was killed in between
+    leaves it so.
+    """
+    if place.holds(_NOTE):
+        return True
+    for parent in PurePosixPath(place.path).parents:
+        try:
+            if parent.name and Place(place.filesystem, str(parent)).holds(_NOTE):
+                return True
+        except OSError:  # what lies above may be closed to us
+            return False
+    return False
 
 
 def contents_of(place: Place) -> Contents:

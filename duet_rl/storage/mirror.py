@@ -1,22 +1,30 @@
 """Runs behind URIs: worked on in a local folder, which is kept the same as the one in the store."""
 
-import fcntl
 import json
 import logging
 import os
 import secrets
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path
-from duet_rl.storage.commits import Contents, Piece, commit, contents_of, download, finish
+from duet_rl.storage.claims import OURS, held
+from duet_rl.storage.commits import (
+    Contents,
+    Piece,
+    commit,
+    contents_of,
+    download,
+    finish,
+    is_changing,
+)
 from duet_rl.storage.places import (
-    OURS,
     STORE_ERRORS,
     Place,
     cache_folder,
@@ -25,12 +33,11 @@ from duet_rl.storage.places import (
     is_uri,
     open_place,
 )
+from duet_rl.storage.stamps import Stamp, keep, same, stamps_of
 
 UPLOAD_SECONDS = 20.0  # between two looks at what has changed
-_COPIED = 1 << 20  # bytes; files up to this size may be written in place while they are sent
 _UNSENT = ".unsent"  # suffix of a folder that the store's took the place of
-_LOGS = (".jsonl",)  # files that only ever grow ...
-_EVENTS = "events.out.tfevents"  # ... and those of TensorBoard
+_LOOKS, _PAUSE_SECONDS = 30, 2.0  # at a store that changes while it is copied, and between them
 
 logger = logging.getLogger(__name__)
 
@@ -79,32 +86,63 @@ def fetched(source: str | Path) -> Path:
         return Path(source)
     uri = str(source).rstrip("/")
     place, folder = open_place(uri), cache_folder("fetched", uri)
-    stamp = folder.with_name(f"{folder.name}.json")
     try:
-        listing = {k: facts for k, facts in place.listing().items() if not k.startswith(OURS)}
-        if not listing:
-            raise InputError(f"nothing is at {uri}; give a folder that has files")
-        text = json.dumps(sorted((name, *facts) for name, facts in listing.items()))
-        if folder.is_dir() and stamp.is_file() and stamp.read_text() == text:
-            return folder
-        logger.info("copying %s to %s", uri, folder)
-        sizes = {name: size for name, (size, _) in listing.items()}
-        download(place, Contents(None, sizes), folder)
+        for look in range(_LOOKS):
+            if look:
+                time.sleep(_PAUSE_SECONDS)
+            if not is_changing(place) and _is_fetched(place, uri, folder):
+                return folder
     except STORE_ERRORS as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{uri} cannot be read here ({first_line(error)})") from error
+    raise InputError(
+        f"{uri} is in the middle of a change since {_LOOKS * _PAUSE_SECONDS:g} s: wait for the run "
+        "that sends it; if that was killed, run its command again, which does the rest"
+    )
+
+
+def _is_fetched(place: Place, uri: str, folder: Path) -> bool:
+    """Copy what is at `place`, unless that was done; return whether it stayed as it was meanwhile.
+
+    Raises:
+        InputError: there is nothing.
+    """
+    stamp = folder.with_name(f"{folder.name}.json")
+    listing = _listing(place)
+    if not listing:
+        raise InputError(f"nothing is at {uri}; give a folder that has files")
+    text = json.dumps(sorted((name, *facts) for name, facts in listing.items()))
+    if folder.is_dir() and stamp.is_file() and stamp.read_text() == text:
+        return True
+    stamp.unlink(missing_ok=True)
+    logger.info("copying %s to %s", uri, folder)
+    try:
+        download(place, Contents(None, {name: size for name, (size, _) in listing.items()}), folder)
+    except STORE_ERRORS:
+        if _has_changed(place, listing):
+            return False
+        raise
+    if _has_changed(place, listing):
+        return False
     with atomic_path(stamp) as temporary:
         temporary.write_text(text)
-    return folder
+    return True
 
 
-class _Stamp(NamedTuple):
-    """What tells two states of a file apart."""
+def _listing(place: Place) -> dict[str, tuple[int, int]]:
+    return {k: facts for k, facts in place.listing().items() if not k.startswith(OURS)}
 
-    inode: int
-    size: int
-    changed: int  # ns
+
+def _has_changed(place: Place, before: dict[str, tuple[int, int]]) -> bool:
+    return is_changing(place) or _listing(place) != before
+
+
+class _Change(NamedTuple):
+    """A change of what the store has."""
+
+    token: str | None  # that names it
+    sent: dict[str, Stamp]  # what the store has after it
 
 
 class Mirror:
@@ -125,8 +163,8 @@ class Mirror:
         self._scratch = self.folder.with_name(f"{self.folder.name}.sending")
         self._seconds = seconds
         self._place: Place = open_place(self.uri)
-        self._token: str | None = None  # of the change that the store and we know
-        self._sent: dict[str, _Stamp] = {}  # what the store has
+        self._known = _Change(None, {})  # the last one that the store and we know
+        self._tried: _Change | None = None  # a later one, of which we do not know what came
         self._done = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._stack = ExitStack()
@@ -134,7 +172,8 @@ class Mirror:
     def __enter__(self) -> "Mirror":
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         with self._stack as stack:
-            stack.enter_context(_held(self.folder.with_name(f"{self.folder.name}.lock"), self.uri))
+            lock = self.folder.with_name(f"{self.folder.name}.lock")
+            stack.enter_context(held(lock, self.uri, "give another place"))
             try:
                 self._begin()
             except STORE_ERRORS as error:
@@ -174,68 +213,79 @@ class Mirror:
         Raises:
             InputError: somebody else has changed the folder in the store.
         """
-        found = _stamps(self.folder)
-        changed = {name for name, stamp in found.items() if self._sent.get(name) != stamp}
-        if not changed and found.keys() == self._sent.keys():
+        if self._tried is not None:
+            self._hear()
+        found, sent = stamps_of(self.folder), self._known.sent
+        changed = {name for name, stamp in found.items() if sent.get(name) != stamp}
+        if not changed and found.keys() == sent.keys():
             return True
         shutil.rmtree(self._scratch, ignore_errors=True)
         self._scratch.mkdir()
         try:
             pieces = self._frozen({name: found[name] for name in sorted(changed)})
-            if pieces is None or not (last or _same(found, _stamps(self.folder))):
+            if pieces is None or not (last or same(found, stamps_of(self.folder))):
                 return False
             finish(self._place)
-            if contents_of(self._place).token != self._token:
+            if contents_of(self._place).token != self._known.token:
                 raise InputError(
                     f"{self.uri} was changed by another run; let one of them work there at a time"
                 )
+            change = _Change(secrets.token_hex(8), found)
+            # Noted first: the store may take it, and we not hear of that.
+            self._note(self._known, change)
             sizes = {name: stamp.size for name, stamp in found.items()}
-            self._token = commit(self._place, secrets.token_hex(8), sizes, pieces).token
+            commit(self._place, str(change.token), sizes, pieces)
         finally:
             shutil.rmtree(self._scratch, ignore_errors=True)
-        self._note(found)
+        self._note(change)
         return True
+
+    def _hear(self) -> None:
+        """Ask the store whether it took the change that was tried last."""
+        finish(self._place)
+        if self._tried is not None and contents_of(self._place).token == self._tried.token:
+            self._note(self._tried)
 
     def _begin(self) -> None:
         """Take over what the store has, unless what is here has grown from it."""
         finish(self._place)
         contents = contents_of(self._place)
         record = json.loads(self._record.read_text()) if self._record.is_file() else {}
-        self._token = contents.token
-        known = record.get("token", "") == contents.token and (
-            contents.token is not None or not contents.files
-        )
-        if known and self.folder.is_dir():
-            self._sent = {name: _Stamp(*stamp) for name, stamp in record["sent"].items()}
+        states = [_change(state) for state in (record, record.get("tried")) if state]
+        ours = [state for state in states if state.token == contents.token]
+        if ours and self.folder.is_dir() and (contents.token is not None or not contents.files):
+            self._note(ours[0])
             return
-        self._set_aside({name: _Stamp(*stamp) for name, stamp in record.get("sent", {}).items()})
+        self._set_aside(states[0].sent if states else {})
         self._record.unlink(missing_ok=True)
         download(self._place, contents, self.folder)
-        self._note(_stamps(self.folder))
+        self._note(_Change(contents.token, stamps_of(self.folder)))
 
-    def _set_aside(self, sent: dict[str, _Stamp]) -> None:
+    def _set_aside(self, sent: dict[str, Stamp]) -> None:
         """Keep what is here and was never sent, before the store's state takes its place."""
-        if not self.folder.is_dir() or _stamps(self.folder).items() <= sent.items():
+        if not self.folder.is_dir() or stamps_of(self.folder).items() <= sent.items():
             return
         aside = self.folder.with_name(f"{self.folder.name}.{secrets.token_hex(4)}{_UNSENT}")
         os.replace(self.folder, aside)
         logger.warning(
-            "%s has changed since this machine saw it; what was not sent from here is kept in %s",
+            "%s has changed since this machine saw it; what was not sent from here is kept in %s, "
+            "which nothing reads: remove it when you do not need it",
             *(self.uri, aside),
         )
 
-    def _note(self, sent: dict[str, _Stamp]) -> None:
-        self._sent = sent
+    def _note(self, known: _Change, tried: _Change | None = None) -> None:
+        self._known, self._tried = known, tried
+        later = None if tried is None else tried._asdict()
         with atomic_path(self._record) as temporary:
-            temporary.write_text(json.dumps({"token": self._token, "sent": sent}))
+            temporary.write_text(json.dumps({**known._asdict(), "tried": later}))
 
-    def _frozen(self, stamps: dict[str, _Stamp]) -> dict[str, Piece] | None:
+    def _frozen(self, stamps: dict[str, Stamp]) -> dict[str, Piece] | None:
         """Return the files as they are now, wherever they go next; None if one is gone."""
         pieces = {}
         for number, (name, stamp) in enumerate(stamps.items()):
             kept = self._scratch / str(number)
             try:
-                _keep(self.folder / name, stamp.size, kept)
+                keep(self.folder / name, stamp.size, kept)
             except FileNotFoundError:
                 return None
             pieces[name] = Piece(kept, stamp.size)
@@ -256,68 +306,6 @@ class Mirror:
                 told = reason
 
 
-def _stamps(folder: Path) -> dict[str, _Stamp]:
-    """Return all files below a folder but those that are being written by `atomic_path`."""
-    stamps = {}
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not _is_temporary(name)]
-        for name in files:
-            path = Path(parent, name)
-            try:
-                facts = path.stat()
-            except FileNotFoundError:  # it has just been replaced
-                continue
-            if not _is_temporary(name):
-                stamp = _Stamp(facts.st_ino, facts.st_size, facts.st_mtime_ns)
-                stamps[path.relative_to(folder).as_posix()] = stamp
-    return stamps
-
-
-def _keep(file: Path, size: int, kept: Path) -> None:
-    """Let `kept` be the file as it is now."""
-    if size > _COPIED:  # written once and then replaced, or growing: the inode stays what it is
-        try:
-            os.link(file, kept)
-        except FileNotFoundError:
-            raise
-        except OSError:  # a disk without links
-            pass
-        else:
-            return
-    shutil.copyfile(file, kept)
-
-
-def _is_temporary(name: str) -> bool:
-    return name.startswith(".") and ".tmp" in name
-
-
-def _same(before: dict[str, _Stamp], after: dict[str, _Stamp]) -> bool:
-    """Return whether nothing has changed but for logs that have grown."""
-    if before.keys() != after.keys():
-        return False
-    return all(
-        stamp == after[name]
-        or (_grows(name) and stamp.inode == after[name].inode and stamp.size <= after[name].size)
-        for name, stamp in before.items()
-    )
-
-
-def _grows(name: str) -> bool:
-    return name.endswith(_LOGS) or _EVENTS in name
-
-
-@contextmanager
-def _held(lock: Path, uri: str) -> Iterator[None]:
-    """Hold a lock that the system lets go of when this process ends, however it does.
-
-    Raises:
-        InputError: another process holds it.
-    """
-    with lock.open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                f"another program on this machine works on {uri}; wait for it, or stop it"
-            ) from error
-        yield
+def _change(state: dict[str, Any]) -> _Change:
+    """Return a change that a record tells of."""
+    return _Change(state["token"], {k: Stamp(*stamp) for k, stamp in state["sent"].items()})

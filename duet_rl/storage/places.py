@@ -9,15 +9,16 @@ from typing import NamedTuple
 from pyarrow.fs import FileSelector, FileSystem, FileType, FSSpecHandler, PyFileSystem  # type: ignore[import-untyped]
 
 from duet_rl.errors import InputError
+from duet_rl.storage.claims import OURS
 
 CACHE = "DUET_RL_CACHE"  # the folder for local copies of what lies behind URIs
 _DEFAULT_CACHE = "~/.cache/duet_rl"
 _SCHEME = "://"
-OURS = ".duet_rl_"  # begins the names of files that we keep there about a folder
-_PROBE = f"{OURS}probe_"  # ... and of the one that is written to see whether it can be
+_PROBE = f"{OURS}probe_"  # begins the name of what is written to see whether it can be
 _WORD = b"written by duet_rl to see whether it can be"
 # Ray unpacks the checkout that a job is sent with into a folder called so, and removes it.
 _JOB_FOLDER = "_ray_pkg_"
+_LISTINGS = 10  # of a folder in which others write, until one is whole
 # What stores raise: pyarrow an `OSError` or a `ValueError`, fsspec also for a package it lacks.
 STORE_ERRORS = (OSError, ValueError, ImportError)
 
@@ -39,7 +40,13 @@ class Place(NamedTuple):
     def listing(self) -> dict[str, tuple[int, int]]:
         """Return size and time of change (ns; 0: unknown) of all files, by relative name."""
         selector = FileSelector(self.path, allow_not_found=True, recursive=True)
-        found = self.filesystem.get_file_info(selector)
+        for left in reversed(range(_LISTINGS)):
+            try:
+                found = self.filesystem.get_file_info(selector)
+                break
+            except FileNotFoundError:  # a folder came or went meanwhile
+                if not left:
+                    raise
         prefix = len(self.path.strip("/")) + 1
         return {
             info.path.strip("/")[prefix:]: (info.size, info.mtime_ns or 0)
