@@ -5,27 +5,22 @@ import math
 import shutil
 import signal
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from duet_rl import checkpoint
 from duet_rl.errors import InputError
 from duet_rl.observe import lines
 from duet_rl.observe.sinks import require_trackers
+from duet_rl.pretrain.progress import shown
 from duet_rl.pretrain.stage import ClusterConfig, StagePlan
 from duet_rl.resources import WorkerPlan, is_private_cluster, plan_workers, start_ray
-from duet_rl.run_log import LOGS, METRICS, PROGRESS, STEP, read_metrics
 
 RAY_FOLDER = "ray"  # sub-folder of the run where Ray Train keeps its states
 _JOB = "pretrain"  # the name by which Ray Train finds its states again
 _STATES = 2  # kept; the newest may be half-written when a node dies
-_POLL_SECONDS = 0.5
-_SAY_SECONDS = 30.0  # between lines about a stage, where they are read by programs
 _MOST_CPU_WORKERS = 4
 _RESIZE_SECONDS = 60.0  # between looks for room to grow, which costs the steps since a state
 
@@ -59,7 +54,7 @@ def run_stages(
         require_trackers(todo[0].log)
         lines.this_is(run=todo[0].out.name)
         todo[0].settings()  # what an earlier stage should have left is asked for before any work
-        with _shown(todo, progress):
+        with shown(todo, progress):
             _fit(todo, cluster)
         for plan in todo:
             logger.info("%s", _summary(plan))
@@ -221,41 +216,3 @@ def _range(cluster: ClusterConfig, workers: WorkerPlan) -> int | tuple[int, int 
     if cluster.min_workers is None:
         return workers.workers
     return cluster.min_workers, cluster.workers
-
-
-@contextmanager
-def _shown(plans: Sequence[StagePlan], progress: bool) -> Iterator[None]:
-    """Show a bar a stage, read off the workers' log, while the block runs."""
-    done = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(plans, done), daemon=True)
-    if progress:
-        watcher.start()
-    try:
-        yield
-    finally:
-        done.set()
-        if progress:
-            watcher.join()
-
-
-def _watch(plans: Sequence[StagePlan], done: threading.Event) -> None:
-    began = time.time()
-    for plan in plans:
-        log = plan.out / LOGS / plan.name
-        # A length in passes over the data is known to the workers alone, who read them.
-        total = plan.config.steps if plan.config.epochs is None else None
-        title, plain, said = f"pretrain {plan.name}", lines.are_wanted(), time.monotonic()
-        with tqdm(total=total, desc=title, unit="step", disable=plain) as bar:
-            while True:
-                last = done.wait(_POLL_SECONDS)
-                rows = read_metrics(log)
-                if rows and (log / METRICS).stat().st_mtime > began:  # else of an earlier run
-                    bar.n = int(rows[-1][STEP])
-                    bar.total = round(bar.n / rows[-1][PROGRESS])
-                    loss = f"{rows[-1].get('loss', math.nan):.3f}"
-                    bar.set_postfix(loss=loss)
-                    if plain and (bar.n == bar.total or time.monotonic() > said + _SAY_SECONDS):
-                        logger.info("%s: step %d of %d, loss %s", title, bar.n, bar.total, loss)
-                        said = time.monotonic()
-                if last or bar.n == bar.total:
-                    break
