@@ -21,7 +21,7 @@ from duet_rl.pretrain.state import Progress, load_state, read_progress, save_sta
 from duet_rl.pretrain.step import autocast, optimiser_of, prepare, take_step, to_device
 from duet_rl.run_log import FAULT, LOGS
 
-LOG_EVERY = 10  # steps between lines of the log
+LOG_EVERY = 10  # steps between lines of the log; there is one more wherever losses are validated
 
 
 def work(job: Mapping[str, Any]) -> None:
@@ -81,14 +81,15 @@ def train_stage(plan: StagePlan, host: Host) -> None:
                 stage.settle(batch)
         numbers = take_step(parallel, optimiser, batch, config, learning_rate(config, step, length))
         done = step + 1
-        if done % LOG_EVERY == 0 or done == length.steps:
+        validates = done % config.validate_every == 0 or done == length.steps
+        if validates or done % LOG_EVERY == 0:
             metrics = _mean_over_workers(numbers, world)
             if not math.isfinite(metrics["loss"]):
                 raise InputError(
                     f"the loss of stage {plan.name} is {metrics['loss']} at step {done}; lower "
                     f"{plan.name}.lr, or look for broken clips in {plan.data}"
                 )
-            if done % config.validate_every == 0 or done == length.steps:
+            if validates:
                 metrics |= _validate(module, stage, rank)
             if log is not None:
                 host.note(done, log.write(done, metrics))

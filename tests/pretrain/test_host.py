@@ -44,3 +44,17 @@ def test_a_stage_that_is_cut_short_goes_on_from_its_last_state_and_ends_the_same
     ours, theirs = (load_file(p.folder / checkpoint.WEIGHTS) for p in (plan, unbroken))
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_losses_are_validated_at_just_the_steps_that_the_settings_say(
+    data: Path, tmp_path: Path
+) -> None:
+    seen: dict[int, bool] = {}
+
+    def watch(step: int, numbers: Mapping[str, float]) -> None:
+        seen[step] = "val/loss" in numbers
+
+    config = CONFIG.model_copy(update={"validate_every": 7})
+    train_stage(TranslationPlan(config, data, tmp_path), Alone(tmp_path / "states", watch=watch))
+    assert [step for step, validated in seen.items() if validated] == [7, 14, 21, 28, 30]
+    assert {10, 20} <= seen.keys(), "the log has its own lines, too"
