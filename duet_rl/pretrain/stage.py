@@ -86,7 +86,9 @@ class StagePlan(ABC):
     config: StageConfig
     data: Path
     out: Path
-    log: LogConfig = field(default=LogConfig(), kw_only=True)
+    # Ray Train shows the `repr` of a plan to all who may look at the cluster; a tracker's URI may
+    # hold a password.
+    log: LogConfig = field(default=LogConfig(), kw_only=True, repr=False)
 
     @abstractmethod
     def open(self) -> "Stage":

@@ -11,6 +11,7 @@ from duet_rl.datasets.split import SplitConfig
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.generate.follower import load_follower
+from duet_rl.observe.settings import LogConfig
 from duet_rl.pretrain.follower import FollowerConfig, FollowerPlan
 from duet_rl.pretrain.stage import StageConfig
 from duet_rl.pretrain.state import Progress, load_state, read_progress, save_state
@@ -55,6 +56,11 @@ def test_the_fingerprint_tells_settings_and_data_apart(data: Path, tmp_path: Pat
         plan.fingerprint("b"),
     ]
     assert plan.fingerprint("a") not in others and len(set(others)) == len(others)
+
+
+def test_a_plan_does_not_show_where_a_tracker_is(data: Path, tmp_path: Path) -> None:
+    log = LogConfig.model_validate({"mlflow": {"tracking_uri": "https://ana:secret@host"}})
+    assert "secret" not in repr(PosePlan(CONFIG, data, tmp_path, log=log))
 
 
 def test_the_placement_does_not_change_what_the_pose_is(data: Path, tmp_path: Path) -> None:
