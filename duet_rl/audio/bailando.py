@@ -64,14 +64,15 @@ def pooled_features(
     Args:
         samples: mono, `FRAME_RATE` Hz.
         tokens: return exactly so many rows; by default as many as the track has whole tokens at
-            30 frames a second, of which the last may end 1/60 s after the track.
+            30 frames a second.
         compat: the librosa whose numbers are wanted.
 
     Raises:
         InputError: there are too few samples, or some are not finite, or the librosa is unknown.
     """
-    count = 2 * _half_as_many(samples) // FRAMES_PER_TOKEN if tokens is None else tokens
-    heard = music_features(samples, count * FRAMES_PER_TOKEN, compat, FRAME_RATE)
+    heard = _paired(samples, None if tokens is None else tokens * FRAMES_PER_TOKEN, compat)
+    count = len(heard) // FRAMES_PER_TOKEN
+    heard = heard[: count * FRAMES_PER_TOKEN]
     rows = np.empty((count, BAILANDO_DIMS), dtype=np.float32)
     rows[:, :MUSIC_DIMS] = _of_tokens(heard).mean(axis=1)
     rows[:, BEAT] = _of_tokens(heard[:, [BEAT]]).max(axis=1)[:, 0]
@@ -95,18 +96,21 @@ def paired_features(
     Raises:
         InputError: there are too few samples, or some are not finite, or the librosa is unknown.
     """
-    count = _half_as_many(samples) if pairs is None else pairs
-    heard = music_features(samples, 2 * count, compat, FRAME_RATE)
-    rows = np.empty((2 * count, PLUS_PLUS_DIMS), dtype=np.float32)
+    heard = _paired(samples, None if pairs is None else 2 * pairs, compat)
+    rows = np.empty((len(heard), PLUS_PLUS_DIMS), dtype=np.float32)
     rows[:, :MUSIC_DIMS] = heard
     for start, block in _tempograms(heard[:, ONSET]):
         rows[start : start + len(block), MUSIC_DIMS] = block[:, 0]
-    return rows.reshape(count, 2 * PLUS_PLUS_DIMS)
+    return rows.reshape(-1, 2 * PLUS_PLUS_DIMS)
 
 
-def _half_as_many(samples: np.ndarray) -> int:
-    """Return how many frames a track of `FRAME_RATE` Hz has at 30 frames a second."""
-    return 1 + len(samples) // (2 * HOP)
+def _paired(samples: np.ndarray, frames: int | None, compat: Compat) -> Float[np.ndarray, "T 54"]:
+    """Return the 54 numbers of 60 frames a second, by default two for every frame of 30.
+
+    A track has an odd number of the former, so the last one is repeated, as Bailando does.
+    """
+    heard = music_features(samples, frames, compat, FRAME_RATE)
+    return np.pad(heard, ((0, len(heard) % 2), (0, 0)), mode="edge") if frames is None else heard
 
 
 def _of_tokens(rows: np.ndarray) -> np.ndarray:
