@@ -4,8 +4,10 @@ import math
 from statistics import median
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 from torch.nn.functional import max_pool1d, pad
 
@@ -17,6 +19,8 @@ from duet_rl.errors import InputError
 SMOOTHING = 0.05  # s; sigma of the Gaussian over a body's speed
 DEPTH = 0.05  # a motion beat is slower than the faster moments around it by this share at least
 SLOWEST, FASTEST = 70.0, 210.0  # beats a minute between which dances lie
+
+PUBLISHED_SIGMA = 5  # frames; of the Gaussian over a body's speed in the published dance beats
 
 _NEIGHBOURHOOD = 0.25  # s; what "around" a motion beat means
 _STILL = 1e-3  # m/s; a body slower than this all through stands, and keeps no beat
@@ -72,6 +76,25 @@ def motion_beats(
     before, after = _max_before(speed, reach), _max_before(speed.flip(-1), reach).flip(-1)
     dips = speed < (1 - depth) * torch.minimum(before, after)
     return lowest & dips & (before > _STILL)
+
+
+def published_motion_beats(joints: Float[Tensor, "B T J 3"]) -> Bool[Tensor, "B T"]:
+    """Return whether the mean speed of the joints, smoothed, has a minimum after each frame.
+
+    The dance beats of Bailando and Duolando (their spec 7.5): however shallow, and counted in
+    frames, so that they mean one thing at 60 fps and another at 30. `motion_beats` has units.
+
+    Args:
+        joints: metres; computed in their own precision.
+    """
+    beats = torch.zeros(joints.shape[:2], dtype=torch.bool)
+    if joints.shape[1] > 3:
+        # By numpy as in the original: on a flat minimum the order of a sum's terms can make a beat.
+        speed = np.linalg.norm(np.diff(joints.cpu().numpy(), axis=1), axis=-1).mean(-1)
+        smooth = torch.from_numpy(gaussian_filter1d(speed, PUBLISHED_SIGMA, mode="reflect"))
+        inner = smooth[:, 1:-1]
+        beats[:, 1:-2] = (inner < smooth[:, :-2]) & (inner < smooth[:, 2:])
+    return beats.to(joints.device)
 
 
 def mean_speed(joints: Float[Tensor, "B T J 3"], fps: float) -> Float[Tensor, "B T"]:

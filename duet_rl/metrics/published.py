@@ -1,14 +1,12 @@
 """Beat alignment, beat echo and foot skating as the scripts of Bailando and Duolando count them."""
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
+from duet_rl.audio.beats import published_motion_beats as beats_of_batch
 from duet_rl.body.skeleton import JOINT
 
-SPEED_SIGMA = 5  # frames; of the Gaussian over a body's speed
 BEAT_SIGMA = 3  # frames by which a beat may miss and still score exp(-1/2)
 
 # The thresholds of skating are said to be m/s and are metres a frame.
@@ -24,13 +22,7 @@ def published_motion_beats(joints: Float[Tensor, "T J 3"]) -> Int[Tensor, "beats
     Args:
         joints: world positions, with the way of the root, metres; computed in their own precision.
     """
-    if len(joints) < 2:
-        return torch.zeros(0, dtype=torch.long)
-    # By numpy as in the original: on a flat minimum the order of a sum's terms can make a beat.
-    speed = np.linalg.norm(np.diff(joints.cpu().numpy(), axis=0), axis=-1).mean(-1)
-    smooth = torch.from_numpy(np.asarray(gaussian_filter1d(speed, SPEED_SIGMA, mode="reflect")))
-    inner = (smooth[1:-1] < smooth[:-2]) & (smooth[1:-1] < smooth[2:])
-    return inner.nonzero()[:, 0] + 1
+    return beats_of_batch(joints[None])[0].nonzero()[:, 0]
 
 
 def beat_score(told: Int[Tensor, "M"], kept: Int[Tensor, "N"]) -> float:
