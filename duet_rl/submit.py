@@ -33,7 +33,15 @@ _END = 22  # bytes at the end of an archive
 _LOOK_SECONDS = 1.0  # between the end of a job's output and the next look at it
 _TRIES, _TRY_SECONDS = 10, 3.0  # to reach a cluster that has fallen silent
 _LOGGERS = (".dashboard.modules.job.sdk", ".dashboard.modules.dashboard_sdk")  # which set a level
+TOKEN_CURE = (
+    "set RAY_AUTH_TOKEN or write ~/.ray/auth_token, with what `ray get-auth-token` prints on the "
+    "cluster's head"
+)
 _SIGNALLED = 128  # plus the signal: exit code of a program that was killed
+
+
+class Unheard(Exception):
+    """What a job says can be passed on no more, for the reason that is its cause; it goes on."""
 
 
 @dataclass(frozen=True)
@@ -176,18 +184,27 @@ class JobServer:
 
         Raises:
             InputError: the cluster has fallen silent.
+            Unheard: `write` raised an `OSError`, e.g. since nobody reads what it writes.
         """
-        shown = asyncio.run(self._tail(job, write))
+
+        def pass_on(text: str) -> None:
+            try:
+                write(text)
+            except OSError as error:  # which is no fault of the connection
+                raise Unheard(job) from error
+
+        shown = asyncio.run(self._tail(job, pass_on))
         with self._told():
-            write(self._client.get_job_logs(job)[shown:])  # what came after the last look
+            rest = self._client.get_job_logs(job)[shown:]  # what came after the last look
             info = self._client.get_job_info(job)
+        pass_on(rest)
         if info.status == "SUCCEEDED":
             return 0
         if info.status == "STOPPED":
             return STOPPED
         code = info.driver_exit_code
         if not code:  # it did not come to run
-            write(f"{info.message}\n")
+            pass_on(f"{info.message}\n")
             return 1
         return _SIGNALLED - code if code < 0 else code
 
@@ -233,8 +250,7 @@ class JobServer:
         except AuthenticationError as error:
             raise InputError(
                 f"{self.address} does not take this machine's token "
-                f"({error.message.splitlines()[0]}); set RAY_AUTH_TOKEN or write "
-                "~/.ray/auth_token, with what `ray get-auth-token` prints on the cluster's head"
+                f"({error.message.splitlines()[0]}); {TOKEN_CURE}"
             ) from error
         except InputError:
             raise
@@ -247,6 +263,27 @@ class JobServer:
         except RuntimeError as error:
             reason = next((line for line in str(error).splitlines() if line.strip()), "")
             raise InputError(f"{self.address} does not take the request: {reason}") from error
+
+
+def token_headers() -> dict[str, str]:
+    """Return the HTTP headers with this machine's token for clusters; none if it has no token.
+
+    It is looked for as Ray does: RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token.
+
+    Raises:
+        ray.exceptions.AuthenticationError: RAY_AUTH_TOKEN_PATH names no file with a token.
+    """
+    from ray._private.authentication.authentication_token_setup import (
+        maybe_enable_token_auth_if_token_available,
+    )
+    from ray._private.authentication.http_token_authentication import (
+        get_auth_headers_if_auth_enabled,
+    )
+
+    _quiet()
+    # Ray itself sends the token that it finds only where RAY_AUTH_MODE says so.
+    maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+    return dict(get_auth_headers_if_auth_enabled({}))
 
 
 def _client(address: str) -> Any:
@@ -262,17 +299,12 @@ def _client(address: str) -> Any:
         raise InputError(
             f"{error.name} is missing, which jobs need; pip install 'ray[default]'"
         ) from error
-    from ray._private.authentication.authentication_token_setup import (
-        maybe_enable_token_auth_if_token_available,
-    )
     from ray.job_submission import JobSubmissionClient
 
-    _quiet()
-    # Ray itself sends the token that it finds only where RAY_AUTH_MODE says so.
-    maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+    headers = token_headers()
     kept = {name: os.environ.pop(name) for name in _ADDRESSES if name in os.environ}
     try:
-        return JobSubmissionClient(address)
+        return JobSubmissionClient(address, headers=headers)
     finally:
         os.environ.update(kept)
 

@@ -1,5 +1,7 @@
 """Jobs, without a cluster: what is sent, what is refused before, and how a job's end is told."""
 
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +15,7 @@ from typer.testing import CliRunner
 import duet_rl.submit
 from duet_rl.cli.main import app
 from duet_rl.errors import InputError
-from duet_rl.submit import LIMIT, MIB, JobServer, upload_of
+from duet_rl.submit import LIMIT, MIB, JobServer, Unheard, upload_of
 from tests.cli.conftest import refusal
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -147,12 +149,40 @@ def test_a_dry_run_lists_and_sends_nothing(checkout: Path) -> None:
         ((*RL, "rl.lrr=1"), "did you mean 'lr'"),
         ((*RL[:-1], "runs/mine"), "removes after the job"),
         (("prepare", "synthetic", "--out", "data"), "removes after the job"),
-        (("tune", "tune_configs/rl.yaml", "--data", "/d"), "give --out"),
+        (("prepare", "synthetic", "--out", "data"), "give an absolute path"),
+        (("tune", "tune_configs/rl.yaml", "--data", "/d"), "without --out, tune would write in"),
+        (("evaluate", "/r", "--data", "/d"), "evaluate would write to runs/evaluation in the copy"),
+        (("evaluate", "/r", "--data", "/d"), "or a URI"),
+        (("audit", "--data", "/d"), "without --out, audit would write to runs/audit"),
         (("tune", "runs/a.yaml", "--data", "/d", "--out", "/o"), "runs/a.yaml is not sent"),
     ],
 )
 def test_a_command_that_could_not_run_is_refused_here(words: tuple[str, ...], told: str) -> None:
     assert told in refusal("submit", "--address", "http://127.0.0.1:1", "--", *words)
+
+
+def test_a_place_is_asked_for_in_words_of_the_command() -> None:
+    words = ("submit", "--address", "http://127.0.0.1:1", "--")
+    assert "or a URI" in refusal(*words, "evaluate", "/r", "--data", "/d", "--out", "mine")
+    assert "URI" not in refusal(*words, "audit", "--data", "/d"), "it takes none"
+
+
+@pytest.mark.parametrize("words", [("doctor", "--quick"), ("status", "/r"), ("config",)])
+def test_what_only_looks_needs_no_place_of_its_own(words: tuple[str, ...]) -> None:
+    said = CliRunner().invoke(
+        app, ["submit", "--address", "http://127.0.0.1:1", "--dry-run", "--", *words]
+    )
+    assert said.exit_code == 0, said.output
+
+
+def test_a_password_is_not_shown_again(
+    checkout: Path, serve: Callable[[Jobs], JobServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(Jobs(JobStatus.SUCCEEDED))
+    uri = "log.mlflow.tracking_uri=http://ana:secret@host:5000"
+    words = ["submit", "--address", "h:1", "--working-dir", str(checkout), "--no-wait", "--"]
+    said = CliRunner().invoke(app, [*words, *RL[:-1], "s3://b/another", uri])
+    assert said.exit_code == 0 and "secret" not in said.output and "ana:***@host" in said.output
 
 
 def test_a_preset_that_stays_here_is_refused_here(
@@ -264,3 +294,45 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_stop_it(
     assert said.exit_code == 130 and "one\n" in said.output
     assert "goes on" in said.output
     assert f"ray job stop --address http://head:8265 {jobs.asked['submission_id']}" in said.output
+
+
+def test_who_reads_no_more_is_no_lost_connection(serve: Callable[[Jobs], JobServer]) -> None:
+    asked = []
+
+    def write(text: str) -> None:
+        asked.append(text)
+        raise BrokenPipeError
+
+    with pytest.raises(Unheard):
+        serve(Jobs(JobStatus.SUCCEEDED, texts=[["one\n", "two\n"]])).follow("ours-1", write)
+    assert asked == ["one\n"]
+
+
+_PIPED = """
+import duet_rl.submit
+from ray.job_submission import JobStatus
+from tests.test_submit import Jobs
+jobs = Jobs(JobStatus.SUCCEEDED, texts=[["a line of the job\\n"] * 100_000])
+duet_rl.submit._client = lambda address: jobs
+from duet_rl.cli.main import main
+main()
+"""
+
+
+def test_a_closed_pipe_ends_the_watching_and_not_the_job(checkout: Path) -> None:
+    words = ["submit", "--address", "h:1", "--working-dir", str(checkout), *RL[:-1], "s3://b/x"]
+    program = subprocess.Popen(
+        [sys.executable, "-c", _PIPED, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        text=True,
+    )
+    assert program.stdout is not None and program.stderr is not None
+    assert program.stdout.readline() == "a line of the job\n"
+    program.stdout.close()
+    said = program.stderr.read()
+    program.stderr.close()
+    assert program.wait(60) == 141, said
+    assert "goes on. Watch it: " in said and "ray job stop" in said
+    assert "Error" not in said and "Traceback" not in said

@@ -8,22 +8,11 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from duet_rl.cli import (
-    audit,
-    convert,
-    data,
-    doctor,
-    evaluate,
-    export,
-    lab,
-    status,
-    submit,
-    train,
-    tune,
-    use,
-)
+from duet_rl.cli.commands import add_commands
+from duet_rl.cli.submit import submit
 from duet_rl.errors import InputError
 from duet_rl.observe import lines
+from duet_rl.observe.trackers import without_password
 
 BAD_INPUT = 2  # exit code: what was given cannot be used
 NO_SPACE = 3  # exit code: the disk is full, or a file cannot be written
@@ -60,21 +49,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Train and use a dance follower.",
 )
-app.add_typer(data.app, name="prepare")
-app.add_typer(convert.app, name="convert")
-app.add_typer(export.app, name="export")
-app.add_typer(lab.app, name="lab")
-app.command()(train.pretrain)
-app.command()(train.rl)
-app.command()(tune.tune)
-app.command()(train.config)
-app.command()(use.generate)
-app.command()(evaluate.evaluate)
-app.command()(audit.audit)
-app.command(context_settings={"allow_interspersed_args": False})(submit.submit)
-app.command()(use.demo)
-app.command()(status.status)
-app.command()(doctor.doctor)
+add_commands(app)
+app.command(context_settings={"allow_interspersed_args": False})(submit)
 
 
 @app.callback()
@@ -105,4 +81,4 @@ def _tell(message: object) -> None:
     if lines.are_wanted():
         logging.getLogger("duet_rl").error("%s", message)
     else:
-        typer.echo(f"duet-rl: {message}", err=True)
+        typer.echo(f"duet-rl: {without_password(str(message))}", err=True)

@@ -2,11 +2,15 @@
 
 import os
 import shlex
+import sys
 from collections.abc import Container
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+UNREAD = 141  # exit code where nobody reads what is written, as shells count a closed pipe
+_LOOK_ONLY = {"doctor"}  # at what they are given as --out
 
 
 def submit(
@@ -40,13 +44,14 @@ def submit(
 
     The exit code is the command's. Ctrl-C leaves the job running. See docs/jobs.md.
     """
-    from duet_rl.submit import MIB, STOPPED, JobServer, upload_of
+    from duet_rl.observe.trackers import without_password
+    from duet_rl.submit import MIB, STOPPED, JobServer, Unheard, upload_of
 
     environment = _pairs(env or [])
-    options = _options(words)
-    out = _out_of(options)
+    command = _parsed(words)
+    out = _out_of(command)
     upload = upload_of(working_dir)
-    _require_sent(options, upload.files)
+    _require_sent(command.params, upload.files)
     if dry_run:
         for file, size in sorted(upload.files.items(), key=lambda item: -item[1]):
             typer.echo(f"{size:>12,d}  {file}")
@@ -60,7 +65,7 @@ def submit(
         return
     server = JobServer(address)
     job = server.send(words, upload, name, environment, out)
-    typer.echo(f"job {job}: {shlex.join(words)}", err=True)
+    typer.echo(f"job {job}: {without_password(shlex.join(words))}", err=True)
     if not wait:
         typer.echo(job)
         typer.echo(f"watch it: {server.how_to('logs --follow', job)}", err=True)
@@ -68,13 +73,31 @@ def submit(
     try:
         code = server.follow(job, lambda text: typer.echo(text, nl=False))
     except KeyboardInterrupt:
-        typer.echo(
-            f"\njob {job} goes on. Watch it: {server.how_to('logs --follow', job)}\n"
-            f"Stop it: {server.how_to('stop', job)}",
-            err=True,
-        )
+        typer.echo("", err=True)
+        _tell_that_it_goes_on(server, job)
         raise typer.Exit(STOPPED) from None
+    except Unheard as unheard:
+        _tell_that_it_goes_on(server, job)
+        if not isinstance(unheard.__cause__, BrokenPipeError):
+            raise unheard.__cause__ or unheard from None
+        _write_nowhere()
+        raise typer.Exit(UNREAD) from None
     raise typer.Exit(code)
+
+
+def _tell_that_it_goes_on(server: Any, job: str) -> None:
+    typer.echo(
+        f"job {job} goes on. Watch it: {server.how_to('logs --follow', job)}\n"
+        f"Stop it: {server.how_to('stop', job)}",
+        err=True,
+    )
+
+
+def _write_nowhere() -> None:
+    """Let the standard output lead nowhere: Python itself would try its closed pipe once more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _pairs(words: list[str]) -> dict[str, str]:
@@ -94,8 +117,8 @@ def _pairs(words: list[str]) -> dict[str, str]:
     return pairs
 
 
-def _options(words: list[str]) -> dict[str, Any]:
-    """Return the options of a command of ours, which must be one that could be run here.
+def _parsed(words: list[str]) -> Any:
+    """Return a command line of ours as parsed, which must be one that could be run here.
 
     Raises:
         InputError: there is no such command, or a setting of it is wrong.
@@ -103,31 +126,34 @@ def _options(words: list[str]) -> dict[str, Any]:
     from typer.core import TyperGroup
     from typer.main import get_command
 
-    from duet_rl.cli.main import app
+    from duet_rl.cli.commands import add_commands
     from duet_rl.config import resolve
     from duet_rl.errors import InputError
     from duet_rl.run import RunConfig
 
-    command: Any = get_command(app)
+    group = typer.Typer()
+    add_commands(group)
+    command: Any = get_command(group)
     rest = list(words)
     names: list[str] = []
     while isinstance(command, TyperGroup):
         while rest and rest[0].startswith("-"):
             rest.pop(0)  # of the group itself, as -v
         name = rest.pop(0) if rest else ""
-        if name not in command.commands or (not names and name == "submit"):
-            known = sorted(set(command.commands) - {"submit"})
-            raise InputError(f"there is no command {name!r} for a job; wanted {', '.join(known)}")
+        if name not in command.commands:
+            known = ", ".join(sorted(command.commands))
+            raise InputError(f"there is no command {name!r} for a job; wanted {known}")
         names.append(name)
         command = command.commands[name]
-    options: dict[str, Any] = command.make_context(" ".join(names), rest).params
+    parsed = command.make_context(" ".join(names), rest)
+    options = parsed.params
     if {"preset", "settings"} <= options.keys():
         resolve(RunConfig, options["preset"], options["settings"] or ())
-    return options
+    return parsed
 
 
-def _out_of(options: dict[str, Any]) -> str | None:
-    """Return the place that a command works in.
+def _out_of(command: Any) -> str | None:
+    """Return the place that a parsed command works in.
 
     Raises:
         InputError: it would lie in the copy of the checkout, which is removed after the job.
@@ -135,20 +161,21 @@ def _out_of(options: dict[str, Any]) -> str | None:
     from duet_rl.errors import InputError
     from duet_rl.storage.places import is_uri
 
-    if "out" not in options:
+    if "out" not in command.params or command.info_name in _LOOK_ONLY:
         return None
-    out = options["out"]
-    if out is None:
+    out = command.params["out"]
+    if out is not None and (is_uri(out) or Path(out).is_absolute()):
+        return str(out).rstrip("/")
+    copy = "the copy of the checkout, which Ray removes after the job"
+    # A `Path` is a local folder; some commands take URIs as well.
+    wanted = "an absolute path on storage that all nodes share"
+    wanted += ", or a URI" if isinstance(out, str) else ""
+    if out is None or command.get_parameter_source("out").name == "DEFAULT":
+        place = "" if out is None else f" to {out}"
         raise InputError(
-            "the command would work in the copy of the checkout, which Ray removes after the job; "
-            "give --out, an absolute path on storage that all nodes share"
+            f"without --out, {command.info_name} would write{place} in {copy}; give --out, {wanted}"
         )
-    if not is_uri(out) and not Path(out).is_absolute():
-        raise InputError(
-            f"--out {out} would lie in the copy of the checkout that Ray removes after the job; "
-            "give an absolute path on storage that all nodes share, or a URI"
-        )
-    return str(out).rstrip("/")
+    raise InputError(f"--out {out} would lie in {copy}; give {wanted}")
 
 
 def _require_sent(options: dict[str, Any], files: Container[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from duet_rl.errors import InputError
 from duet_rl.observe.settings import MlflowConfig
-from duet_rl.observe.sinks import Origin, Sink
+from duet_rl.observe.sink import Origin, Sink
 from duet_rl.observe.trackers import flat, keep_run, known_run, without_password
 
 _PARAMS_A_CALL = 100  # MLflow's limit

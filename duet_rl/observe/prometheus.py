@@ -7,7 +7,7 @@ from typing import Any
 from ray.util.metrics import Gauge
 
 from duet_rl.observe.measures import ITERATION, Measure, reading_of
-from duet_rl.observe.sinks import Origin, Sink
+from duet_rl.observe.sink import Origin, Sink
 
 
 class Prometheus(Sink):

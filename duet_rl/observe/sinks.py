@@ -2,48 +2,19 @@
 
 import logging
 import sys
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any
 
 from duet_rl.errors import InputError
 from duet_rl.observe.settings import LogConfig
+from duet_rl.observe.sink import Origin, Sink
 from duet_rl.observe.trackers import without_password
 
 _MOST_FAILURES = 3  # in a row, after which a sink is given up: each may take seconds
 
 logger = logging.getLogger(__name__)
-
-
-class Origin(NamedTuple):
-    """What the numbers are of."""
-
-    run: str  # name of the run's folder
-    stage: str  # pose, translation, follower or rl
-    folder: Path  # of the stage's log; what finds a tracker's run again is kept in it
-    settings: Mapping[str, Any] = {}  # of the stage
-
-
-class Sink(ABC):
-    """Takes the numbers of each step to one place."""
-
-    name: ClassVar[str]
-    faults: tuple[type[Exception], ...] = (OSError,)  # of that place, and not of this program
-
-    @abstractmethod
-    def write(self, step: int, numbers: Mapping[str, float]) -> None:
-        """Hand over the numbers of one step, by TensorBoard tag."""
-
-    @abstractmethod
-    def close(self, finished: bool) -> None:
-        """Hand over what is held back.
-
-        Args:
-            finished: whether the stage came to its end.
-        """
 
 
 class Sinks:

@@ -6,7 +6,7 @@ from typing import Any
 
 from duet_rl.errors import InputError
 from duet_rl.observe.settings import WandbConfig
-from duet_rl.observe.sinks import Origin, Sink
+from duet_rl.observe.sink import Origin, Sink
 from duet_rl.observe.trackers import keep_run, known_run, without_password
 
 

@@ -15,7 +15,7 @@ import pytest
 from duet_rl.observe import lines
 from duet_rl.observe.lines import JsonLines, this_is
 from duet_rl.pretrain.notes import StageNotes
-from duet_rl.pretrain.run import _shown
+from duet_rl.pretrain.progress import shown
 from duet_rl.pretrain.stage import StageConfig
 from duet_rl.pretrain.tokenizer import PosePlan
 from duet_rl.rl.console import Console
@@ -86,7 +86,7 @@ def test_all_that_the_program_says_of_a_fault_is_one_line_of_json(tmp_path: Path
 def test_a_pretraining_is_told_in_lines_and_not_in_a_bar(monkeypatch, tmp_path, caplog, capsys):
     monkeypatch.setenv("DUET_RL_LOG", "json")
     plan = PosePlan(StageConfig(steps=20), tmp_path, tmp_path)
-    with caplog.at_level(logging.INFO, "duet_rl"), _shown([plan], progress=True):
+    with caplog.at_level(logging.INFO, "duet_rl"), shown([plan], progress=True):
         notes = StageNotes(plan, first=0, total=20)
         notes.write(10, {"loss": 2.0})
         notes.write(20, {"loss": 1.0})

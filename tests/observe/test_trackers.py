@@ -6,7 +6,8 @@ import pytest
 
 from duet_rl.errors import InputError
 from duet_rl.observe.settings import LogConfig, MlflowConfig, WandbConfig
-from duet_rl.observe.sinks import Origin, open_sinks
+from duet_rl.observe.sink import Origin
+from duet_rl.observe.sinks import open_sinks
 from duet_rl.observe.trackers import known_run
 
 

@@ -1,0 +1,35 @@
+"""The commands that run here or as a job: all but `submit`, which sends them."""
+
+import typer
+
+from duet_rl.cli import (
+    audit,
+    convert,
+    data,
+    doctor,
+    evaluate,
+    export,
+    lab,
+    status,
+    train,
+    tune,
+    use,
+)
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add every command to a command line."""
+    app.add_typer(data.app, name="prepare")
+    app.add_typer(convert.app, name="convert")
+    app.add_typer(export.app, name="export")
+    app.add_typer(lab.app, name="lab")
+    app.command()(train.pretrain)
+    app.command()(train.rl)
+    app.command()(tune.tune)
+    app.command()(train.config)
+    app.command()(use.generate)
+    app.command()(evaluate.evaluate)
+    app.command()(audit.audit)
+    app.command()(use.demo)
+    app.command()(status.status)
+    app.command()(doctor.doctor)
