@@ -42,11 +42,18 @@ def gpt_keys(config: DuolandoGPTConfig) -> dict[str, tuple[str, ...]]:
             names[f"{ours}.embed.{kind}"] = (f"{theirs}.cond_emb.{kind}",)
             names[f"{ours}.downsample.{kind}"] = (f"{theirs}.downsample.{kind}",)
     for ours, theirs in _layers(config):
-        for kind in _KINDS:
-            names[f"{ours}.{_JOINED}.{kind}"] = tuple(f"{theirs}.{x}.{kind}" for x in _SPLIT)
-            names |= {f"{ours}.{k}.{kind}": (f"{theirs}.{v}.{kind}",) for k, v in _LAYER.items()}
+        names |= layer_keys(ours, theirs)
     if config.unused_weights:
         names |= _unused_keys()
+    return names
+
+
+def layer_keys(ours: str, theirs: str) -> dict[str, tuple[str, ...]]:
+    """Return for each tensor of our transformer layer the original ones of theirs."""
+    names: dict[str, tuple[str, ...]] = {}
+    for kind in _KINDS:
+        names[f"{ours}.{_JOINED}.{kind}"] = tuple(f"{theirs}.{x}.{kind}" for x in _SPLIT)
+        names |= {f"{ours}.{k}.{kind}": (f"{theirs}.{v}.{kind}",) for k, v in _LAYER.items()}
     return names
 
 
@@ -129,9 +136,9 @@ def read_gpt(
         ],
         "width": width,
         "heads": heads,
-        "base_layers": _count(state, "gpt_base.blocks."),
-        "head_layers": _count(state, "gpt_head.blocks."),
-        "condition_layers": _count(state, "music_trans.blocks."),
+        "base_layers": count_layers(state, "gpt_base.blocks."),
+        "head_layers": count_layers(state, "gpt_head.blocks."),
+        "condition_layers": count_layers(state, "music_trans.blocks."),
         "dropout": options.get("attn_pdrop", paper.dropout),
         "block": block,
         "look_forward": seen - block,
@@ -165,6 +172,6 @@ def _unused_keys() -> dict[str, tuple[str, ...]]:
     return names
 
 
-def _count(state: Mapping[str, Tensor], prefix: str) -> int:
+def count_layers(state: Mapping[str, Tensor], prefix: str) -> int:
     """Return how many numbered layers there are behind `prefix`."""
     return len({key.removeprefix(prefix).split(".")[0] for key in state if key.startswith(prefix)})

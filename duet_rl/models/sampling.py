@@ -9,11 +9,11 @@ from torch import Tensor
 
 from duet_rl.errors import InputError
 from duet_rl.models.conditions import LookAhead
-from duet_rl.models.duolando import DuolandoGPT
-from duet_rl.models.duolando_sampling import dance
 from duet_rl.models.follower import FollowerGPT
 from duet_rl.models.policy import DEFAULT_SAMPLING, SamplingConfig, log_probs
 from duet_rl.models.step_decoder import SampledStep, StepDecoder
+from duet_rl.models.window_gpt import WindowGPT
+from duet_rl.models.window_sampling import dance
 
 __all__ = ["Sampled", "SampledStep", "SamplingConfig", "StepDecoder", "generate", "log_probs"]
 
@@ -53,7 +53,7 @@ def generate(
     Raises:
         InputError: conditions that do not fit the model or are shorter than `steps`.
     """
-    if isinstance(model, DuolandoGPT):
+    if isinstance(model, WindowGPT):
         model.check_look_ahead(look_ahead)
         return Sampled(*dance(model, conditions, steps, sampling, generator, prompt))
     decoder = StepDecoder(model, look_ahead)

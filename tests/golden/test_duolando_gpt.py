@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from duet_rl.compat.gpt import STREAMS, from_original, gpt_keys, original_shapes
 from duet_rl.models.duolando import LEADER_STREAMS, DuolandoGPT, DuolandoGPTConfig
-from duet_rl.models.duolando_sampling import Choose, greedy, sample
+from duet_rl.models.window_sampling import Choose, greedy, sample
 from duet_rl.rl.losses import DuolandoLossConfig, Experience, Verdict, duolando
 from tests.golden.files import GOLDEN, needs
 

@@ -8,10 +8,10 @@ from torch import Tensor
 from duet_rl.compat.gpt import from_original, original_shapes
 from duet_rl.errors import InputError
 from duet_rl.models.duolando import DuolandoGPT, DuolandoGPTConfig
-from duet_rl.models.duolando_sampling import history_length, sample
 from duet_rl.models.follower import build_gpt, read_gpt_config
 from duet_rl.models.policy import SamplingConfig
 from duet_rl.models.sampling import generate
+from duet_rl.models.window_sampling import history_length, sample
 
 CLASSES = (5, 4, 3, 3, 6)
 CONFIG = DuolandoGPTConfig(

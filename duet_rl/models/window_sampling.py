@@ -1,4 +1,4 @@
-"""Sampling from a `DuolandoGPT`: its window over the past, and any way to choose a token."""
+"""Sampling from a `WindowGPT`: its window over the past, and any way to choose a token."""
 
 from collections.abc import Callable, Mapping
 
@@ -7,8 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from duet_rl.errors import InputError
-from duet_rl.models.duolando import LEADER, DuolandoGPT
 from duet_rl.models.policy import SamplingConfig, choose
+from duet_rl.models.window_gpt import WindowGPT
 
 Choose = Callable[[int, int, Tensor], Tensor]
 """Step, stream and logits `(B, V)` in, tokens `(B,)` out."""
@@ -35,35 +35,35 @@ def history_length(step: int, block: int, shift: int | None = None) -> int:
 
 @torch.no_grad()
 def sample(
-    model: DuolandoGPT,
-    start: Int[Tensor, "B 1 5"],
+    model: WindowGPT,
+    start: Int[Tensor, "B 1 S"],
     music: Float[Tensor, "B T C"],
-    leader: Int[Tensor, "B M 4"],
+    leader: Int[Tensor, "B M L"] | None = None,
     pick: Choose = greedy,
     shift: int | None = None,
-) -> Int[Tensor, "B N 5"]:
+) -> Int[Tensor, "B N S"]:
     """Return `start` and what follows it, as far as the music can be looked ahead at.
 
-    Each step computes its window anew: as the window slides, what the mixers make of music and
-    leader changes for all of its positions, so keys and values cannot be kept.
+    Each step computes its window anew: as the window slides, its positions begin again, and what
+    mixers make of the conditions changes, so keys and values cannot be kept.
 
     Args:
         model: in evaluation mode.
         start: the first tokens.
-        music: from the second token step on.
-        leader: from the first token step on; one step longer than the music, or more.
+        music: from the second token step on, and as much before it as a step is told of.
+        leader: from the first token step on; one step longer than the music, or more. None where
+            the model is told of no leader.
         pick: chooses tokens; called for each stream in its order.
         shift: see `history_length`.
     """
-    config = model.config
-    rate = config.frames_per_token
+    config, rates = model.config, model.rates
+    told = (music,) if leader is None else (music, leader)
+    beyond = config.tokens_before + config.tokens_ahead
     tokens = start
-    for step in range(music.shape[1] // rate - config.look_forward):
-        stop = step + 1 + config.look_forward
-        first = step + 1 - history_length(step, config.block, shift)
-        logits = model.predict(
-            tokens[:, first:], music[:, first * rate : stop * rate], leader[:, first:stop]
-        )
+    for step in range(music.shape[1] // config.frames_per_token - beyond):
+        first, stop = step + 1 - history_length(step, config.block, shift), step + 1 + beyond
+        seen = [x[:, first * rate : stop * rate] for x, rate in zip(told, rates, strict=True)]
+        logits = model.predict(tokens[:, first:], *seen)
         chosen = [pick(step, stream, x[:, -1]) for stream, x in enumerate(logits)]
         tokens = torch.cat([tokens, torch.stack(chosen, dim=-1)[:, None]], dim=1)
     return tokens
@@ -71,22 +71,22 @@ def sample(
 
 @torch.no_grad()
 def dance(
-    model: DuolandoGPT,
+    model: WindowGPT,
     conditions: Mapping[str, Tensor],
     steps: int | None,
     sampling: SamplingConfig,
     generator: torch.Generator | None,
-    prompt: Int[Tensor, "B P 5"] | None,
+    prompt: Int[Tensor, "B P S"] | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return tokens, their log-probabilities and values (zeros), each `(B, N, 5)`.
+    """Return tokens, their log-probabilities and values (zeros), each `(B, N, S)`.
 
-    The original stops `look_forward` tokens before its leader does. Here the last frame of music
-    and leader goes on, so that the dance is whole; what comes before does not change.
+    Duolando's original stops `look_forward` tokens before its leader does. Here the last frame of
+    music and leader goes on, so that the dance is whole; what comes before does not change.
 
     Args:
         model: the follower; it runs in evaluation mode.
-        conditions: `music` and `leader_tokens` from the first step on, see `DuolandoGPT.forward`.
-        steps: length of the dance; None is as long as the leader.
+        conditions: from the first step on, see `WindowGPT.forward`.
+        steps: length of the dance; None is as long as the leader, or the music of a soloist.
         sampling: temperature and cut-offs; temperature 0 is the original's choice.
         generator: the source of chance.
         prompt: the first step's tokens; None takes the config's `start_tokens`.
@@ -94,9 +94,9 @@ def dance(
     Raises:
         InputError: conditions that do not fit, or nobody says how to start.
     """
-    leader = conditions.get(LEADER)
-    steps = leader.shape[1] if steps is None and leader is not None else steps
-    music, leader = model.told(conditions, steps or 1)
+    steps = model.length(conditions) if steps is None else steps
+    told = model.told(conditions, steps or 1)
+    music, leader = told[0], (told[1] if len(told) > 1 else None)
     start = _start(model, len(music), prompt).to(music.device)
     likely = [torch.zeros_like(start[:, 0], dtype=torch.float32)]
 
@@ -118,8 +118,8 @@ def dance(
 
 
 def _start(
-    model: DuolandoGPT, batch: int, prompt: Int[Tensor, "B P 5"] | None
-) -> Int[Tensor, "B 1 5"]:
+    model: WindowGPT, batch: int, prompt: Int[Tensor, "B P S"] | None
+) -> Int[Tensor, "B 1 S"]:
     if prompt is not None:
         if prompt.shape[1] != model.prompt_steps:
             raise InputError(
