@@ -28,10 +28,14 @@ from duet_rl.models.sampling import SamplingConfig
 from duet_rl.observe.settings import LogConfig
 from duet_rl.pretrain.follower import FOLLOWER, FollowerConfig, FollowerPlan
 from duet_rl.pretrain.run import run_stages
+from duet_rl.pretrain.solo_tokenizer import SoloPosePlan, SoloTranslationPlan
 from duet_rl.pretrain.stage import ClusterConfig, StagePlan
 from duet_rl.pretrain.tokenizer import PosePlan, TokenizerStageConfig, TranslationPlan
 from duet_rl.rl.run import run_rl
 from duet_rl.rl.settings import RLConfig
+from duet_rl.storage.claims import claimed
+from duet_rl.tokenizers.codec import CodecConfig
+from duet_rl.tokenizers.solo_settings import SoloCodecConfig
 from duet_rl.tokenizers.tokenizer import DuetCodecConfig
 
 PretrainStage = Literal["pose", "translation", "follower", "all"]
@@ -44,7 +48,7 @@ class RunConfig(Config):
     pairs: PairsConfig = PairsConfig()  # how captured couples are found and read
     dd100: DD100Config = DD100Config()  # how the takes of DD100 are found and read
     prepare: PrepareConfig = PrepareConfig()  # split, bad takes
-    codec: DuetCodecConfig = DuetCodecConfig()  # motion tokens
+    codec: CodecConfig = DuetCodecConfig()  # motion tokens, of a duet or of a soloist
     pose: TokenizerStageConfig = TokenizerStageConfig()  # training of the pose tokenizer
     translation: TokenizerStageConfig = TokenizerStageConfig()  # training of the placement one
     follower: FollowerConfig = FollowerConfig()  # training of the GPT, and its size
@@ -185,19 +189,27 @@ def pretrain(
         progress: whether to show bars.
 
     Raises:
-        InputError: data or settings do not fit, or a stage before this one is missing.
+        InputError: data or settings do not fit, a stage before this one is missing, or another
+            program works in `out`.
     """
     store = DuetStore.open(data)  # a wrong folder is told here and not by a worker
     before = out / FOLLOWER
     if stage in {FOLLOWER, "all"} and checkpoint.is_checkpoint(before, FOLLOWER):
         require_same_music(f"the follower {before}", facts_in(checkpoint.read_meta(before)), store)
-    return run_stages(stage_plans(config, stage, data, out, codec), config.cluster, progress)
+    plans = stage_plans(config, stage, data, out, codec)
+    with claimed(out):
+        return run_stages(plans, config.cluster, progress)
 
 
 def refine(config: RunConfig, follower: Path, data: Path, out: Path, progress: bool = True) -> Path:
-    """Refine a follower by RL and return the folder of the better one."""
+    """Refine a follower by RL and return the folder of the better one.
+
+    Raises:
+        InputError: folders or settings do not fit, or another program works in `out`.
+    """
     places = (follower.resolve(), data.resolve(), out.resolve())
-    return run_rl(config.rl, *places, progress, config.log)
+    with claimed(out):
+        return run_rl(config.rl, *places, progress, config.log)
 
 
 def compare_losses(
@@ -217,19 +229,21 @@ def compare_losses(
         progress: whether to show bars.
 
     Raises:
-        InputError: a follower without its data, or what does not fit.
+        InputError: a follower without its data, what does not fit, or another program that works
+            in `out`.
     """
     if follower is not None and data is None:
         raise InputError(
             f"the follower {follower} was given without data; name the store that it learned from"
         )
-    if data is None:
-        data = out / "data"
-        prepare_synthetic(config, data)
-    if follower is None:
-        pretrain(config, "all", data, out, progress=progress)
-        follower = out / FOLLOWER
-    return run_lab(config.lab, config.rl, config.sampling, follower, data, out, progress)
+    with claimed(out):
+        if data is None:
+            data = out / "data"
+            prepare_synthetic(config, data)
+        if follower is None:
+            pretrain(config, "all", data, out, progress=progress)
+            follower = out / FOLLOWER
+        return run_lab(config.lab, config.rl, config.sampling, follower, data, out, progress)
 
 
 def stage_plans(
@@ -245,10 +259,24 @@ def stage_plans(
     data, out = data.resolve(), out.resolve()  # workers stand in another folder
     codec = codec and codec.resolve()
     plans: dict[str, StagePlan] = {
-        PosePlan.name: PosePlan(config.pose, data, out, config.codec, log=config.log),
-        TranslationPlan.name: TranslationPlan(
-            config.translation, data, out, config.codec, log=config.log
-        ),
-        FollowerPlan.name: FollowerPlan(config.follower, data, out, codec, log=config.log),
+        plan.name: plan
+        for plan in (
+            *_codec_plans(config, data, out),
+            FollowerPlan(config.follower, data, out, codec, log=config.log),
+        )
     }
     return list(plans.values()) if stage == "all" else [plans[stage]]
+
+
+def _codec_plans(config: RunConfig, data: Path, out: Path) -> tuple[StagePlan, StagePlan]:
+    """Return the stages of the poses and of the translation, of a duet or of a soloist."""
+    codec, log = config.codec, config.log
+    if isinstance(codec, SoloCodecConfig):
+        return (
+            SoloPosePlan(config.pose, data, out, codec, log=log),
+            SoloTranslationPlan(config.translation, data, out, codec, log=log),
+        )
+    return (
+        PosePlan(config.pose, data, out, codec, log=log),
+        TranslationPlan(config.translation, data, out, codec, log=log),
+    )

@@ -77,9 +77,9 @@ class PoseStage(Stage):
         super().__init__(store)
         self.config, self.tokenizer = config, PoseTokenizer(codec)
         frames = config.window_tokens * FRAMES_PER_TOKEN
-        dancers = [_solo(m) for m in _dancers(store.clips("train"))]
+        dancers = [rows_of(m) for m in dancers_of(store.clips("train"))]
         self.train = Windows(dancers, frames, config.stride)
-        self.val = windows_if_any([_solo(m) for m in _dancers(store.clips("val"))], frames)
+        self.val = windows_if_any([rows_of(m) for m in dancers_of(store.clips("val"))], frames)
 
     @property
     def module(self) -> PoseTokenizer:
@@ -140,17 +140,19 @@ class TranslationStage(Stage):
         self.tokenizer.save(folder, meta)
 
 
-def _dancers(clips: list[DuetClip]) -> list[Motion]:
+def dancers_of(clips: list[DuetClip]) -> list[Motion]:
+    """Return everyone who dances: followers, and leaders where there are any."""
     followers = [clip.duet.follower for clip in clips]
     return [*followers, *(clip.duet.leader for clip in clips if not clip.solo)]
 
 
-def _solo(motion: Motion) -> MotionBatch:
+def rows_of(motion: Motion) -> MotionBatch:
+    """Return a dancer frame by frame."""
     return MotionBatch(motion.joints, motion.rotations)
 
 
 def _couple(clip: DuetClip) -> DuetRows:
-    return DuetRows(*_solo(clip.duet.leader), *_solo(clip.duet.follower))
+    return DuetRows(*rows_of(clip.duet.leader), *rows_of(clip.duet.follower))
 
 
 def _both(rows: DuetRows) -> tuple[MotionBatch, MotionBatch]:

@@ -172,11 +172,7 @@ class SoloCodec(nn.Module):
         folder = require_folder(folder, "a codec")
         pose = SoloPoseTokenizer.load(folder / SoloPoseTokenizer.kind)
         translation = SoloTranslation.load(folder / SoloTranslation.kind)
-        if _sizes(pose.config) != _sizes(translation.config):
-            raise InputError(
-                f"{folder}: the poses were trained with {_sizes(pose.config)} and the translation "
-                f"with {_sizes(translation.config)}; train both with one config"
-            )
+        require_same_sizes(pose.config, translation.config, str(folder))
         codec = cls(translation.config)
         codec.pose, codec.translation = pose, translation
         return codec.eval()
@@ -184,6 +180,28 @@ class SoloCodec(nn.Module):
     def _kept(self, values: Float[Tensor, "B M *channels"]) -> Float[Tensor, "B T *channels"]:
         """Return of frames at `config.fps` those of 30 frames per second."""
         return values[:, :: self.config.fps // FPS]
+
+
+def require_same_sizes(pose: SoloCodecConfig, translation: SoloCodecConfig, where: str) -> None:
+    """Make sure that decoders fit the pose tokens that they hang on.
+
+    Args:
+        pose: settings that the poses were trained with.
+        translation: settings of the decoders.
+        where: their place, for the message.
+
+    Raises:
+        InputError: lists what differs.
+    """
+    shared = {"fps", "scale", "upper", "lower"}
+    own, others = (config.model_dump(mode="json", include=shared) for config in (pose, translation))
+    apart = sorted(key for key in shared if own[key] != others[key])
+    if apart:
+        found = "; ".join(f"codec.{key}: {own[key]} and {others[key]}" for key in apart)
+        raise InputError(
+            f"{where}: the poses and the translation of a soloist differ in {found}; train both "
+            "with one config"
+        )
 
 
 def _require_whole(cache: StreamCache | None) -> None:
@@ -204,8 +222,3 @@ def _local(decoded: Float[Tensor, "B T 24 3 3"]) -> Float[Tensor, "B T 55 3 3"]:
 def _level(places: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]:
     """Return places on the floor."""
     return places * places.new_tensor([1.0, 0.0, 1.0])
-
-
-def _sizes(config: SoloCodecConfig) -> dict[str, Any]:
-    """Return what the two parts must agree in."""
-    return config.model_dump(mode="json", include={"fps", "scale", "upper", "lower"})
