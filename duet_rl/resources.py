@@ -3,6 +3,8 @@
 import logging
 import math
 import os
+import socket
+from contextlib import suppress
 from dataclasses import dataclass
 
 from duet_rl.errors import InputError
@@ -18,6 +20,14 @@ _SETTINGS = {
     "RAY_DEDUP_LOGS": "1",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # a report waits for the next check
 }
+
+_ANSWER_SECONDS = 5.0  # for somebody to answer at an address; Ray would ask for two minutes
+_HEAD_PORT = 6379  # where a head usually is
+_LAST_PORT = 65_535
+_LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+_NAMES = ("auto", "local")  # that Ray takes instead of an address
+_HTTP_REQUEST = b"GET /api/version HTTP/1.0\r\n\r\n"
+_HTTP_ANSWER = b"HTTP/"
 
 _PRIVATE = "DUET_RL_OWN_NODE"  # the node of the cluster that `start_ray` started
 
@@ -53,7 +63,7 @@ def start_ray(
         Whether this call made the connection; the caller who did calls `ray.shutdown`.
 
     Raises:
-        InputError: there is no cluster at `RAY_ADDRESS`.
+        InputError: there is no cluster at `RAY_ADDRESS`; that is said within seconds.
     """
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
@@ -63,6 +73,11 @@ def start_ray(
         return False
     address = os.environ.get(ADDRESS)
     if address:
+        if fault := why_no_head(address):
+            raise InputError(
+                f"no Ray cluster answers at {ADDRESS}={address}: {fault}; start one, correct the "
+                f"address, or unset {ADDRESS} to use this machine alone"
+            )
         try:
             ray.init(address=address, log_to_driver=log_to_driver, logging_level=logging.ERROR)
         except (ConnectionError, ValueError) as error:
@@ -88,6 +103,55 @@ def start_ray(
     os.environ[_PRIVATE] = ray.get_runtime_context().get_node_id()
     end_agents_with_us()
     return True
+
+
+def why_no_head(address: str) -> str:
+    """Return why no head can be at an address, "" if one may be: somebody answers, and no HTTP.
+
+    Args:
+        address: `HOST:PORT`, `ray://HOST:PORT`, or a name that Ray knows (`auto`, `local`).
+    """
+    if address in _NAMES:
+        return ""
+    try:
+        if is_web_server(address.removeprefix("ray://")):
+            return (
+                "that is a web server, maybe the dashboard of a cluster; wanted the port of its "
+                f"head, usually {_HEAD_PORT}"
+            )
+    except ValueError:
+        return f"wanted HOST:{_HEAD_PORT}, the address of a cluster's head"
+    except OSError as error:
+        return f"nobody is there ({error.strerror or 'no answer'})"
+    return ""
+
+
+def is_web_server(address: str) -> bool:
+    """Return whether what answers at `HOST:PORT` speaks HTTP; the head of a cluster does not.
+
+    Raises:
+        OSError: nobody answers within seconds.
+        ValueError: this is no `HOST:PORT`.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal() or not 0 < int(port) <= _LAST_PORT:
+        raise ValueError(f"{address} is no HOST:PORT")
+    with _connected(host.strip("[]"), int(port)) as stream:
+        with suppress(OSError):  # it closes the connection, or waits for more
+            stream.sendall(_HTTP_REQUEST)
+            return stream.recv(len(_HTTP_ANSWER)) == _HTTP_ANSWER
+    return False
+
+
+def _connected(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_connection((host, port), _ANSWER_SECONDS)
+    except OSError:
+        if host not in _LOCAL_HOSTS:
+            raise
+        from ray.util import get_node_ip_address  # where Ray goes instead
+
+        return socket.create_connection((get_node_ip_address(), port), _ANSWER_SECONDS)
 
 
 def usable_cpus() -> int:

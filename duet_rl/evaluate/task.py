@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Literal
 from uuid import uuid4
 
 import torch
@@ -26,6 +27,7 @@ from duet_rl.metrics.set_features import window_features
 from duet_rl.rewards.base import RewardMix, RewardMixConfig
 
 PROBE_SEED = 0
+Aim = Literal["measure", "reference", "probe"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Piece:
 
     entrant: Entrant
     clips: tuple[str, ...]
-    aim: str = "measure"
+    aim: Aim = "measure"
     cut: tuple[tuple[int, int], ...] = ()
 
 
