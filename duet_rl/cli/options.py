@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 
 
-def _local(place: str | Path) -> Path:
+def local(place: str | Path) -> Path:
     """Return a local path; a URI, of which `Path` would make a folder here, is refused."""
     if "://" in str(place):
         raise typer.BadParameter(
-            f"{place} is a URI; this command needs a local folder (prepare, pretrain, rl and "
-            "evaluate take URIs)"
+            f"{place} is a URI; a local folder is needed here (prepare, pretrain, rl, evaluate and "
+            "doctor take URIs)"
         )
     return Path(place)
 
@@ -33,13 +33,13 @@ Settings = Annotated[
 Data = Annotated[
     Path,
     typer.Option(
-        metavar="PATH", parser=_local, help="Folder of a clip store, from `duet-rl prepare`."
+        metavar="PATH", parser=local, help="Folder of a clip store, from `duet-rl prepare`."
     ),
 ]
 Out = Annotated[
     Path,
     typer.Option(
-        metavar="PATH", parser=_local, help="Folder of the run; the same command again resumes."
+        metavar="PATH", parser=local, help="Folder of the run; the same command again resumes."
     ),
 ]
 DataPlace = Annotated[

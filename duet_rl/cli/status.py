@@ -5,9 +5,14 @@ from typing import Annotated
 
 import typer
 
+from duet_rl.cli.options import local
+
 
 def status(
-    run: Annotated[Path, typer.Argument(help="Folder of a run, running or not.")],
+    run: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", parser=local, help="Folder of a run, running or not."),
+    ],
     png: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Write the curves as a picture.")
     ] = None,

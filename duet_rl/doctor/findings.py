@@ -21,6 +21,7 @@ class Finding:
         found: what there is, in few words.
         needed_for: commands or settings that cannot do without.
         cure: how to mend it; "" where nothing is to be mended.
+        asked: whether it is about something that was asked for by name.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Finding:
     found: str
     needed_for: Sequence[str] = ()
     cure: str = ""
+    asked: bool = False
 
     @property
     def line(self) -> str:
@@ -48,15 +50,33 @@ def stopped_commands(findings: Sequence[Finding]) -> list[str]:
     return [command for command in MAIN if command in stopped]
 
 
+def unusable(findings: Sequence[Finding]) -> list[str]:
+    """Return what was asked for by name and cannot be used."""
+    return [finding.name for finding in findings if finding.asked and finding.state == "missing"]
+
+
+def all_works(findings: Sequence[Finding]) -> bool:
+    """Return whether the main commands can work, and what was asked for can be used."""
+    return not stopped_commands(findings) and not unusable(findings)
+
+
 def verdict(findings: Sequence[Finding]) -> str:
     """Return one line about all findings."""
-    stopped = stopped_commands(findings)
-    if stopped:
-        return f"{', '.join(stopped)} cannot work here; see what is missing above"
-    return f"the main commands can work here: {', '.join(MAIN)}"
+    if all_works(findings):
+        return f"the main commands can work here: {', '.join(MAIN)}"
+    told = []
+    if stopped := stopped_commands(findings):
+        told.append(f"{', '.join(stopped)} cannot work here")
+    if bad := unusable(findings):
+        told.append(f"what you asked for cannot be used: {', '.join(bad)}")
+    return f"{'; '.join(told)}; see what is missing above"
 
 
 def as_values(findings: Sequence[Finding]) -> dict[str, Any]:
     """Return the findings as plain values, for JSON."""
-    stopped = stopped_commands(findings)
-    return {"works": not stopped, "stopped": stopped, "checks": [asdict(f) for f in findings]}
+    return {
+        "works": all_works(findings),
+        "stopped": stopped_commands(findings),
+        "unusable": unusable(findings),
+        "checks": [asdict(finding) for finding in findings],
+    }

@@ -8,6 +8,7 @@ import pytest
 from duet_rl.doctor import examine as examination
 from duet_rl.doctor.examine import Asked, examine
 from duet_rl.doctor.findings import MAIN, Finding, as_values, stopped_commands, verdict
+from duet_rl.doctor.inputs import check_runs
 from tests.cli.conftest import run
 
 
@@ -41,6 +42,26 @@ def test_a_check_that_fails_itself_does_not_keep_the_others_from_being_told(
     assert {"python", "torch", "video", "pictures", "warp cache"} <= set(names)
     video = findings[names.index("video")]
     assert video.state != "ok" and "\n" not in video.line
+
+
+def test_what_was_asked_for_by_name_must_be_good(monkeypatch, tmp_path: Path):
+    place = ("disk: runs", lambda: check_runs("s3a://bucket/runs"))
+    monkeypatch.setattr(examination, "_machine", lambda asked: iter(()))
+    assert run("doctor").exit_code == 0
+    for name, option in {
+        "data": ("--data", tmp_path / "none"),
+        "body: male": ("--smplx", tmp_path / "none"),
+        "ray cluster": ("--address", "127.0.0.1:9"),
+        "disk: runs": (),
+    }.items():
+        if not option:
+            monkeypatch.setattr(examination, "_machine", lambda asked: iter([place]))
+        result = run("doctor", *option)
+        assert result.exit_code == 1, option
+        last = result.output.splitlines()[-1]
+        assert "what you asked for cannot be used" in last and name in last
+    told = json.loads(run("doctor", "--json").stdout)
+    assert (told["works"], told["stopped"], told["unusable"]) == (False, [], ["disk: runs"])
 
 
 def test_the_command_ends_with_0_where_the_main_commands_work(tmp_path: Path):

@@ -9,7 +9,7 @@ from duet_rl.body.stand_in import write_stand_in
 from duet_rl.datasets.split import SplitConfig
 from duet_rl.datasets.store import CLIPS, INDEX, DuetStore
 from duet_rl.doctor.findings import stopped_commands
-from duet_rl.doctor.inputs import check_body_models, check_store
+from duet_rl.doctor.inputs import check_body_models, check_runs, check_store
 from duet_rl.doctor.media import AUDIO, check_audio, check_video
 from tests.envs.dancers import walking_couple
 
@@ -60,6 +60,18 @@ def test_a_build_without_h264_is_told(monkeypatch):
 def store(tmp_path) -> DuetStore:
     clips = [walking_couple(name, 72, seed) for seed, name in enumerate("abcdefghij")]
     return DuetStore.create(tmp_path / "data", clips, split=SplitConfig(val=0.2, test=0.2))
+
+
+def test_places_behind_uris_are_looked_at_there(store: DuetStore, tmp_path, monkeypatch):
+    monkeypatch.setenv("DUET_RL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    there, runs = f"file://{store.path}", f"file://{tmp_path}/bucket/runs"
+    found = check_store(there)
+    assert found.state == "ok" and f"{there}: 10 clips" in found.found
+    assert check_store(f"file://{tmp_path}/none").state == "missing"
+    assert check_runs(runs).found == f"{runs} can be written and read"
+    assert not any(path.is_file() for path in (tmp_path / "bucket").rglob("*"))
+    assert not list(tmp_path.glob("file:*")), "a URI is no local path"
 
 
 def test_a_whole_store_is_told_with_its_hash(store: DuetStore):
