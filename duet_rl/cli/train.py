@@ -40,8 +40,8 @@ def pretrain(
     from duet_rl.storage.mirror import fetched, working
 
     config = resolve(run.RunConfig, preset, settings or ())
-    store, tokenizers = fetched(data), None if codec is None else fetched(codec)
-    with working(out) as place:
+    with working(out) as place:  # which can be written: told before anything is copied
+        store, tokenizers = fetched(data), None if codec is None else fetched(codec)
         for folder in run.pretrain(config, stage.value, store, place.local, tokenizers):
             typer.echo(place.public(folder))
 
@@ -65,8 +65,8 @@ def rl(
     from duet_rl.storage.mirror import fetched, working
 
     config = resolve(run.RunConfig, preset, settings or ())
-    store, start = fetched(data), None if follower is None else fetched(follower)
     with working(out) as place:
+        store, start = fetched(data), None if follower is None else fetched(follower)
         folder = run.refine(config, start or place.local / "follower", store, place.local)
         typer.echo(place.public(folder))
 
