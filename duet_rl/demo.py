@@ -155,7 +155,10 @@ def _scenes(store: DuetStore, config: RunConfig, followers: dict[str, Path]) -> 
         danced: dict[str, Motion] = {}
         for name, follower in loaded.items():
             joints, rotations, _ = follower.dance(
-                [clip.duet.leader], clip.music[None], config.rl.seed, config.sampling
+                [clip.duet.leader],
+                follower.music_of(clip)[None],
+                config.rl.seed,
+                config.sampling,
             )
             danced[name] = Motion(joints[0], rotations[0], clip.duet.follower.skeleton, FPS)
         scenes.append(

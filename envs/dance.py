@@ -16,11 +16,13 @@ from duet_rl.body.activity import frozen_share, jitter_share
 from duet_rl.body.draw import FOLLOWER_COLOUR, Body, draw_bodies, draw_duet
 from duet_rl.config import Config, validate
 from duet_rl.datasets.clip import FPS, DuetClip
+from duet_rl.datasets.hearing import Hearing, hear
 from duet_rl.datasets.split import Split
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.rewards.base import RewardMix, RewardMixConfig, RewardTerms
-from duet_rl.tokenizers.duet import DecodedFollower, DuetCodec, MotionBatch
+from duet_rl.tokenizers.codec import load_codec
+from duet_rl.tokenizers.duet import DecodedFollower, MotionBatch
 from duet_rl.tokenizers.leader import LEADER, LEADER_TOKENS, window_of
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 from envs.scene import Pick, Picker, Scene
@@ -40,6 +42,7 @@ class DanceConfig(Config):
     group_size: int = Field(1, ge=1)  # so many neighbouring dances follow the same leader
     # How a follower is told of the leader; `none`: he dances to the music alone.
     leader: Literal["features", "tokens", "none"] = "features"
+    hears: Hearing = "duolando"  # which features of the music he is told
     beyond: int = Field(0, ge=0)  # token steps of music and leader told past the end of a dance
 
     @property
@@ -142,7 +145,8 @@ class DanceBatch:
                     described = {LEADER: self.codec.leader_features(batch)[0]}
                 else:
                     described = {LEADER_TOKENS: self._token_codec().leader_token_rows(batch)[0]}
-            self._features[clip] = {"music": self.clips[clip].music, **described}
+            music = hear(self.clips[clip], self.config.hears)
+            self._features[clip] = {"music": music, **described}
         return self._features[clip]
 
     def window(self, clip: int, frame: int) -> dict[str, Tensor]:
@@ -299,7 +303,7 @@ def open_dances(
     """
     clips = DuetStore.open(data).clips(split) if isinstance(data, str | Path) else data
     if isinstance(codec, str | Path):
-        codec = DuetCodec.load(codec)
+        codec = load_codec(codec)
     mix = RewardMix(validate(RewardMixConfig, rewards or {}, source="rewards"))
     config = validate(DanceConfig, dance or {}, source="dance")
     return DanceBatch(clips, codec, mix, num_dances, config)

@@ -188,7 +188,7 @@ class Trained:
         def dance(clips: Sequence[DuetClip], seed: int) -> list[Motion | None]:
             danced = follower.dance(
                 [clip.duet.leader for clip in clips],
-                stacked(clip.music for clip in clips),
+                stacked(follower.music_of(clip) for clip in clips),
                 seed=seed,
                 sampling=config.sampling,
                 look_ahead=config.look_ahead,

@@ -14,14 +14,17 @@ from duet_rl.audio.provenance import MusicFacts, are_alike, describe, facts_in
 from duet_rl.body.motion import Motion
 from duet_rl.body.skeleton import Skeleton
 from duet_rl.datasets.clip import FPS, DuetClip
+from duet_rl.datasets.hearing import hear
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.models.conditions import LookAhead
-from duet_rl.models.duolando import DuolandoGPT, DuolandoGPTConfig
-from duet_rl.models.follower import FollowerGPT, build_gpt, read_gpt_config
+from duet_rl.models.duolando import DuolandoGPTConfig
+from duet_rl.models.follower import FollowerGPT, build_gpt, hearing_of, read_gpt_config
 from duet_rl.models.policy import DEFAULT_SAMPLING, SamplingConfig
 from duet_rl.models.sampling import generate as sample_tokens
-from duet_rl.tokenizers.duet import DecodedFollower, DuetCodec
+from duet_rl.models.window_gpt import WindowGPT
+from duet_rl.tokenizers.codec import AnyCodec, load_codec
+from duet_rl.tokenizers.duet import DecodedFollower
 from duet_rl.tokenizers.frames import MotionBatch
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
@@ -33,7 +36,7 @@ MUSIC_SLACK = 1.0  # s by which music may end before the leader; its last frame 
 class Follower:
     """The codec, the model that writes its tokens, and what its checkpoint says about itself."""
 
-    codec: DuetCodec
+    codec: AnyCodec
     model: FollowerGPT
     meta: Mapping[str, Any]
 
@@ -66,16 +69,24 @@ class Follower:
 
     @property
     def usual_sampling(self) -> SamplingConfig:
-        """How to sample dances to look at: a Duolando GPT takes the likeliest tokens."""
-        if isinstance(self.model, DuolandoGPT):
+        """How to sample dances to look at: a GPT of windows takes the likeliest tokens."""
+        if isinstance(self.model, WindowGPT):
             return SamplingConfig(temperature=0)
         return DEFAULT_SAMPLING
+
+    def music_of(self, clip: DuetClip) -> Float[Tensor, "T C"]:
+        """Return what the model hears of a clip, frame by frame; `dance` takes it.
+
+        Raises:
+            InputError: the model hears the clip's sound, and there is none.
+        """
+        return hear(clip, hearing_of(self.model.config))
 
     @torch.no_grad()
     def dance(
         self,
         leaders: Sequence[Motion],
-        music: Float[Tensor, "B T 54"],
+        music: Float[Tensor, "B T C"],
         seed: int = 0,
         sampling: SamplingConfig = DEFAULT_SAMPLING,
         look_ahead: LookAhead = None,
@@ -85,8 +96,8 @@ class Follower:
         """Return one follower for each of `B` leaders, sampled as one batch.
 
         Args:
-            leaders: of equal length, whole tokens, 30 fps.
-            music: features of the same frames.
+            leaders: of equal length, whole tokens, 30 fps; the stage of a soloist.
+            music: features of the same frames, see `music_of`.
             seed: of the sampling; one seed gives one dance.
             sampling: temperature and cut-offs.
             look_ahead: tokens of future that the follower may know; None is all it was made for.
@@ -154,7 +165,7 @@ def load_follower(folder: Path | str, device: torch.device | str = "cpu") -> Fol
     """
     folder, device = Path(folder), require_device(device)
     saved = checkpoint.load(folder, KIND)
-    codec = DuetCodec.load(folder)
+    codec = load_codec(folder)
     config = read_gpt_config(saved.config, str(folder / checkpoint.CONFIG))
     if config.classes != codec.spec.classes:
         raise InputError(
@@ -204,7 +215,7 @@ def require_same_music(follower: str, music: MusicFacts, store: DuetStore) -> No
 def generate(
     follower: Follower,
     leader: Motion,
-    music: Float[Tensor, "T 54"],
+    music: Float[Tensor, "T C"],
     seed: int = 0,
     sampling: SamplingConfig = DEFAULT_SAMPLING,
     samples: int = 1,
@@ -215,7 +226,8 @@ def generate(
     Args:
         follower: from `load_follower`.
         leader: a motion of any length; another frame rate is resampled to 30 fps.
-        music: features from the leader's first frame on; what is longer is left out.
+        music: features from the leader's first frame on, as the follower hears them (see
+            `Follower.music_of`); what is longer is left out.
         seed: of the sampling.
         sampling: temperature and cut-offs.
         samples: how many different followers.
@@ -241,7 +253,7 @@ def generate(
     )
     heard = _lengthened(music, whole).expand(samples, -1, -1)
     danced = follower.dance([padded] * samples, heard, seed, sampling, look_ahead)
-    skeleton = Skeleton(follower.codec.placement.offsets.cpu(), KIND)
+    skeleton = Skeleton(follower.codec.offsets.cpu(), KIND)
     return [
         Motion(joints[:frames], rotations[:frames], skeleton, FPS)
         for joints, rotations in zip(danced.joints.cpu(), danced.rotations.cpu(), strict=True)
@@ -268,13 +280,13 @@ def dance_clip(
     """
     decoded = follower.dance(
         [clip.duet.leader],
-        clip.music[None],
+        follower.music_of(clip)[None],
         seed,
         sampling,
         true_followers=[clip.duet.follower],
         original_length=original_length,
     )
-    skeleton = Skeleton(follower.codec.placement.offsets.cpu(), KIND)
+    skeleton = Skeleton(follower.codec.offsets.cpu(), KIND)
     return Motion(decoded.joints[0].cpu(), decoded.rotations[0].cpu(), skeleton, FPS)
 
 

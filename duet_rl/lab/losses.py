@@ -17,8 +17,8 @@ from duet_rl.lab.measure import held_out
 from duet_rl.lab.plot import draw_comparison
 from duet_rl.lab.results import Results
 from duet_rl.lab.settings import LabConfig
-from duet_rl.models.duolando import DuolandoGPTConfig
 from duet_rl.models.sampling import SamplingConfig
+from duet_rl.models.window_gpt import WindowGPTConfig
 from duet_rl.resources import start_ray
 from duet_rl.rl.run import check_settings
 from duet_rl.rl.settings import RLConfig
@@ -81,9 +81,9 @@ def _hashes_of(lab: LabConfig, rl: RLConfig, follower: Path, data: Path) -> tupl
     start.require_fits(store, f"the follower {follower}")
     store.require_couples("the comparison of losses")
     gpt = start.model.config
-    if isinstance(gpt, DuolandoGPTConfig):
+    if isinstance(gpt, WindowGPTConfig):
         raise InputError(
-            f"{follower} is a Duolando GPT, which only one of the losses can refine; give a "
+            f"{follower} is a {gpt.architecture} GPT, which few of the losses can refine; give a "
             "follower of `duet-rl pretrain` with a preset such as tiny or small"
         )
     for loss in lab.losses:

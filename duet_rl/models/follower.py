@@ -10,9 +10,10 @@ from duet_rl.config import Config, validate
 from duet_rl.models.bailando import BailandoGPT, BailandoGPTConfig, Hearing
 from duet_rl.models.duolando import DuolandoGPT, DuolandoGPTConfig
 from duet_rl.models.multistream_gpt import MultiStreamGPT, MultiStreamGPTConfig
+from duet_rl.models.window_gpt import WindowGPT, WindowGPTConfig
 
-FollowerGPT: TypeAlias = MultiStreamGPT | DuolandoGPT | BailandoGPT
-AnyGPTConfig: TypeAlias = MultiStreamGPTConfig | DuolandoGPTConfig | BailandoGPTConfig
+FollowerGPT: TypeAlias = MultiStreamGPT | WindowGPT
+AnyGPTConfig: TypeAlias = MultiStreamGPTConfig | WindowGPTConfig
 _ARCHITECTURE = "architecture"
 _DEFAULT = "multistream"
 
@@ -51,6 +52,7 @@ def build_gpt(config: AnyGPTConfig) -> FollowerGPT:
         return DuolandoGPT(config)
     if isinstance(config, BailandoGPTConfig):
         return BailandoGPT(config)
+    assert isinstance(config, MultiStreamGPTConfig)
     return MultiStreamGPT(config)
 
 

@@ -28,6 +28,8 @@ INIT_STD = 0.02  # of linear weights
 class WindowGPTConfig(Config):
     """What the settings of all of them have in common; the defaults are the papers'."""
 
+    architecture: str
+
     classes: tuple[int, ...] = ()  # of the follower's streams; from the TokenSpec
     width: int = Field(768, gt=0)  # channels
     heads: int = Field(12, gt=0)

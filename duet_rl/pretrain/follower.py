@@ -9,11 +9,11 @@ from duet_rl import checkpoint
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.files import sha256_of
-from duet_rl.models.duolando import DuolandoGPTConfig
-from duet_rl.pretrain.duolando import DuolandoStage
+from duet_rl.models.window_gpt import WindowGPTConfig
 from duet_rl.pretrain.follower_stage import FOLLOWER, PARTS, FollowerConfig, FollowerStage
 from duet_rl.pretrain.multistream import MultiStreamStage
 from duet_rl.pretrain.stage import StagePlan
+from duet_rl.pretrain.window_stage import WindowStage
 
 __all__ = ["FOLLOWER", "FollowerConfig", "FollowerPlan"]
 
@@ -33,8 +33,8 @@ class FollowerPlan(StagePlan):
 
     def open(self) -> FollowerStage:
         """Read the data and build the GPT."""
-        duolando = isinstance(self.config.gpt, DuolandoGPTConfig)
-        kind = DuolandoStage if duolando else MultiStreamStage
+        windows = isinstance(self.config.gpt, WindowGPTConfig)
+        kind = WindowStage if windows else MultiStreamStage
         return kind(DuetStore.open(self.data), self.config, self.codec_folder)
 
     def settings(self) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from duet_rl.models.follower import FollowerGPT, FollowerGPTConfig
 from duet_rl.models.multistream_gpt import MultiStreamGPTConfig
 from duet_rl.pretrain.rollouts import Rollouts
 from duet_rl.pretrain.stage import Stage, StageConfig
-from duet_rl.tokenizers.duet import DuetCodec
+from duet_rl.tokenizers.codec import load_codec
 from duet_rl.tokenizers.placement import PlacementTokenizer
 from duet_rl.tokenizers.pose import PoseTokenizer
 
@@ -28,7 +28,7 @@ class FollowerConfig(StageConfig):
     """How the follower is trained, and its GPT; streams and conditions come with the data."""
 
     steps: int = Field(400, ge=1)
-    window_tokens: int = Field(48, ge=2)  # a Duolando GPT has windows of its own
+    window_tokens: int = Field(48, ge=2)  # a GPT of windows has its own
     gpt: FollowerGPTConfig = MultiStreamGPTConfig()
     rollouts: int = Field(8, ge=0)  # held-out clips that are danced, at most, at a validation
     rollout_tokens: int = Field(64, ge=2)  # token steps, at most, that each is danced for
@@ -49,7 +49,7 @@ class FollowerStage(Stage):
     def __init__(self, store: DuetStore, config: FollowerConfig, codec_folder: Path) -> None:
         super().__init__(store)
         self.config, self.codec_folder = config, codec_folder
-        self.codec = DuetCodec.load(codec_folder)
+        self.codec = load_codec(codec_folder)
         self.rollouts = Rollouts(
             self.codec, store.clips("val"), config.rollouts, config.rollout_tokens
         )

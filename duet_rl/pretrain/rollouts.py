@@ -9,7 +9,7 @@ from duet_rl.generate.follower import Follower
 from duet_rl.generate.judged import judged
 from duet_rl.models.follower import FollowerGPT
 from duet_rl.rewards.base import RewardMix, RewardMixConfig
-from duet_rl.tokenizers.duet import DuetCodec
+from duet_rl.tokenizers.codec import AnyCodec
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
 
@@ -26,7 +26,7 @@ class Rollouts:
 
     def __init__(
         self,
-        codec: DuetCodec,
+        codec: AnyCodec,
         clips: Sequence[DuetClip],
         most: int,
         tokens: int,
@@ -42,8 +42,8 @@ class Rollouts:
         if not self.clips:
             return {}
         device = next(gpt.parameters()).device
-        music = torch.stack([clip.music for clip in self.clips])
         follower = Follower(self.codec.to(device), gpt, {})
+        music = torch.stack([follower.music_of(clip) for clip in self.clips])
         danced = follower.dance([clip.duet.leader for clip in self.clips], music).joints.cpu()
         data = judged(danced, self.clips)
         terms = self.mix(data)

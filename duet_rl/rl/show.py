@@ -89,7 +89,7 @@ class DanceShow:
     def _sound(self, seconds: float) -> Float[np.ndarray, "samples"] | None:
         if self.clip.audio is None:
             return None
-        before = self.start / FPS
+        before = self.clip.audio_start / FPS
         return sound_of(self.clip.audio, before + seconds)[round(before * SAMPLE_RATE) :]
 
     def _danced(self, weights: Mapping[str, Tensor]) -> Motion | Duet:
@@ -98,7 +98,12 @@ class DanceShow:
         model.eval()
         leader, sampling = self.clip.duet.leader, self.follower.usual_sampling
         follower = generate(
-            self.follower, leader, self.clip.music, _SEED, sampling, look_ahead=self.look_ahead
+            self.follower,
+            leader,
+            self.follower.music_of(self.clip),
+            _SEED,
+            sampling,
+            look_ahead=self.look_ahead,
         )
         return follower[0] if self.clip.solo else Duet(leader, follower[0])
 

@@ -30,10 +30,10 @@ from duet_rl.config import resolve
 from duet_rl.models.duolando import DuolandoGPT, DuolandoGPTConfig
 from duet_rl.models.follower import build_gpt
 from duet_rl.models.repeated import Repeated
-from duet_rl.pretrain.duolando import DuolandoLoss
 from duet_rl.pretrain.multistream import stream_losses
 from duet_rl.pretrain.stage import Metrics, StageConfig
 from duet_rl.pretrain.step import autocast, optimiser_of, prepare, take_step, to_device
+from duet_rl.pretrain.window_stage import WindowLoss
 from duet_rl.run import RunConfig
 from duet_rl.tokenizers.duet import DuetCodec
 from duet_rl.tokenizers.frames import MotionBatch
@@ -134,7 +134,7 @@ def follower() -> Subject:
 def follower_from_motion() -> Subject:
     gpt, config = follower_gpt()
     frames = (gpt.config.block + gpt.config.look_forward + 1) * FRAMES_PER_TOKEN
-    module = DuolandoLoss(gpt, DuetCodec(resolve(RunConfig, PRESET).codec))
+    module = WindowLoss(gpt, DuetCodec(resolve(RunConfig, PRESET).codec))
     return Subject(
         module,
         config,
