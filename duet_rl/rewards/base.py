@@ -11,6 +11,7 @@ from torch import Tensor
 
 from duet_rl.config import Config
 from duet_rl.errors import InputError
+from duet_rl.rewards.bailando import BAILANDO_CREDITS, BailandoConfig, bailando_reward
 from duet_rl.rewards.beat import BEAT_CREDITS, BeatConfig, beat_reward
 from duet_rl.rewards.consistency import CONSISTENCY_CREDITS, ConsistencyConfig, consistency_reward
 from duet_rl.rewards.contact import CONTACT_CREDITS, ContactConfig, contact_reward
@@ -25,6 +26,7 @@ CREDITS: dict[str, tuple[str, ...]] = {  # term -> parts of the body whose strea
     "consistency": CONSISTENCY_CREDITS,
     "tracking": TRACKING_CREDITS,
     "duolando": DUOLANDO_CREDITS,
+    "bailando": BAILANDO_CREDITS,
 }
 LOWEST = ("duolando",)  # a token gets the lowest frame of these terms, and the mean of the others
 
@@ -63,6 +65,7 @@ class RewardWeights(Config):
     consistency: float = Field(0.5, ge=0)
     tracking: float = Field(1.0, ge=0)
     duolando: float = Field(0.0, ge=0)  # the paper's reward, which has no lower bound
+    bailando: float = Field(0.0, ge=0)  # the reward of solo dances to music, from -5 to 5
 
 
 class RewardMixConfig(Config):
@@ -75,6 +78,7 @@ class RewardMixConfig(Config):
     consistency: ConsistencyConfig = ConsistencyConfig()
     tracking: TrackingConfig = TrackingConfig()
     duolando: DuolandoConfig = DuolandoConfig()
+    bailando: BailandoConfig = BailandoConfig()
     uncredited: Uncredited = "total"  # a stream that no term credits gets the total, or 1 (paper)
 
     def without_tokens(self) -> "RewardMixConfig":
@@ -92,7 +96,8 @@ _DEFAULTS = RewardMixConfig()
 class RewardTerms:
     """The terms of a reward, each `(B, T)`, with their weights and credits.
 
-    Terms lie in [0, 1], but for `duolando`, which has no lower bound.
+    Terms lie in [0, 1], but for `duolando`, which has no lower bound, and `bailando`, which lies in
+    [-5, 5] (and as much farther as its halves count).
 
     Args:
         per_frame: name of the term -> score of every frame.
@@ -120,7 +125,7 @@ class RewardTerms:
         return {n: x.amin(-1) if n in self.lowest else x.mean(-1) for n, x in frames.items()}
 
     def total(self, frames_per_token: int) -> Float[Tensor, "B N"]:
-        """Return the weighted mean of all terms per token, in [0, 1] without `duolando`."""
+        """Return the weighted mean of all terms per token, in [0, 1] without those two."""
         return self._mean(self.tokens(frames_per_token))
 
     def per_stream(self, parts: Sequence[str], frames_per_token: int) -> Float[Tensor, "B N S"]:
@@ -198,6 +203,7 @@ class RewardMix:
             "foot": lambda: foot_reward(follower, fps, config.foot, data.leader),
             "beat": lambda: beat_reward(follower, data.beats, fps, config.beat),
             "consistency": lambda: consistency_reward(follower, fps, velocity, config.consistency),
+            "bailando": lambda: bailando_reward(follower, data.beats, fps, config.bailando),
         }
         if hold is not None and (leader := data.leader) is not None:
             terms["contact"] = lambda: contact_reward(follower, leader, hold, fps, config.contact)
