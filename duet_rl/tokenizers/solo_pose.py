@@ -61,7 +61,7 @@ class SoloPoseTokenizer(CodecPart):
     def decode(self, tokens: Int[Tensor, "B N S"]) -> Float[Tensor, "B M 24 3"]:
         """Return where the joints are from the root, metres, at `config.fps`."""
         decoded = [
-            self._part(part).decode(own)[_POSITIONS].unflatten(-1, (-1, 3))
+            self.part(part).decode(own)[_POSITIONS].unflatten(-1, (-1, 3))
             for part, own in self._split(tokens).items()
         ]
         body = torch.cat(decoded, dim=2)[:, :, list(_IN_ORDER)] / self.config.scale
@@ -75,13 +75,13 @@ class SoloPoseTokenizer(CodecPart):
     def encode_body(self, body: Float[Tensor, "B M 24 3"]) -> Int[Tensor, "B N S"]:
         """Return the tokens of what `body` returns."""
         channels = self._channels(body)
-        tokens = [self._part(part).encode(own.mT) for part, own in channels.items()]
+        tokens = [self.part(part).encode(own.mT) for part, own in channels.items()]
         return torch.cat(tokens, dim=-1)
 
     def codes(self, tokens: Int[Tensor, "B N S"]) -> dict[str, Float[Tensor, "B N D"]]:
         """Return the codes that the tokens of each part name."""
         split = self._split(tokens)
-        return {part: self._part(part).quantizer.decode(own) for part, own in split.items()}
+        return {part: self.part(part).quantizer.decode(own) for part, own in split.items()}
 
     def loss(self, motion: MotionBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Return what to minimise and what to log; in training, also move the codebooks.
@@ -99,16 +99,16 @@ class SoloPoseTokenizer(CodecPart):
     def body_loss(self, body: Float[Tensor, "B M 24 3"]) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss on what `body` returns, see `loss`."""
         wanted = self._channels(body)
-        outputs = {part: self._part(part)(own, {_POSITIONS: own}) for part, own in wanted.items()}
+        outputs = {part: self.part(part)(own, {_POSITIONS: own}) for part, own in wanted.items()}
         terms: dict[str, Tensor] = {}
         with torch.autocast(body.device.type, enabled=False):
             for part, out in outputs.items():
                 error = out.heads[_POSITIONS].float() - wanted[part]
                 terms[f"{part}_{_POSITIONS}"] = motion_loss(error, self.config.motion)
-                commit = self._part(part).config.commit * out.commit_loss.float()
+                commit = self.part(part).config.commit * out.commit_loss.float()
                 terms[f"{part}_commit"] = commit
             total = torch.stack(list(terms.values())).sum() / len(outputs)
-        vqvaes = {part: self._part(part) for part in SMPL_PARTS}
+        vqvaes = {part: self.part(part) for part in SMPL_PARTS}
         if self.training:
             self._learn_codebooks(vqvaes, outputs)
         metrics = {f"loss/{name}": term.detach() for name, term in terms.items()}
@@ -119,6 +119,12 @@ class SoloPoseTokenizer(CodecPart):
         """Return `loss(motion)`: what a data-parallel wrapper calls."""
         return self.loss(motion)
 
+    def part(self, part: str) -> PartVQVAE:
+        """Return the VQ-VAE of a part."""
+        vqvae = self.parts[part]
+        assert isinstance(vqvae, PartVQVAE)
+        return vqvae
+
     def _channels(self, body: Float[Tensor, "B M 24 3"]) -> dict[str, Float[Tensor, "B C M"]]:
         """Return what the networks see of each part, channels first."""
         rows = time_last(body * self.config.scale)
@@ -127,11 +133,6 @@ class SoloPoseTokenizer(CodecPart):
     def _split(self, tokens: Int[Tensor, "B N S"]) -> dict[str, Tensor]:
         levels = [size.levels for size in sizes_of(self.config).values()]
         return dict(zip(SMPL_PARTS, tokens.split(levels, dim=-1), strict=True))
-
-    def _part(self, part: str) -> PartVQVAE:
-        vqvae = self.parts[part]
-        assert isinstance(vqvae, PartVQVAE)
-        return vqvae
 
 
 def sizes_of(config: SoloCodecConfig) -> dict[str, PartVQVAEConfig]:
