@@ -200,7 +200,7 @@ class RewardMix:
         follower = data.follower.contiguous()  # kinematics lays joints out so that norms are slow
         hold, partner, velocity = data.hold, data.partner, data.root_velocity
         terms: dict[str, Callable[[], Tensor]] = {
-            "foot": lambda: foot_reward(follower, fps, config.foot, data.leader),
+            "foot": lambda: foot_reward(follower, fps, config.foot, data.leader, data.beats),
             "beat": lambda: beat_reward(follower, data.beats, fps, config.beat),
             "consistency": lambda: consistency_reward(follower, fps, velocity, config.consistency),
             "bailando": lambda: bailando_reward(follower, data.beats, fps, config.bailando),

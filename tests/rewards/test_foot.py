@@ -7,7 +7,7 @@ import torch
 
 from duet_rl.body.skeleton import FEET, UP
 from duet_rl.rewards.foot import FootConfig, foot_reward
-from tests.couple import joints_of, moved, shake, slide, standing_couple, stepping_couple
+from tests.couple import beats, joints_of, moved, shake, slide, standing_couple, stepping_couple
 
 FPS = 30
 
@@ -64,11 +64,46 @@ def test_feet_may_rest_while_the_leaders_rest_and_where_nobody_knows_of_them():
     assert foot_reward(follower, FPS).min() == 1
 
 
+@pytest.mark.parametrize("trembling", [0.0, 0.003])
+def test_a_soloist_may_not_stand_while_the_music_goes_on(trembling):
+    follower, _ = joints_of(stepping_couple(6.0))
+    frozen = shake(follower[:, :1].expand_as(follower), trembling)
+    score = foot_reward(frozen, FPS, beats=beats(6.0))
+    assert score[:, 3 * FPS :].max() < 0.2
+    assert foot_reward(follower, FPS, beats=beats(6.0)).mean() > 0.98
+
+
+def test_a_soloist_may_not_float_over_the_music():
+    follower, _ = joints_of(stepping_couple(6.0))
+    assert foot_reward(moved(follower, y=0.3), FPS, beats=beats(6.0))[:, 2 * FPS :].max() < 0.01
+
+
+def test_a_soloist_may_stand_while_the_music_pauses_and_for_a_while_after_it():
+    follower, _ = joints_of(standing_couple(16.0))
+    pausing = beats(16.0)
+    pausing[:, 4 * FPS : 10 * FPS] = False
+    score = foot_reward(follower, FPS, beats=pausing)[0]
+    assert score[3 * FPS] == 0 and score[6 * FPS : 11 * FPS].min() == 1
+    assert score[13 * FPS :].max() == 0
+
+
+def test_a_soloist_may_stand_where_the_music_has_no_beat():
+    follower, _ = joints_of(standing_couple(6.0))
+    silence = torch.zeros_like(beats(6.0))
+    assert foot_reward(follower, FPS, beats=silence).min() == 1
+
+
+def test_the_leader_and_not_the_music_tells_couples_whether_the_dance_goes_on():
+    follower, leader = joints_of(standing_couple(6.0))
+    assert foot_reward(follower, FPS, leader=leader, beats=beats(6.0)).min() == 1
+
+
 @pytest.mark.parametrize("frames", [1, 2, 8, 60])
 def test_a_window_too_short_to_tell_costs_nothing(frames):
     follower, leader = joints_of(stepping_couple(4.0))
     frozen = follower[:, :1].expand(1, frames, 55, 3)
     assert foot_reward(frozen, FPS, leader=leader[:, :frames]).min() == 1
+    assert foot_reward(frozen, FPS, beats=beats()[:, :frames]).min() == 1
 
 
 def test_the_past_is_all_that_counts():
@@ -78,6 +113,9 @@ def test_the_past_is_all_that_counts():
     for frames in (40, 100, 170):
         early = foot_reward(rough[:, :frames], FPS, leader=leader[:, :frames])
         torch.testing.assert_close(early, whole[:, :frames])
+        alone = foot_reward(rough, FPS, beats=beats(6.0))[:, :frames]
+        early = foot_reward(rough[:, :frames], FPS, beats=beats(6.0)[:, :frames])
+        torch.testing.assert_close(early, alone)
 
 
 def test_settings_can_leave_sliding_as_all_that_costs():
