@@ -160,7 +160,7 @@ def read_take(
 
 def split_of(config: DD100Config, split: SplitConfig) -> SplitConfig:
     """Return how DD100 is split: the test takes are the authors', `val` comes out of training."""
-    return SplitConfig(rule="dd100", val=config.val, test=0.0, seed=split.seed, given=split.given)
+    return split.model_copy(update={"rule": "dd100", "val": config.val, "test": 0.0})
 
 
 def counts(store: DuetStore) -> str:

@@ -1,4 +1,4 @@
-"""Which choreographies are for training, for choosing and for testing."""
+"""Which choreographies are for training, for refining, for choosing and for testing."""
 
 import hashlib
 from collections.abc import Mapping
@@ -9,8 +9,8 @@ from pydantic import Field
 from duet_rl.config import Config
 from duet_rl.errors import InputError
 
-Split = Literal["train", "val", "test"]
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
+Split = Literal["train", "rl", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "rl", "val", "test")
 SplitRule = Literal["drawn", "dd100"]
 
 _DD100_BALLET = "Ballet"  # in the names of genres with a list of test choreographies of their own
@@ -24,6 +24,7 @@ class SplitConfig(Config):
     rule: SplitRule = "drawn"  # dd100: the test split is that of the data set, and not drawn
     val: float = Field(0.1, ge=0, lt=1)  # share of the choreographies
     test: float = Field(0.2, ge=0, lt=1)  # share of the choreographies, where it is drawn
+    rl: float = Field(0.0, ge=0, lt=1)  # share kept for refinement by RL, which training never saw
     seed: int = 0
     given: Mapping[str, Split] = Field(default_factory=dict)  # choreography -> split, not drawn
 
@@ -61,10 +62,10 @@ def split_choreographies(
     Raises:
         InputError: the shares leave nothing for training, or a given choreography is unknown.
     """
-    if config.val + config.test >= 1:
+    if config.val + config.test + config.rl >= 1:
         raise InputError(
-            f"split.val {config.val:g} + split.test {config.test:g} leave nothing for training; "
-            "their sum must be under 1"
+            f"split.val {config.val:g} + split.test {config.test:g} + split.rl {config.rl:g} leave "
+            "nothing for training; their sum must be under 1"
         )
     ruled: dict[str, Split] = {}
     if config.rule == "dd100":
@@ -76,7 +77,7 @@ def split_choreographies(
     everyone = styles.keys() | (known or {}).keys()
     splits = {name: settled[name] for name in styles if name in settled}
     free = _in_turns({name: style for name, style in styles.items() if name not in settled}, config)
-    drawn: tuple[Split, ...] = ("test", "val") if config.rule == "drawn" else ("val",)
+    drawn: tuple[Split, ...] = ("test", "val", "rl") if config.rule == "drawn" else ("val", "rl")
     for split in drawn:
         taken = sum(settled.get(name) == split for name in everyone)
         wanted = _count(len(everyone), getattr(config, split)) - taken

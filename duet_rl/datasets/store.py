@@ -212,7 +212,10 @@ class DuetStore:
         """Return one line: how many clips and minutes, and how they are split."""
         minutes = sum(record.frames for record in self.index.clips) / FPS / 60
         counts = Counter(self.index.splits[record.choreography] for record in self.index.clips)
-        shares = ", ".join(f"{counts[split]} {split}" for split in SPLITS)
+        told = [
+            split for split in SPLITS if counts[split] or split != "rl"
+        ]  # rl is rarely asked for
+        shares = ", ".join(f"{counts[split]} {split}" for split in told)
         return f"{len(self.index.clips)} clips, {minutes:.1f} min ({shares})"
 
     def _load(self, record: ClipRecord) -> DuetClip:

@@ -86,3 +86,37 @@ def test_dd100s_validation_never_comes_out_of_its_test_split() -> None:
 def test_names_that_dd100s_rule_cannot_read_are_refused() -> None:
     with pytest.raises(InputError, match="'salsa' is no choreography of DD100"):
         split_choreographies({"salsa": "salsa"}, SplitConfig(rule="dd100"))
+
+
+def test_choreographies_for_rl_come_out_of_training_alone() -> None:
+    before = split_choreographies(STYLES, SplitConfig())
+    after = split_choreographies(STYLES, SplitConfig(rl=0.2))
+    moved = {name for name in STYLES if after[name] != before[name]}
+    assert len(moved) == 4
+    assert {before[name] for name in moved} == {"train"} and {after[n] for n in moved} == {"rl"}
+
+
+def test_without_a_share_nothing_is_kept_for_rl() -> None:
+    assert "rl" not in split_choreographies(STYLES, SplitConfig()).values()
+
+
+def test_rl_never_refines_on_dd100s_test_split() -> None:
+    styles = {f"Waltz_{number:03d}": "Waltz" for number in range(1, 41)}
+    plain = split_choreographies(styles, SplitConfig(rule="dd100", val=0.2))
+    splits = split_choreographies(styles, SplitConfig(rule="dd100", val=0.2, rl=0.2))
+    assert sum(split == "rl" for split in splits.values()) == 8
+    assert all(splits[name] == plain[name] for name in splits if plain[name] != "train")
+
+
+def test_shares_that_leave_nothing_beside_rl_are_refused() -> None:
+    with pytest.raises(InputError, match=r"split\.rl 0\.7 leave nothing"):
+        split_choreographies(STYLES, SplitConfig(rl=0.7))
+
+
+def test_what_rl_got_stays_with_it_as_the_store_grows() -> None:
+    config = SplitConfig(rl=0.2)
+    known = split_choreographies(STYLES, config)
+    more = {**STYLES, **{f"new{i}": "waltz" for i in range(20)}}
+    grown = split_choreographies(more, config, known)
+    assert all(grown[name] == split for name, split in known.items())
+    assert sum(split == "rl" for split in grown.values()) == 8
