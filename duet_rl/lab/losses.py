@@ -20,7 +20,7 @@ from duet_rl.lab.settings import LabConfig
 from duet_rl.models.sampling import SamplingConfig
 from duet_rl.models.window_gpt import WindowGPTConfig
 from duet_rl.resources import start_ray
-from duet_rl.rl.run import check_settings
+from duet_rl.rl.checks import check_settings
 from duet_rl.rl.settings import RLConfig
 
 logger = logging.getLogger(__name__)

@@ -22,8 +22,8 @@ from ray.rllib.utils.metrics import (
 from torch import Tensor
 
 from duet_rl import checkpoint
-from duet_rl.models.duolando import DuolandoGPTConfig
 from duet_rl.models.follower import read_gpt_config
+from duet_rl.models.window_gpt import WindowGPTConfig
 from duet_rl.rl.attendance import Attendance
 from duet_rl.rl.collector import Collector, RolloutError
 from duet_rl.rl.dances import dances_of, make_dances
@@ -168,8 +168,10 @@ def _lookup(
     """Return the connector that looks features up in an environment of its own."""
     dances = dances_of(make_dances(settings.env, settings.rollouts, env_settings))
     config, cut = read_gpt_config(gpt), None
-    if isinstance(config, DuolandoGPTConfig):
-        sizes = WindowSizes(config.block, config.look_forward, config.frames_per_token)
+    if isinstance(config, WindowGPTConfig):
+        sizes = WindowSizes(
+            config.block, config.tokens_ahead, config.frames_per_token, config.tokens_before
+        )
         cut = WindowCut(
             sizes, settings.window_stride, settings.drop_last_window, settings.batch_windows
         )

@@ -14,16 +14,20 @@ from torch import Tensor, nn
 
 from duet_rl import checkpoint
 from duet_rl.datasets.windows import step_seed
-from duet_rl.models.duolando import LEADER, MUSIC
+from duet_rl.models.bailando import MUSIC_BEFORE
+from duet_rl.models.duolando import LEADER
+from duet_rl.models.follower import value_head
 from duet_rl.models.multistream_gpt import MultiStreamGPT
+from duet_rl.models.window_gpt import MUSIC
 from duet_rl.rl.dances import Dances
 from duet_rl.rl.losses import LOSSES, Experience, Loss, Verdict
 from duet_rl.rl.losses.rewards import RewardScale
 from duet_rl.rl.module import VERDICT, FollowerRLModule
 from duet_rl.rl.replay import RolloutGroup
-from duet_rl.rl.windows import WindowSizes, replay_windows
+from duet_rl.rl.windows import WindowSizes, counted_actions, cut_windows, replay_windows
 
 _POLICY, _VALUE = "policy", "value"  # the optimizers: the value head learns faster
+_COUNTED = "counted"  # column: which tokens of windows an actor learns from
 _WEIGHTS, _PROXIMAL, _REWARDS = "weights.", "proximal.", "rewards."  # prefixes in a checkpoint
 
 
@@ -103,6 +107,7 @@ class FollowerLearner(TorchLearner):
             nn.init.zeros_(self.follower.gpt.value.read.bias)
         self.follower.freeze_start()
         self.skips, self._finite = Skips(0, 0), True
+        self._taken = 0  # gradient steps of this iteration
         self.reward_scale = RewardScale(self.config.settings.normalise_rewards)
 
     @property
@@ -117,13 +122,15 @@ class FollowerLearner(TorchLearner):
 
     @override(TorchLearner)
     def configure_optimizers_for_module(self, module_id: str, config: Any = None) -> None:
-        gpt = self.follower.gpt
-        values = list(gpt.value.parameters()) if isinstance(gpt, MultiStreamGPT) else []
+        head = value_head(self.follower.gpt)
+        values = [] if head is None else list(head.parameters())
         own = {id(parameter) for parameter in values}
         rest = [p for p in self.get_parameters(self.follower) if id(p) not in own]
         for name, params in ((_POLICY, rest), (_VALUE, values)):
             if params:
-                optimizer = torch.optim.Adam(params, lr=self._rate(name))
+                optimizer = torch.optim.Adam(
+                    params, lr=self._rate(name), betas=self.config.settings.betas
+                )
                 self.register_optimizer(
                     module_id=module_id, optimizer_name=name, optimizer=optimizer, params=params
                 )
@@ -134,6 +141,7 @@ class FollowerLearner(TorchLearner):
 
     def begin_iteration(self, done: int) -> None:
         """Set the learning rates after `done` iterations."""
+        self._taken = 0
         settings = self.config.settings
         factor = settings.decay ** sum(done >= milestone for milestone in settings.milestones)
         for name, optimizer in self._adams().items():
@@ -171,6 +179,8 @@ class FollowerLearner(TorchLearner):
             self.reward_scale(batch[Columns.REWARDS][:, given:]),
             batch[Columns.ACTION_LOGP][:, given:],
             settings.rollouts,
+            batch.get(_COUNTED),
+            self._taken,
         )
         verdict: Verdict = fwd_out[VERDICT].at(slice(given, None))
         loss = self._loss(verdict, experience)
@@ -184,6 +194,7 @@ class FollowerLearner(TorchLearner):
     @override(TorchLearner)
     def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
         super().after_gradient_based_update(timesteps=timesteps)
+        self._taken += 1
         self.follower.follow(self.config.settings.ppo.proximal_decay)
 
     def state_tensors(self) -> dict[str, Tensor]:
@@ -233,28 +244,40 @@ def _draws(groups: Sequence[RolloutGroup]) -> np.random.Generator:
 
 def _windows(columns: dict[str, Any], cut: WindowCut, rng: np.random.Generator) -> dict[str, Any]:
     """Return dances cut into windows, each with the token before the first one that is judged."""
-    told = columns[Columns.OBS]
+    told, sizes = columns[Columns.OBS], cut.sizes
     windows = replay_windows(
         columns[Columns.ACTIONS],
         columns[Columns.REWARDS],
-        told[LEADER],
+        told.get(LEADER),
         told[MUSIC],
-        cut.sizes,
+        sizes,
         cut.drop_last,
     )
-    tokens = torch.cat([windows.tokens[:, :1], windows.targets], dim=1)
-    # What comes first is given: its reward is not looked at, nor the music before the window.
-    rewards = nn.functional.pad(windows.rewards, (0, 0, 1, 0))
-    music = nn.functional.pad(windows.music, (0, 0, cut.sizes.music_rate, 0))
-    kept = torch.arange(0, len(tokens), cut.stride, device=tokens.device)
-    if cut.most is not None and len(kept) > cut.most:
-        picks = np.sort(rng.choice(len(kept), cut.most, replace=False))
-        kept = kept[torch.from_numpy(picks).to(kept.device)]
+    dances = len(columns[Columns.ACTIONS])
+    count = len(windows.tokens) // dances
+    # What comes first is given: what it earned is not looked at, nor the music before the window.
+    first = (0, 0, 1, 0)
+    log_probs = cut_windows(columns[Columns.ACTION_LOGP], 1, sizes.block, count)
+    music = nn.functional.pad(windows.music, (0, 0, sizes.music_rate, 0))
+    before = sizes.look_back * sizes.music_rate
+    heard = {MUSIC: music[:, before:]} | ({MUSIC_BEFORE: music[:, :before]} if before else {})
+    led = {} if windows.leader is None else {LEADER: windows.leader}
+    rows = {
+        Columns.ACTIONS: torch.cat([windows.tokens[:, :1], windows.targets], dim=1),
+        Columns.REWARDS: nn.functional.pad(windows.rewards, first),
+        Columns.ACTION_LOGP: nn.functional.pad(log_probs, first),
+    }
+    # The windows of each dance that are kept, and of these those that a step has room for.
+    kept = torch.arange(dances)[:, None] * count + torch.arange(0, count, cut.stride)
+    counted = counted_actions(kept.shape[1], sizes.block, cut.stride).repeat(dances, 1)
+    chosen = torch.arange(kept.numel())
+    if cut.most is not None and len(chosen) > cut.most:
+        chosen = torch.from_numpy(np.sort(rng.choice(len(chosen), cut.most, replace=False)))
+    kept = kept.flatten()[chosen].to(windows.tokens.device)
     return {
-        Columns.ACTIONS: tokens[kept],
-        Columns.REWARDS: rewards[kept],
-        Columns.ACTION_LOGP: torch.zeros_like(rewards[kept]),  # the loss knows no ratio
-        Columns.OBS: {MUSIC: music[kept], LEADER: windows.leader[kept]},
+        **{name: column[kept] for name, column in rows.items()},
+        _COUNTED: counted[chosen].to(kept.device),
+        Columns.OBS: {name: column[kept] for name, column in {**heard, **led}.items()},
     }
 
 

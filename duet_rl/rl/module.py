@@ -13,7 +13,8 @@ from ray.rllib.utils.annotations import override
 from torch import Tensor, nn
 
 from duet_rl.models.attention import SelfAttention
-from duet_rl.models.follower import build_gpt, read_gpt_config
+from duet_rl.models.bailando import BailandoGPT
+from duet_rl.models.follower import FollowerGPT, build_gpt, read_gpt_config
 from duet_rl.models.multistream_gpt import GPTOutput, MultiStreamGPT
 from duet_rl.models.policy import SamplingConfig, policy_logits
 from duet_rl.models.repeated import Repeated, set_checkpointing
@@ -48,7 +49,7 @@ class FollowerRLModule(TorchRLModule, InferenceOnlyAPI):
         self.proximal: nn.Module | None = None
         if self.model_config["proximal"]:
             self.proximal = build_gpt(config).requires_grad_(False)
-        if self.model_config["frozen_layers"] and isinstance(self.gpt, MultiStreamGPT):
+        if self.model_config["frozen_layers"]:
             _freeze(self.gpt, self.model_config["frozen_layers"])
         self.action_dist_cls = TorchMultiCategorical.get_partial_dist_cls(
             input_lens=list(config.classes)
@@ -144,9 +145,16 @@ def _of(tokens: Tensor, log_probs: Tensor) -> Tensor:
     return log_probs.gather(-1, tokens[..., None]).squeeze(-1)
 
 
-def _freeze(gpt: MultiStreamGPT, layers: int) -> None:
+def _freeze(gpt: FollowerGPT, layers: int) -> None:
     """Keep the weights of the lowest `layers` layers, and of all that comes before them."""
-    above = [gpt.trunk.layers[layers:], gpt.trunk.norm, gpt.heads, gpt.value]
+    above: list[nn.Module | None]
+    if isinstance(gpt, MultiStreamGPT):
+        above = [gpt.trunk.layers[layers:], gpt.trunk.norm, gpt.heads, gpt.value]
+    else:
+        above = [*[*gpt.base, *gpt.head][layers:], gpt.classify]
+        if isinstance(gpt, BailandoGPT):
+            above += [gpt.norm, gpt.critic]
     gpt.requires_grad_(False)
     for part in above:
-        part.requires_grad_(True)
+        if part is not None:
+            part.requires_grad_(True)

@@ -19,11 +19,12 @@ from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path, settle, sha256_of
 from duet_rl.generate.follower import KIND, load_follower
-from duet_rl.models.duolando import DuolandoGPTConfig
-from duet_rl.models.multistream_gpt import MultiStreamGPTConfig
+from duet_rl.models.follower import AnyGPTConfig, hearing_of
+from duet_rl.models.window_gpt import WindowGPTConfig
 from duet_rl.observe.settings import LogConfig
 from duet_rl.observe.sinks import require_trackers
 from duet_rl.resources import start_ray, usable_cpus
+from duet_rl.rl.checks import check_settings
 from duet_rl.rl.journal import Journal
 from duet_rl.rl.rollout_group import ARRAYS, NUMBERS, RolloutGroup
 from duet_rl.rl.settings import RLConfig
@@ -50,7 +51,6 @@ _FREE: dict[str, Any] = {
     **dict.fromkeys(("line_every", "show_every", "hardware", "checkpointing"), True),
     "replay": {"shards"},  # which have no influence on what is drawn
 }
-_GREEDY_LOSSES = ("duolando", "bailando")  # they know no importance ratio
 _DEFAULT_RUNNERS = 8  # at most; a learner in the driver keeps up with no more
 
 
@@ -139,7 +139,7 @@ def take_over(state: Path | None, config: RLConfig, follower: Path, data: Path, 
 
 def env_settings_of(
     config: RLConfig,
-    gpt: MultiStreamGPTConfig | DuolandoGPTConfig,
+    gpt: AnyGPTConfig,
     follower: Path | str,
     data: Path | str,
 ) -> dict[str, Any]:
@@ -153,7 +153,8 @@ def env_settings_of(
             "seconds": config.seconds,
             "group_size": config.rollouts,
             "leader": _told_of(gpt.condition_names),
-            "beyond": gpt.look_forward if isinstance(gpt, DuolandoGPTConfig) else 0,
+            "hears": hearing_of(gpt),
+            "beyond": gpt.tokens_ahead if isinstance(gpt, WindowGPTConfig) else 0,
         },
     }
 
@@ -268,41 +269,6 @@ def _room_here() -> int:
     return int(sum(found))
 
 
-def check_settings(config: RLConfig, gpt: MultiStreamGPTConfig | DuolandoGPTConfig) -> None:
-    """Refuse settings that this follower, or each other, cannot live with.
-
-    Raises:
-        InputError: says which, and what to set instead.
-    """
-    if isinstance(gpt, DuolandoGPTConfig) and config.loss != "duolando":
-        raise InputError(
-            f"rl.loss is {config.loss}; a Duolando GPT has no value head and no log-probabilities "
-            "that a rollout shares with its windows: set rl.loss=duolando"
-        )
-    if config.greedy and config.loss not in _GREEDY_LOSSES:
-        raise InputError(
-            f"rl.greedy rolls out the likeliest tokens, from which {config.loss} cannot learn; "
-            f"set rl.loss={' or '.join(_GREEDY_LOSSES)} or rl.greedy=false"
-        )
-    if not config.reference and getattr(getattr(config, config.loss), "kl_weight", False):
-        raise InputError(
-            f"rl.{config.loss}.kl_weight pulls to the follower that RL started from, which "
-            "rl.reference=false leaves out; set rl.reference=true or the weight to 0"
-        )
-    fewest, most = config.min_env_runners, config.env_runners
-    if fewest is not None and (most is None or most < fewest):
-        raise InputError(
-            f"rl.min_env_runners is {fewest} and rl.env_runners is {most}, which is the most that "
-            f"a run may have; set rl.env_runners to {fewest} or more"
-        )
-    layers = 0 if isinstance(gpt, DuolandoGPTConfig) else gpt.layers
-    if config.frozen_layers > layers:
-        raise InputError(
-            f"rl.frozen_layers is {config.frozen_layers}, and of this follower {layers} layers can "
-            "be frozen; set no more"
-        )
-
-
 def _origin(config: RLConfig, follower: Path, store: DuetStore) -> dict[str, Any]:
     """Return what makes this run this run: its settings, its follower, its data."""
     # Without what was left at its default, so that a setting which is new changes no old run.
@@ -347,7 +313,7 @@ def _write_follower(
     folder: Path,
     start: Path,
     tensors: dict[str, Tensor],
-    gpt: MultiStreamGPTConfig | DuolandoGPTConfig,
+    gpt: AnyGPTConfig,
     meta: dict[str, Any],
 ) -> Path:
     """Write the refined follower as a copy of the one it started from, but for the weights."""

@@ -80,11 +80,12 @@ class RLConfig(Config):
     # that was learned from so far. None: learn from them as they are.
     normalise_rewards: Literal["batch", "running"] | None = None
     # Layers that keep their pretrained weights, the lowest first, and all below them; Bailando
-    # freezes half.
+    # freezes half, the six of its base.
     frozen_layers: int = Field(0, ge=0)
     replay: ReplayConfig = ReplayConfig()
     lr: float = Field(5e-4, gt=0)
     value_lr: float = Field(1e-3, gt=0)  # of the value head, which starts from nothing
+    betas: tuple[float, float] = (0.9, 0.999)  # of Adam
     grad_clip: float | None = Field(1.0, gt=0)  # largest norm of all gradients; None: any
     new_groups: int = Field(4, ge=1)  # fresh groups that an iteration waits for
     batch_groups: int = Field(4, ge=1)  # fresh groups in one gradient step
@@ -92,7 +93,9 @@ class RLConfig(Config):
     milestones: tuple[int, ...] = ()  # iterations after which the rates fall
     decay: float = Field(0.1, gt=0, le=1)  # factor by which they fall
     dropout: bool = False  # drop while learning, though rollouts do not
-    window_stride: int = Field(1, ge=1)  # tokens between the windows that a Duolando GPT learns in
+    window_stride: int = Field(
+        1, ge=1
+    )  # tokens between the windows that a GPT of windows learns in
     drop_last_window: bool = False  # of each dance, as the original does
     batch_windows: int | None = Field(None, ge=1)  # of its windows that a step takes, at most
     reference: bool = True  # keep the follower that RL started from, to measure KL to it

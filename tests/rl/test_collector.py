@@ -7,10 +7,10 @@ import pytest
 
 from duet_rl.errors import InputError
 from duet_rl.models.multistream_gpt import MultiStreamGPTConfig
+from duet_rl.rl.checks import check_settings
 from duet_rl.rl.collector import Collector, RolloutError
 from duet_rl.rl.env_runner import RunnerFailure
 from duet_rl.rl.rollout_group import RolloutGroup
-from duet_rl.rl.run import check_settings
 from duet_rl.rl.settings import RLConfig
 
 WAIT = 0.3  # s

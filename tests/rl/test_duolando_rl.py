@@ -15,9 +15,9 @@ from duet_rl.models.duolando import DuolandoGPT, DuolandoGPTConfig
 from duet_rl.models.multistream_gpt import MultiStreamGPTConfig
 from duet_rl.rewards.base import RewardMixConfig, RewardWeights
 from duet_rl.rl.algorithm import DuetRLConfig
+from duet_rl.rl.checks import check_settings
 from duet_rl.rl.losses import DuolandoLossConfig
 from duet_rl.rl.replay import RolloutGroup
-from duet_rl.rl.run import check_settings
 from duet_rl.rl.settings import RLConfig
 from tests.envs.dancers import FiveStreamCodec, walking_couple
 from tests.rl.world import SETTINGS, Pair, pair_of

@@ -11,9 +11,9 @@ from ray.rllib.core.columns import Columns
 
 from duet_rl.errors import InputError
 from duet_rl.models.repeated import Repeated
+from duet_rl.rl.checks import check_settings
 from duet_rl.rl.collector import Collector, RolloutError
 from duet_rl.rl.replay import RolloutGroup
-from duet_rl.rl.run import check_settings
 from duet_rl.rl.settings import CollectConfig, RLConfig
 from duet_rl.rl.weights import halved
 from tests.rl.test_collector import Algorithm, Runners

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from duet_rl.errors import InputError
 from duet_rl.models.multistream_gpt import MultiStreamGPTConfig
+from duet_rl.rl.checks import check_settings
 from duet_rl.rl.losses import BailandoLossConfig, PPOConfig
 from duet_rl.rl.losses.rewards import RewardScale
-from duet_rl.rl.run import check_settings
 from duet_rl.rl.settings import RLConfig
 from tests.rl.world import SETTINGS, Pair, make_pair
 

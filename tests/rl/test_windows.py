@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from duet_rl.errors import InputError
-from duet_rl.rl.windows import Windows, WindowSizes, count_windows, replay_windows
+from duet_rl.rl.windows import (
+    Windows,
+    WindowSizes,
+    count_windows,
+    counted_actions,
+    replay_windows,
+)
 
 SIZES = WindowSizes(block=3, look_forward=2, music_rate=4)
 STEPS, LEADER = 7, 9  # the follower ends `look_forward` tokens before its leader
@@ -64,3 +70,30 @@ def test_short_music_costs_no_window_twice() -> None:
 def test_dances_without_a_window_are_refused() -> None:
     with pytest.raises(InputError, match=r"dances of 7 tokens, 4 of the leader .* dance longer"):
         windows_of(leader_tokens=4)
+
+
+def test_a_soloist_has_windows_without_a_leader() -> None:
+    tokens = torch.arange(STEPS)[None, :, None].expand(1, -1, 2)
+    music = torch.arange(4.0 * STEPS)[None, :, None]
+    windows = replay_windows(tokens, tokens / 8, None, music, WindowSizes(3, 0, 4))
+    assert windows.leader is None
+    assert windows.tokens[:, 0, 0].tolist() == [0, 1, 2, 3]
+    assert windows.music[:, 0, 0].tolist() == [4, 8, 12, 16]
+    assert count_windows(STEPS, None, 4 * STEPS, WindowSizes(3, 0, 4), drop_last=True) == 3
+
+
+def test_the_music_before_a_window_is_that_of_the_dance_or_silence() -> None:
+    tokens = torch.zeros(1, STEPS, 2, dtype=torch.int64)
+    music = 1 + torch.arange(4.0 * (STEPS + 2))[None, :, None]
+    windows = replay_windows(tokens, tokens.float(), None, music, WindowSizes(3, 2, 4, 2))
+    assert windows.music.shape == (4, 4 * (2 + 3 + 2), 1)
+    assert windows.music[0, :, 0].tolist() == [0] * 4 + list(range(1, 25))
+    assert windows.music[3, 0, 0] == 1 + 4 * 2  # two tokens before its second one
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_each_action_counts_in_one_window(stride: int) -> None:
+    block, windows = 5, 4
+    counted = counted_actions(windows, block, stride)
+    places = stride * torch.arange(windows)[:, None] + torch.arange(block)
+    assert places[counted].tolist() == list(range(block - 1 + stride * (windows - 1)))

@@ -1,5 +1,6 @@
 """Actor-critic losses: ours, over whole returns, and Bailando's, over one-step TD errors."""
 
+import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
@@ -10,6 +11,7 @@ from duet_rl.rl.losses.base import (
     Loss,
     PolicyConfig,
     Verdict,
+    anchored,
     assemble,
     importance_ratios,
     ratio_metrics,
@@ -28,6 +30,10 @@ class BailandoLossConfig(PolicyConfig):
 
     gamma: float = Field(0.5, ge=0, le=1)  # discount a token step; theirs is 1
     shared: bool = False  # one reward (the mean) and one value (the sum) for all streams, as theirs
+    # So many gradient steps for the policy, then as many for the value, and so on, from the policy
+    # in each iteration; theirs is 5. None: each step is for both.
+    alternate: int | None = Field(None, ge=1)
+    entropy_bonus: float = Field(0.0, ge=0)  # added to the rewards, a nat; their alpha
 
 
 def actor_critic(verdict: Verdict, experience: Experience, config: ActorCriticConfig) -> Loss:
@@ -52,21 +58,32 @@ def bailando(verdict: Verdict, experience: Experience, config: BailandoLossConfi
     Siyao et al. 2022, Bailando: 3D Dance Generation by Actor-Critic GPT with Choreographic Memory
     (arXiv 2203.13055, section 3.3), as their code has it: no importance ratio, no group, no
     normalisation; of `N` steps the last one lends its value alone. They call it on-policy and
-    reuse rollouts for a whole epoch. Values foretell returns here, not mean rewards. Their
-    frozen base is the setting `rl.frozen_layers`; their entropy bonus, 0 in all that they
-    trained, would be `entropy_weight`.
+    reuse rollouts for a whole epoch. Values foretell returns here, not mean rewards. The policy
+    learns from the tokens that are `counted`, the value from all, as theirs. Their frozen base is
+    the setting `rl.frozen_layers`.
     """
-    td = td_errors(experience.rewards, verdict.values, config)
-    advantages = td.detach()
     judged = verdict.at(slice(-1))
+    bonus = config.entropy_bonus * judged.entropy.sum(dim=-1)
+    td = td_errors(experience.rewards, verdict.values, config) + bonus.detach()[..., None]
+    advantages = td.detach()
     spared = too_rare((advantages < 0).expand_as(judged.log_probs), judged, config.floor)
-    weighted = (advantages * judged.log_probs).masked_fill(spared, 0.0)
+    weighted = (advantages * judged.log_probs).masked_fill(spared, 0.0).sum(dim=-1) + bonus
+    counted = torch.ones_like(weighted, dtype=torch.bool)
+    if experience.counted is not None:
+        counted = experience.counted[:, :-1]
+    policy = -(weighted * counted).sum() / counted.sum().clamp_min(1)
+    value = td.square().mean()
     metrics = {
         "advantage": advantages.std(),
         "spared": spared.float().mean(),
         **ratio_metrics(importance_ratios(verdict, experience), float("inf")),
     }
-    return assemble(-weighted.sum(dim=-1).mean(), td.square().mean(), verdict, config, metrics)
+    loss = assemble(policy, value, verdict, config, metrics)
+    if config.alternate is None:
+        return loss
+    if experience.update // config.alternate % 2:
+        return loss._replace(total=config.value_weight * value)
+    return loss._replace(total=anchored(policy, verdict, config))
 
 
 def td_errors(

@@ -64,6 +64,9 @@ class Experience(NamedTuple):
     rewards: Float[Tensor, "B N S"]
     log_probs: Float[Tensor, "B N S"]  # of the behaviour policy
     group_size: int  # so many neighbouring rows follow the same leader
+    # Which tokens an actor learns from, where rows are windows that overlap. None: all.
+    counted: Bool[Tensor, "B N"] | None = None
+    update: int = 0  # gradient steps that were taken before in this iteration
 
 
 class Loss(NamedTuple):
