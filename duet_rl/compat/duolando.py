@@ -1,9 +1,7 @@
 """Duolando's three checkpoints become one follower of ours (spec 3.3, 4 and 5.1)."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,21 +10,19 @@ from duet_rl import checkpoint
 from duet_rl.audio.provenance import AUTHORS, META_KEY
 from duet_rl.body.axes import UpAxis
 from duet_rl.body.skeleton import default_skeleton
+from duet_rl.compat.files import FOLLOWER, Original, named, read_original, require_free
 from duet_rl.compat.gpt import from_original, original_shapes, read_gpt
-from duet_rl.compat.state import numbers_in, plain_state, require_shapes, size_of
+from duet_rl.compat.state import numbers_in, require_shapes, size_of
 from duet_rl.compat.vqvae import placement_tokenizer, pose_tokenizer
 from duet_rl.errors import InputError
-from duet_rl.files import atomic_path, sha256_of
+from duet_rl.files import atomic_path
 from duet_rl.models.duolando import DuolandoGPTConfig
-from duet_rl.pickles import load_torch_checkpoint
 from duet_rl.tokenizers.frames import MotionBatch
 from duet_rl.tokenizers.placement import PlacementTokenizer
 from duet_rl.tokenizers.pose import PoseTokenizer
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN, TokenSpec
 
-FOLLOWER = "follower"  # kind of the checkpoint that is written
 DEMO_TOKENS = (19, 41, 268, 197, 321)  # that the authors' demo begins with (spec 5.6)
-_MODEL, _CONFIG, _EPOCH = "model", "config", "epoch"
 _HEADS = ("n_head", "n_heads", "num_heads", "heads")  # what configs may call the number of heads
 _DROPOUT = "attn_pdrop"
 _MARKS = {  # what the keys of each checkpoint begin with, and no other's
@@ -36,15 +32,6 @@ _MARKS = {  # what the keys of each checkpoint begin with, and no other's
 }
 _PAPER = DuolandoGPTConfig()
 _APART = 1.0  # m; between a leader and a follower who stand and wait
-
-
-class _Original(NamedTuple):
-    """What one of the files holds."""
-
-    path: Path
-    state: dict[str, Tensor]
-    stored: Any  # its config, as plain values
-    facts: dict[str, Any]
 
 
 def convert(
@@ -75,15 +62,16 @@ def convert(
             missing, extra or of another shape, or says how the three do not fit each other.
     """
     out = Path(out)
-    _require_free(out)
+    require_free(out)
     poses, places, words = (
-        _read(path, kind) for path, kind in zip((pose, translation, gpt), _MARKS, strict=True)
+        read_original(path, kind, _MARKS)
+        for path, kind in zip((pose, translation, gpt), _MARKS, strict=True)
     )
-    with _named(poses.path):
+    with named(poses.path):
         bodies = pose_tokenizer(poses.state, poses.stored, up)
-    with _named(places.path):
+    with named(places.path):
         roots = placement_tokenizer(places.state, places.stored, up)
-    with _named(words.path):
+    with named(words.path):
         config, tensors = _gpt(words, heads)
     spec = TokenSpec(bodies.streams + roots.streams)
     if spec.classes != config.classes:
@@ -110,33 +98,7 @@ def convert(
     return out
 
 
-def _read(path: Path | str, kind: str) -> _Original:
-    """Return what an original checkpoint of this kind holds, without running anything in it."""
-    path = Path(path)
-    loaded = load_torch_checkpoint(path)
-    if not isinstance(loaded.get(_MODEL), Mapping):
-        raise InputError(
-            f"{path} holds {sorted(map(str, loaded))[:5]} and no {_MODEL!r}; give a file that the "
-            f"original training wrote, with {_MODEL!r}, {_CONFIG!r} and {_EPOCH!r}"
-        )
-    with _named(path):
-        state = plain_state(loaded[_MODEL])
-    for other, mark in _MARKS.items():
-        if other != kind and any(key.startswith(mark) for key in state):
-            raise InputError(
-                f"{path} is the checkpoint of the {other} and was given as that of the {kind}; "
-                "look whether two files are swapped"
-            )
-    epoch = loaded.get(_EPOCH)
-    facts = {
-        "file": path.name,
-        "sha256": sha256_of(path),
-        "epoch": epoch if isinstance(epoch, int) else None,
-    }
-    return _Original(path, state, loaded.get(_CONFIG), facts)
-
-
-def _gpt(original: _Original, heads: int | None) -> tuple[DuolandoGPTConfig, dict[str, Tensor]]:
+def _gpt(original: Original, heads: int | None) -> tuple[DuolandoGPTConfig, dict[str, Tensor]]:
     """Return config and tensors of the follower, after a check of every key and shape."""
     state = original.state
     found = numbers_in(original.stored, _HEADS)
@@ -185,20 +147,3 @@ def _start_tokens(
     with torch.no_grad():
         rows = (pose.encode(follower), placement.encode(leader, follower))
     return tuple(torch.cat(rows, dim=-1)[0, 0].tolist())
-
-
-def _require_free(out: Path) -> None:
-    """Raise `InputError` if a follower written to `out` would take the place of something else."""
-    if out.is_file() or (
-        out.is_dir() and any(out.iterdir()) and not checkpoint.is_checkpoint(out, FOLLOWER)
-    ):
-        raise InputError(f"{out} exists and holds no follower; give a folder that is new or empty")
-
-
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Put the file's name before what is wrong with it."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
