@@ -58,7 +58,7 @@ def test_a_stage_that_begins_anew_is_another_run_of_mlflow(
 def test_an_mlflow_that_cannot_be_reached_is_told_in_one_line(tmp_path: Path):
     pytest.importorskip("mlflow")
     config = LogConfig(mlflow=MlflowConfig(tracking_uri="http://ana:secret@127.0.0.1:9"))
-    with pytest.raises(InputError, match="=http://ana:.*@127.0.0.1:9 takes no run") as no:
+    with pytest.raises(InputError, match=r"=http://ana:.*@127\.0\.0\.1:9 takes no run") as no:
         open_sinks(config, origin(tmp_path))
     assert "\n" not in str(no.value) and "secret" not in str(no.value)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
