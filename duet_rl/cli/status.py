@@ -11,7 +11,7 @@ from duet_rl.cli.options import local
 def status(
     run: Annotated[
         Path,
-        typer.Argument(metavar="RUN", parser=local, help="Folder of a run, running or not."),
+        typer.Argument(parser=local, help="Folder of a run, running or not."),
     ],
     png: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Write the curves as a picture.")

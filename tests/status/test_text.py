@@ -100,3 +100,8 @@ def test_the_command_stops_watching_what_does_not_run(folder: Path):
 
 def test_a_folder_of_something_else_is_one_line(tmp_path: Path):
     assert "holds no training" in refusal("status", tmp_path)
+
+
+def test_a_uri_is_told_and_is_no_folder_here():
+    result = run("status", "s3://bucket/run")
+    assert result.exit_code == 2 and "URI" in result.output
