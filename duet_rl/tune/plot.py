@@ -171,7 +171,7 @@ def draw_progress(config: TuneConfig, trials: Sequence[Trial], out: Path) -> str
 
 
 def _measured(config: TuneConfig, trials: Sequence[Trial]) -> list[Trial]:
-    return [trial for trial in trials if trial.rows and trial.status != "failed"]
+    return [trial for trial in trials if trial.rows and not trial.failed]
 
 
 def _last(config: TuneConfig, trial: Trial) -> float:

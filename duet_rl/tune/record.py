@@ -43,6 +43,15 @@ class Trial:
         return self.rows[-1].get(tag) if self.rows else None
 
     @property
+    def failed(self) -> bool:
+        """Return whether it failed: then it is not compared with others by what it measured."""
+        return self.status == "failed"
+
+    def judged(self, tag: str) -> float | None:
+        """Return the measurement by which it is compared, if it is."""
+        return None if self.failed else self.last(tag)
+
+    @property
     def seconds(self) -> float:
         """Return how long it was trained."""
         return self.rows[-1][SECONDS] if self.rows else 0.0

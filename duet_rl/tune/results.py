@@ -12,6 +12,7 @@ import yaml
 from duet_rl.config import BASED_ON, merge
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path
+from duet_rl.observe.trackers import without_password
 from duet_rl.text_table import aligned
 from duet_rl.tune.plot import draw_importance, draw_parallel, draw_progress
 from duet_rl.tune.record import STEP, Trial
@@ -55,16 +56,16 @@ def write_results(job: Job, trials: list[Trial]) -> Outcome:
     ordered = ranked(config, trials)
     _write_csv(config, ordered, out / TABLE)
     _write_json(config, ordered, out / DATA)
-    best = next((trial for trial in ordered if trial.rows and trial.status != "failed"), None)
+    best = next((trial for trial in ordered if trial.rows and not trial.failed), None)
     if best is None:
         (out / BEST).unlink(missing_ok=True)
         reasons = [trial.reason for trial in ordered if trial.reason] or ["the time was up"]
         raise InputError(
-            f"no trial of {out} could be measured ({reasons[0]}); mend that, remove the folder and "
-            "search again"
+            f"no trial of {out} could be measured ({reasons[0]}); mend that, or raise the budget, "
+            "and search again"
         )
     with atomic_path(out / BEST) as temporary:
-        temporary.write_text(preset_of(config, best))
+        temporary.write_text(without_password(preset_of(config, best)))
     drawn = (draw_parallel, draw_importance, draw_progress)
     notes = [note for draw in drawn if (note := draw(config, ordered, out)) is not None]
     product = job.product(best.name) if job.is_trained(best.name) else None
@@ -76,8 +77,8 @@ def ranked(config: TuneConfig, trials: list[Trial]) -> list[Trial]:
     sign = 1 if config.direction == "min" else -1
 
     def place(trial: Trial) -> tuple[int, float, str]:
-        value = trial.last(config.judge)
-        if value is None or trial.status == "failed":
+        value = trial.judged(config.judge)
+        if value is None:
             return 1, 0.0, trial.name
         return 0, sign * value, trial.name
 
@@ -103,9 +104,9 @@ def as_text(outcome: Outcome) -> str:
     head = ["", *short.values(), config.judge, "step", "min", "", ""]
     rows = [
         [
-            str(place),
+            "-" if trial.failed else str(place),
             *(show(trial.values[key]) for key in config.search),
-            "-" if (value := trial.last(config.judge)) is None else f"{value:.4g}",
+            "-" if (value := trial.judged(config.judge)) is None else f"{value:.4g}",
             f"{trial.rows[-1][STEP]:g}" if trial.rows else "0",
             f"{trial.seconds / _MINUTE:.1f}",
             trial.status,
@@ -133,7 +134,7 @@ def _write_csv(config: TuneConfig, trials: list[Trial], path: Path) -> None:
                     trial.name,
                     trial.status,
                     *(trial.values[key] for key in config.search),
-                    trial.last(config.judge),
+                    trial.judged(config.judge),
                     trial.rows[-1][STEP] if trial.rows else 0,
                     trial.seconds,
                     trial.reason,

@@ -14,12 +14,14 @@ from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path, sha256_of
 from duet_rl.generate.follower import load_follower
-from duet_rl.pretrain.loop import LOG_EVERY
+from duet_rl.observe.trackers import without_password, without_passwords
+from duet_rl.pretrain.follower_stage import PARTS
 from duet_rl.resources import is_private_cluster, start_ray
 from duet_rl.rl.run import check_settings
 from duet_rl.run import RunConfig, stage_plans
+from duet_rl.storage.claims import claimed
 from duet_rl.tune.record import Trial, read_trials
-from duet_rl.tune.results import Outcome, write_results
+from duet_rl.tune.results import TABLE, Outcome, write_results
 from duet_rl.tune.search import (
     MEMBER,
     Names,
@@ -32,7 +34,7 @@ from duet_rl.tune.search import (
 from duet_rl.tune.settings import TuneConfig
 from duet_rl.tune.space import check_space, stated
 from duet_rl.tune.trial import Job, train_trial
-from duet_rl.tune.watcher import Clock, Watcher, settle_ends
+from duet_rl.tune.watcher import Clock, InVain, Watcher, settle_ends
 
 RAY_FOLDER = "ray"  # sub-folder of the search where Ray Tune keeps its own files; none is needed
 _MARK = "search.json"  # in the folder of the search: which one it is
@@ -40,6 +42,7 @@ _MARK = "search.json"  # in the folder of the search: which one it is
 _FREE = frozenset({"budget", "resources", "concurrent", "retries"})
 _KEPT_STATES = 3  # of a member of a population; others may still want to begin with them
 _HOUR = 3600.0  # s
+_MOST_FAILURES = 20  # in a row; where a number of trials is the budget, as many as that
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +57,8 @@ def run_search(
     """Try settings until the budget is spent; write tables, plots and the best preset to `out`.
 
     The same call again goes on: trials that ended are not run again, others go on from their
-    last states. With a larger budget there are more trials.
+    last states. With a larger budget there are more trials. A trial that failed does not count, and
+    another takes its place, but for the members of a population.
 
     Args:
         config: the search.
@@ -64,23 +68,42 @@ def run_search(
         codec: folder of the tokenizers that a follower is trained on.
 
     Raises:
-        InputError: data, settings or folders do not fit, or not one trial could be measured.
+        InputError: data, settings or folders do not fit, another program works in `out`, as many
+            trials failed in a row as the budget has, or not one could be measured.
     """
     job = Job(config, data.resolve(), out.resolve(), _whole(follower), _whole(codec))
     settings = _check(job)
-    _claim(job)
-    settle_ends(job)
-    trials = read_trials(job.out)
-    ended = [trial for trial in trials if trial.status != "unfinished"]
-    again = [trial for trial in trials if trial.status == "unfinished"]
-    clock = Clock(job.out)
-    missing = _missing(config, len(ended), clock)
-    if missing:
-        if ended:
-            logger.info("%d trials ended before", len(ended))
-        _fit(job, ended, again, missing, clock, _bundles(config, settings))
+    with claimed(job.out):
+        _mark(job)
         settle_ends(job)
-    return write_results(job, read_trials(job.out))
+        watcher = _search(job, _bundles(config, settings))
+        outcome = write_results(job, read_trials(job.out))
+    if watcher.in_vain:
+        raise InputError(
+            f"{watcher.most} trials failed in a row, the last one because: {watcher.reason}; mend "
+            f"that, and the same command goes on; {job.out / TABLE} has what was measured"
+        )
+    return outcome
+
+
+def _search(job: Job, bundles: Sequence[dict[str, float]]) -> Watcher:
+    """Run trials until the budget is spent, or spending more is in vain; return who knows."""
+    clock, before = Clock(job.out), -1
+    watcher = Watcher(job, clock, job.config.budget.trials or _MOST_FAILURES)
+    while not watcher.in_vain:
+        trials = read_trials(job.out)
+        ended = [trial for trial in trials if trial.status != "unfinished"]
+        again = [trial for trial in trials if trial.status == "unfinished"]
+        missing = _missing(job.config, ended, clock)
+        if not missing or len(ended) == before:
+            break
+        if ended:
+            failed = sum(trial.failed for trial in ended)
+            logger.info("%d trials ended before, %d of them failed", len(ended), failed)
+        before = len(ended)
+        _fit(job, ended, again, missing, watcher, clock, bundles)
+        settle_ends(job)
+    return watcher
 
 
 def _whole(path: Path | None) -> Path | None:
@@ -109,11 +132,6 @@ def _check(job: Job) -> list[RunConfig]:
         return settings
     if job.follower is not None:
         raise InputError(f"a follower was given, which stage {config.stage} does not use")
-    if config.report_every % LOG_EVERY:
-        raise InputError(
-            f"report_every is {config.report_every}; pretraining is measured every {LOG_EVERY} "
-            "steps at most: give a multiple of that"
-        )
     if config.stage == "follower" and job.codec is None:
         raise InputError("a follower is trained on finished tokenizers; give --codec FOLDER")
     for plan in stage_plans(settings[0], config.stage, job.data, job.out, job.codec):
@@ -148,24 +166,24 @@ def _check_rl(job: Job, settings: Sequence[RunConfig], store: DuetStore) -> None
         check_settings(each.rl, start.model.config)
 
 
-def _claim(job: Job) -> None:
-    """Note in the folder which search it holds.
+def _mark(job: Job) -> None:
+    """Note in the folder which search it holds; passwords of trackers are no part of that.
 
     Raises:
         InputError: it holds another one.
     """
     config = job.config
-    used = job.follower or job.codec
+    used = [job.follower] if job.follower else [job.codec / part for part in PARTS if job.codec]
     mark = {
         **config.model_dump(mode="json", exclude=set(_FREE)),
         "preset": stated(config, {}),
         "data": DuetStore.open(job.data).hash,
-        "began_with": None if used is None else sha256_of(used),
+        "began_with": [sha256_of(folder) for folder in used],
     }
-    mark = json.loads(json.dumps(mark))
+    mark = without_passwords(json.loads(json.dumps(mark)))
     file = job.out / _MARK
     if file.is_file():
-        known = json.loads(file.read_text())
+        known = without_passwords(json.loads(file.read_text()))
         if differ := sorted(key for key in mark if known.get(key) != mark[key]):
             raise InputError(
                 f"{job.out} holds another search, with other {', '.join(differ)}; give another "
@@ -175,15 +193,19 @@ def _claim(job: Job) -> None:
     with atomic_path(file) as temporary:
         temporary.write_text(json.dumps(mark, indent=1) + "\n")
     with atomic_path(job.out / "search.yaml") as temporary:
-        temporary.write_text(to_yaml(config))
+        temporary.write_text(without_password(to_yaml(config)))
 
 
-def _missing(config: TuneConfig, ended: int, clock: Clock) -> int:
+def _missing(config: TuneConfig, ended: Sequence[Trial], clock: Clock) -> int:
     """Return how many trials may still be run; -1 is any number."""
     hours, trials = config.budget.hours, config.budget.trials
     if hours is not None and clock.seconds >= hours * _HOUR:
         return 0
-    return -1 if trials is None else max(0, trials - ended)
+    if trials is None:
+        return -1
+    # The members of a population are who they are: one that failed is not begun again.
+    population = config.scheduler.kind == "pbt"
+    return max(0, trials - sum(population or not trial.failed for trial in ended))
 
 
 def _bundles(config: TuneConfig, settings: Sequence[RunConfig]) -> list[dict[str, float]]:
@@ -207,6 +229,7 @@ def _fit(
     ended: Sequence[Trial],
     again: Sequence[Trial],
     missing: int,
+    watcher: Watcher,
     clock: Clock,
     bundles: Sequence[dict[str, float]],
 ) -> None:
@@ -253,7 +276,8 @@ def _fit(
             run_config=tune.RunConfig(
                 name=str(time.time_ns()),
                 storage_path=str(job.out / RAY_FOLDER),
-                callbacks=[Watcher(job, clock)],
+                callbacks=[watcher],
+                stop=InVain(watcher),
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=config.retries),
                 checkpoint_config=tune.CheckpointConfig(num_to_keep=_KEPT_STATES),

@@ -44,7 +44,10 @@ def marks_of(config: TuneConfig, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def make_searcher(config: TuneConfig, ended: Sequence[Trial], again: Sequence[Trial]) -> Any:
-    """Return who proposes values: first those of `again`, then new ones, knowing of `ended`."""
+    """Return who proposes values: first those of `again`, then new ones, knowing of `ended`.
+
+    Nothing is learned of those that failed.
+    """
     points = [marks_of(config, trial.values) for trial in again]
     if not needs_optuna(config):
         from ray.tune.search import BasicVariantGenerator
@@ -63,22 +66,23 @@ def make_searcher(config: TuneConfig, ended: Sequence[Trial], again: Sequence[Tr
         sampler=TPESampler(seed=config.seed + len(ended)),
     )
     for trial in ended:
-        if (value := trial.last(config.judge)) is not None:
+        if (value := trial.judged(config.judge)) is not None:
             searcher.add_evaluated_point(marks_of(config, trial.values), value)
     return searcher
 
 
 def make_scheduler(config: TuneConfig, ended: Iterable[Trial]) -> Any:
     """Return who says which trials go on; `ended` ones are remembered, to compare with."""
-    from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
+    from ray.tune.schedulers import FIFOScheduler
 
+    from duet_rl.tune.halving import Halving
     from duet_rl.tune.population import Population
 
     settings = config.scheduler
     if settings.kind == "none":
         return FIFOScheduler()
     if settings.kind == "asha":
-        asha: Any = ASHAScheduler(
+        asha: Any = Halving(
             time_attr=PROGRESS,
             max_t=_PERCENT,
             grace_period=max(1, round(_PERCENT * settings.grace)),
@@ -86,7 +90,7 @@ def make_scheduler(config: TuneConfig, ended: Iterable[Trial]) -> Any:
         )
         sign = 1 if config.direction == "max" else -1
         for trial in ended:
-            for row in trial.rows:
+            for row in () if trial.failed else trial.rows:
                 known = SimpleNamespace(trial_id=trial.name)
                 asha._brackets[0].on_result(known, row[PROGRESS], sign * row[config.judge])
         return asha

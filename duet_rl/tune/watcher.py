@@ -1,4 +1,4 @@
-"""What the driver of a search notes: how trials end, and how long the search has run."""
+"""What the driver of a search notes: how trials end, how long it has run, when it is in vain."""
 
 import json
 import logging
@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ray.tune import Callback
+from ray.tune import Callback, Stopper
 
 from duet_rl.files import atomic_path
 from duet_rl.tune.record import STEP, Record, Status, read_trials
@@ -51,11 +51,23 @@ class Clock:
 
 
 class Watcher(Callback):
-    """Notes and says how each trial ends."""
+    """Notes and says how each trial ends.
 
-    def __init__(self, job: Job, clock: Clock) -> None:
-        self._job, self._clock = job, clock
-        self._ended = 0
+    Args:
+        job: the search.
+        clock: is kept going.
+        most: trials that fail in a row, after which the search is in vain.
+    """
+
+    def __init__(self, job: Job, clock: Clock, most: int) -> None:
+        self._job, self._clock, self.most = job, clock, most
+        self._ended = self._failed = 0
+        self.reason = ""  # of the last failure
+
+    @property
+    def in_vain(self) -> bool:
+        """Return whether so many trials failed in a row that more would, too."""
+        return self._failed >= self.most
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Count the time."""
@@ -64,6 +76,8 @@ class Watcher(Callback):
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note that a trial was trained to its end, or stopped on the way."""
         name = str(trial)
+        if self.in_vain and not self._job.is_trained(name):  # it may go on another time
+            return
         self._end(name, "finished" if self._job.is_trained(name) else "stopped")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -87,12 +101,33 @@ class Watcher(Callback):
 
     def _say(self, name: str, status: Status, reason: str) -> None:
         self._ended += 1
+        self._failed = self._failed + 1 if status == "failed" else 0
+        self.reason = reason or self.reason
         rows = Record(self._job.folder(name)).rows()
         told = reason
         if not reason and rows:
             judge = self._job.config.judge
             told = f"{judge} {rows[-1][judge]:.4g} after {rows[-1][STEP]:g} steps"
         logger.info("%d. %s: %s; %s", self._ended, name, status, told)
+
+
+class InVain(Stopper):
+    """Ends a search that is in vain.
+
+    Args:
+        watcher: knows that.
+    """
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Return whether one trial is to end; never so."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Return whether all are to end."""
+        return self._watcher.in_vain
 
 
 def settle_ends(job: Job) -> None:

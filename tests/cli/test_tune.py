@@ -47,9 +47,7 @@ def test_a_start_that_is_missing_or_not_wanted_is_told(
     assert not out.exists(), "nothing was begun"
 
 
-def test_steps_at_which_nothing_is_measured_are_told(store: Path, tmp_path: Path) -> None:
-    told = refusal(*words(TOKENIZER, store, tmp_path, "report_every=25"))
-    assert "multiple" in told
+def test_a_population_of_what_is_pretrained_is_told(store: Path, tmp_path: Path) -> None:
     told = refusal(*words(TOKENIZER, store, tmp_path, "scheduler.kind=pbt"))
     assert "scheduler.kind=asha" in told
 

@@ -1,5 +1,6 @@
 """What a search is: its file, its space, its names, and who decides in it."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,12 +10,16 @@ from duet_rl.config import resolve
 from duet_rl.errors import InputError
 from duet_rl.run import RunConfig
 from duet_rl.tune.record import PROGRESS, SECONDS, STEP, Record, Trial
-from duet_rl.tune.results import preset_of, ranked
-from duet_rl.tune.run import _bundles
+from duet_rl.tune.results import TABLE, Outcome, as_text, preset_of, ranked, write_results
+from duet_rl.tune.run import _bundles, _mark, _missing
 from duet_rl.tune.search import Names, make_scheduler, make_searcher, within
 from duet_rl.tune.settings import TuneConfig, load_search
 from duet_rl.tune.space import check_space, label, name_of, settled, short_names, unlabel
 from duet_rl.tune.trial import Job
+from duet_rl.tune.watcher import Clock, InVain, Watcher
+from tests.pretrain.conftest import data
+
+__all__ = ["data"]
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "tune_configs").glob("*.yaml"))
 FILES = {path.stem: path for path in CONFIGS}
@@ -179,6 +184,85 @@ def test_optuna_begins_with_unfinished_trials_and_knows_the_ended_ones(tmp_path:
     assert searcher.suggest("t1") == again[0].values, "to the last digit: its name depends on it"
     known = [one for one in searcher._ot_study.trials if one.value is not None]
     assert [one.value for one in known] == [0.5] and known[0].params == ended[0].values
+
+
+def test_nothing_is_learned_of_a_trial_that_failed(tmp_path: Path) -> None:
+    config = search(tmp_path, RL, "scheduler.grace=0.2", "scheduler.reduction=2")
+    values = {"rl.lr": 1e-4, "rl.loss": "ppo"}
+    failed = [trial(config, values, 0.5, 0.6, 0.7, status="failed")] * 2
+    assert not make_searcher(config, failed, [])._ot_study.trials
+    asha = make_scheduler(config, failed)
+    asha.set_search_properties(config.judge, config.direction)
+    lost, poor = SimpleNamespace(trial_id="lost"), SimpleNamespace(trial_id="poor")
+    for one in (lost, poor):
+        asha.on_trial_add(None, one)
+    assert asha.on_trial_result(None, lost, {PROGRESS: 20.0, config.judge: 0.9}) == "CONTINUE"
+    asha.on_trial_error(None, lost)
+    assert asha.on_trial_result(None, poor, {PROGRESS: 20.0, config.judge: 0.1}) == "CONTINUE"
+
+
+def test_trials_that_failed_are_no_part_of_the_budget_but_members_are(tmp_path: Path) -> None:
+    values = {"rl.lr": 1e-4, "rl.loss": "ppo"}
+    config = search(tmp_path, RL, "budget.trials=4")
+    ended = [trial(config, values, 0.5, status=s) for s in ("finished", "stopped", "failed")]
+    assert _missing(config, ended, Clock(tmp_path)) == 2
+    population = search(tmp_path, RL, "budget.trials=4", "scheduler.kind=pbt")
+    assert _missing(population, ended, Clock(tmp_path)) == 1
+
+
+def test_the_table_says_why_a_trial_failed_and_gives_it_no_place(tmp_path: Path) -> None:
+    config = search(tmp_path, RL)
+    good = trial(config, {"rl.lr": 1e-4, "rl.loss": "ppo"}, 0.25)
+    lost = trial(config, {"rl.lr": 1e-3, "rl.loss": "ppo"}, 0.75, status="failed")
+    lost = replace(lost, reason="OutOfMemoryError: it was killed")
+    text = as_text(Outcome(config, (good, lost), good, tmp_path, None, ()))
+    _, first, last, *_ = text.splitlines()
+    assert first.split()[0] == "1" and "0.25" in first
+    assert last.split()[0] == "-" and "0.75" not in last
+    assert "failed" in last and "OutOfMemoryError: it was killed" in last
+
+
+class Tried(SimpleNamespace):
+    """What a watcher looks at of a trial of Tune."""
+
+    def __str__(self) -> str:
+        return str(self.name)
+
+
+def test_a_search_is_in_vain_when_as_many_fail_in_a_row_as_it_may_try(tmp_path: Path) -> None:
+    config = search(tmp_path, RL)
+    job = Job(config, tmp_path, tmp_path)
+    watcher = Watcher(job, Clock(tmp_path), most=2)
+    end, values = InVain(watcher), {"rl.lr": 1e-4, "rl.loss": "ppo"}
+
+    def tried(name: str) -> Tried:
+        Record(job.folder(name)).begin(values)
+        return Tried(name=name, config=values, get_error=lambda: RuntimeError("no memory"))
+
+    watcher.on_trial_error(1, [], tried("a"))
+    watcher.on_trial_complete(2, [], tried("b"))
+    watcher.on_trial_error(3, [], tried("c"))
+    assert not end.stop_all(), "not in a row"
+    watcher.on_trial_error(4, [], tried("d"))
+    assert end.stop_all() and "no memory" in watcher.reason
+    watcher.on_trial_complete(5, [], tried("on its way"))
+    known = Record(job.folder("on its way")).read()
+    assert known is not None and known.status == "unfinished", "it can go on another time"
+
+
+def test_no_password_of_a_tracker_is_written(data: Path, tmp_path: Path) -> None:
+    def job(password: str) -> Job:
+        uri = f"log.mlflow.tracking_uri=https://ana:{password}@host:5000"
+        return Job(search(tmp_path, RL, uri), data, tmp_path / "out")
+
+    first = job("secret")
+    _mark(first)
+    write_results(first, [trial(first.config, {"rl.lr": 1e-4, "rl.loss": "ppo"}, 0.5)])
+    files = {path.name: path.read_bytes() for path in first.out.iterdir()}
+    assert {"search.yaml", "search.json", "best.yaml", TABLE} <= files.keys()
+    assert not [name for name, content in files.items() if b"secret" in content]
+    assert b"ana:***@host" in files["best.yaml"]
+    _mark(job("changed"))  # is the same search
 
 
 def test_changed_values_of_a_population_stay_in_their_ranges(tmp_path: Path) -> None:

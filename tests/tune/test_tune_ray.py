@@ -41,6 +41,7 @@ def test_a_failed_trial_is_told_and_the_best_is_what_pretrain_makes_of_its_prese
     outcome = run_search(config, world.data, tmp_path)
     by_lr = {float(trial.values["pose.lr"]): trial for trial in outcome.trials}
     assert by_lr.keys() == {1e-3, 1e30}, "another seed would draw both"
+    assert sum(trial.status != "failed" for trial in outcome.trials) == config.budget.trials
     failed = by_lr[1e30]
     assert failed.status == "failed" and "lower pose.lr" in failed.reason
     assert outcome.trials[-1].status == "failed" and failed.reason[:60] in as_text(outcome)
@@ -54,6 +55,16 @@ def test_a_failed_trial_is_told_and_the_best_is_what_pretrain_makes_of_its_prese
     (folder,) = pretrain(again, "pose", world.data, tmp_path / "again", progress=False)
     ours, theirs = (load_file(one / checkpoint.WEIGHTS) for one in (outcome.product, folder))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_a_search_whose_trials_all_fail_ends(
+    world: World, tmp_path: Path, ray_cluster: None
+) -> None:
+    words = ["search.pose.lr.choice=[1e+30,1e+31]", "budget.trials=2", "pose.warmup=0"]
+    config = load_search(FILES["tokenizer"], [*words, "concurrent=1"], smoke=True)
+    with pytest.raises(InputError, match=r"no trial .* could be measured .*lower pose\.lr"):
+        run_search(config, world.data, tmp_path)
+    assert [trial.status for trial in read_trials(tmp_path)] == ["failed"] * 2
 
 
 def test_trials_of_rl_are_judged_by_one_mix_on_held_out_dances(
