@@ -10,7 +10,7 @@ def local(place: str | Path) -> Path:
     """Return a local path; a URI, of which `Path` would make a folder here, is refused."""
     if "://" in str(place):
         raise typer.BadParameter(
-            f"{place} is a URI; a local folder is needed here (prepare, pretrain, rl, evaluate and "
+            f"{place} is a URI; this needs a local folder (prepare, pretrain, rl, evaluate and "
             "doctor take URIs)"
         )
     return Path(place)
