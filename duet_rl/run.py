@@ -7,6 +7,7 @@ from typing import Literal
 from duet_rl import checkpoint
 from duet_rl.audio.provenance import facts_in
 from duet_rl.audit.settings import AuditConfig
+from duet_rl.choreograph.settings import ChoreographConfig
 from duet_rl.config import Config
 from duet_rl.datasets.bvh_pairs import PairsConfig, find_pairs, pair_tasks
 from duet_rl.datasets.dd100 import DD100Config, prepare_takes
@@ -58,6 +59,7 @@ class RunConfig(Config):
     evaluate: EvaluateConfig = EvaluateConfig()  # of dances to measure
     audit: AuditConfig = AuditConfig()  # of rewards and metrics, by followers that cheat
     lab: LabConfig = LabConfig()  # the comparison of losses
+    choreograph: ChoreographConfig = ChoreographConfig()  # dances to songs in the wild
     log: LogConfig = LogConfig()  # where numbers go beside TensorBoard and metrics.jsonl
 
 

@@ -4,6 +4,7 @@ import typer
 
 from duet_rl.cli import (
     audit,
+    choreograph,
     convert,
     data,
     doctor,
@@ -28,6 +29,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command()(tune.tune)
     app.command()(train.config)
     app.command()(use.generate)
+    app.command()(choreograph.choreograph)
     app.command()(evaluate.evaluate)
     app.command()(audit.audit)
     app.command()(use.demo)

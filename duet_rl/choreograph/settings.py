@@ -1,0 +1,44 @@
+"""The settings of choreographing songs: how long it is learned, and when that is enough."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from duet_rl.config import Config
+
+FileKind = Literal["npz", "bvh", "mp4", "html"]
+
+
+class GuardConfig(Config):
+    """What a fine-tuned follower may not lose, and for how long it may fail to get better.
+
+    Rewards can be earned by shaking, by standing still, or by one dance for ever: so what the
+    dances were before is the measure of what they may become.
+    """
+
+    every: int = Field(5, ge=1)  # iterations between two looks
+    # Dances of the whole song at each look, each of a seed of its own, which never changes.
+    seeds: int = Field(4, ge=2)
+    patience: int = Field(3, ge=1)  # looks in a row without a better dance, after which it ends
+    least_gain: float = Field(0.002, ge=0)  # of the reward; less is what other seeds would give
+    # Nats a token between the follower and what it was: ours end at about half of it after 100
+    # iterations on many songs; beyond, tokens come in orders that the codec has not seen.
+    most_kl: float = Field(1.0, gt=0)
+    most_jerk: float = Field(1.25, gt=0)  # of what it was before
+    least_diversity: float = Field(0.7, ge=0)  # between seeds, of what it was before
+    most_frozen: float = Field(0.05, ge=0)  # share of the frames, above what it was before
+
+
+class ChoreographConfig(Config):
+    """How songs are danced to; what is rewarded and how it is learned is in the section `rl`."""
+
+    iterations: int = Field(40, ge=1)  # of fine-tuning a song, at most
+    guard: GuardConfig = GuardConfig()
+    seeds: int = Field(8, ge=2)  # dances that are measured before and after, of seeds of their own
+    most_seconds: float | None = Field(None, gt=0)  # of a longer song; None: all of it
+    files: tuple[FileKind, ...] = ("npz", "bvh", "mp4", "html")  # of the dance
+    keep_followers: bool = True  # leave each fine-tuned follower in the folder of its song
+    shown_songs: int = Field(6, ge=0)  # that the report plays
+    shown_seconds: float = Field(30.0, gt=0)  # of each of them
+    parallel: bool = True  # songs as Ray actors, a processor each; False: one after the other here
+    memory: float = Field(2.0, gt=0)  # GB that Ray sets aside for a song
