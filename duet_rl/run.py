@@ -9,6 +9,7 @@ from duet_rl.audio.provenance import facts_in
 from duet_rl.audit.settings import AuditConfig
 from duet_rl.choreograph.settings import ChoreographConfig
 from duet_rl.config import Config
+from duet_rl.datasets.aistpp import AistppConfig
 from duet_rl.datasets.bvh_pairs import PairsConfig, find_pairs, pair_tasks
 from duet_rl.datasets.dd100 import DD100Config, prepare_takes
 from duet_rl.datasets.dd100_export import axes_of
@@ -48,6 +49,7 @@ class RunConfig(Config):
     synthetic: SyntheticConfig = SyntheticConfig()  # the dances that `prepare synthetic` makes
     pairs: PairsConfig = PairsConfig()  # how captured couples are found and read
     dd100: DD100Config = DD100Config()  # how the takes of DD100 are found and read
+    aistpp: AistppConfig = AistppConfig()  # how the sequences of AIST++ are read
     prepare: PrepareConfig = PrepareConfig()  # split, bad takes
     codec: CodecConfig = DuetCodecConfig()  # motion tokens, of a duet or of a soloist
     pose: TokenizerStageConfig = TokenizerStageConfig()  # training of the pose tokenizer

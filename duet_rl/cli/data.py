@@ -38,13 +38,20 @@ def synthetic(
 @app.command()
 def body(
     out: Annotated[Path, typer.Option(help="Folder for SMPLX_{NEUTRAL,MALE,FEMALE}.npz.")],
+    smpl: Annotated[
+        bool, typer.Option("--smpl", help="Write SMPL_MALE.npz, the joints of SMPL, instead.")
+    ] = False,
 ) -> None:
     """Write stand-in body models, for when there is no licensed SMPL-X at hand.
 
     They have its layout and joints, and a shape of our own; see docs/body_models.md.
     """
     from duet_rl.body.stand_in import write_stand_in
+    from duet_rl.body.stand_in_smpl import write_smpl_stand_in
 
+    if smpl:
+        typer.echo(f"{write_smpl_stand_in(out)}: a stand-in skeleton, not the licensed SMPL")
+        return
     typer.echo(f"{write_stand_in(out)}: three stand-in bodies, not the licensed SMPL-X")
 
 
@@ -127,6 +134,32 @@ def dd100(
         typer.echo(f"{counts(store)}")
         sums = place.local / CHECKSUMS
         typer.echo(f"checksums of the inputs: {place.public(sums)} ({sha256_of(sums)[:16]})")
+
+
+@app.command()
+def aistpp(
+    root: Annotated[Path, typer.Argument(help="Folder of the annotations: motions/, splits/.")],
+    out: Store,
+    smpl: Annotated[Path, typer.Option(help="SMPL_MALE.pkl or .npz, or its folder.")],
+    settings: Settings = None,
+    music: Annotated[
+        Path | None, typer.Option(help="Folder of the songs (mBR0.wav ...); one in ROOT if unset.")
+    ] = None,
+    preset: Preset = DEFAULT_PRESET,
+) -> None:
+    """Read AIST++, the data set of Bailando, as soloists; see docs/aistpp.md.
+
+    Settings begin with `aistpp.` or `prepare.`, e.g. aistpp.val_is_test=true.
+    """
+    from duet_rl.config import resolve
+    from duet_rl.datasets.aistpp import prepare_sequences
+    from duet_rl.run import RunConfig
+    from duet_rl.storage.mirror import working
+
+    config = resolve(RunConfig, preset, settings or ())
+    with working(out) as place:
+        store = prepare_sequences(root, place.local, config.aistpp, smpl, config.prepare, music)
+        typer.echo(f"{out}: {store.summary()}")
 
 
 def with_pairs(
