@@ -15,6 +15,7 @@ from torch import Tensor
 
 from duet_rl import checkpoint
 from duet_rl.audio.provenance import META_KEY
+from duet_rl.datasets.split import Split
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path, settle, sha256_of
@@ -71,7 +72,7 @@ def run_rl(
     Args:
         config: settings; the environment gets its rewards from here.
         follower: folder of the follower to start from, with its codec.
-        data: folder of the clip store whose `train` split is danced to.
+        data: folder of the clip store; `config.split` says which of its clips are danced to.
         out: folder of the run.
         progress: whether to show a bar.
         log: where the numbers go beside the run's own log.
@@ -85,6 +86,7 @@ def run_rl(
     require_trackers(log or LogConfig())
     start, store = load_follower(follower), DuetStore.open(data)  # with all their checks
     start.require_fits(store, f"the follower {follower}")
+    _require_clips(store, config.split)
     gpt = start.model.config
     check_settings(config, gpt)
     origin = _origin(config, follower, store)
@@ -147,7 +149,7 @@ def env_settings_of(
     return {
         "data": str(Path(data).resolve()),
         "codec": str(Path(follower).resolve()),
-        "split": "train",
+        "split": config.split,
         "rewards": config.rewards.model_dump(),
         "dance": {
             "seconds": config.seconds,
@@ -157,6 +159,20 @@ def env_settings_of(
             "beyond": gpt.tokens_ahead if isinstance(gpt, WindowGPTConfig) else 0,
         },
     }
+
+
+def _require_clips(store: DuetStore, split: Split) -> None:
+    """Make sure that there is something to dance to; warn of what spoils later measurements."""
+    if not store.records(split):
+        raise InputError(
+            f"the split {split!r} of {store.path} has no clips; set rl.split=train, or prepare a "
+            "store with some in it, e.g. with prepare.split.rl=0.1"
+        )
+    if split == "test":
+        logger.warning(
+            "rl.split=test: this run refines on the music that it will be tested with; numbers on "
+            "the test split are then no measure of new music"
+        )
 
 
 def _told_of(conditions: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from duet_rl.config import Config
+from duet_rl.datasets.split import Split
 from duet_rl.rewards.base import RewardMixConfig
 from duet_rl.rl.losses import (
     ActorCriticConfig,
@@ -50,6 +51,10 @@ class RLConfig(Config):
     rewards: RewardMixConfig = RewardMixConfig()
     iterations: int = Field(100, ge=1)
     seed: int = Field(0, ge=0)
+
+    # Which clips are danced to. `rl` is a split of its own, which pretraining has not seen
+    # (prepare.split.rl); `test` is what Bailando does, and leaves nothing to test with.
+    split: Split = "train"
 
     # Rollouts
     env_runners: int | None = Field(None, ge=0)  # actors; None: what the cluster has room for
