@@ -1,7 +1,7 @@
 """The quality guard: which state of a follower that is being fine-tuned is the one to keep."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from duet_rl.choreograph.settings import GuardConfig
 from duet_rl.config import Config
@@ -18,6 +18,7 @@ class Look(Config):
         jerk: m/s^3, mean over the dances.
         diversity: m between the dances; None where they cannot differ.
         frozen: share of the frames.
+        held: share of the frames in which a hand holds the leader; None for a dancer alone.
     """
 
     iteration: int
@@ -27,6 +28,7 @@ class Look(Config):
     jerk: float | None = None
     diversity: float | None = None
     frozen: float | None = None
+    held: float | None = None
 
 
 class Check(Look):
@@ -89,24 +91,36 @@ class Guard:
     def _faults(self, look: Look) -> list[str]:
         """Return what speaks against keeping what was seen."""
         config, before = self.config, self.before
-        limits = {
+        at_most = {
             "kl": (look.kl, config.most_kl),
             "jerk": (look.jerk, _times(before.jerk, config.most_jerk)),
             "frozen share": (look.frozen, _plus(before.frozen, config.most_frozen)),
         }
         faults = ["reward is no number"] if look.reward is None else []
-        for name, (value, most) in limits.items():
-            if most is None:  # there was nothing to be held against
-                continue
-            if value is None:
-                faults.append(f"{name} is no number")
-            elif value > most:
-                faults.append(f"{name} {value:.3g} above {most:.3g}")
-        least = _times(before.diversity, config.least_diversity)
-        if least is not None and (look.diversity is None or look.diversity < least):
-            told = "no number" if look.diversity is None else f"{look.diversity:.3g}"
-            faults.append(f"diversity {told} below {least:.3g}")
+        at_least = {
+            "diversity": (look.diversity, _times(before.diversity, config.least_diversity)),
+            "held share": (look.held, _times(before.held, config.least_held)),
+        }
+        faults += _beyond(at_most, "above", lambda value, most: value > most)
+        faults += _beyond(at_least, "below", lambda value, least: value < least)
         return faults
+
+
+def _beyond(
+    limits: Mapping[str, tuple[float | None, float | None]],
+    side: str,
+    is_beyond: Callable[[float, float], bool],
+) -> list[str]:
+    """Return what lies on the wrong side of its limit; without a limit nothing does."""
+    faults = []
+    for name, (value, limit) in limits.items():
+        if limit is None:  # there was nothing to be held against
+            continue
+        if value is None:
+            faults.append(f"{name} is no number")
+        elif is_beyond(value, limit):
+            faults.append(f"{name} {value:.3g} {side} {limit:.3g}")
+    return faults
 
 
 def number(value: float) -> float | None:

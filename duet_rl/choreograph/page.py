@@ -1,6 +1,6 @@
 """The report on all songs as one page: what fine-tuning did to each of them, and the dances."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from duet_rl.body.motion import Motion
@@ -22,6 +22,7 @@ from duet_rl.report.facts import machine_facts
 from duet_rl.report.page import write_report
 
 PAGE = "report.html"
+_LABEL = 14  # letters of a song's name, where there is room for few
 _MOST_ROWS = 20  # songs with rows of their own
 _MOST_LINES = 5  # songs in the curves
 _LOOKS = "Fine-tuning, look by look of the guard"  # heading of the curves
@@ -82,13 +83,22 @@ def _song_rows(found: Choreography) -> list[TableRow]:
     if len(found.songs) == 1:  # whose numbers are those of all
         return []
     rows = []
-    for song in found.songs[:_MOST_ROWS]:
+    labels = _labels([song.name for song in found.songs[:_MOST_ROWS]])
+    for song, label in zip(found.songs, labels, strict=False):
         told = {BEFORE: song.before, AFTER: song.kept} if found.tuned else {DANCE: song.before}
         for name, numbers in told.items():
             row = EvaluationRow(name, row_values(numbers))
             cells = {measure: row.cell(measure) for measure in row.measures}
-            rows.append(TableRow(f"{song.name}, {name}", cells))
+            rows.append(TableRow(f"{label}, {name}", cells))
     return rows
+
+
+def _labels(names: Sequence[str]) -> list[str]:
+    """Return names that are short enough for the chart, and differ."""
+    short = [name if len(name) <= _LABEL else f"{name[: _LABEL - 1]}…" for name in names]
+    if len(set(short)) == len(short):
+        return short
+    return [f"{place}. {name}"[:_LABEL] for place, name in enumerate(names, start=1)]
 
 
 def _curves(found: Choreography) -> list[Curve]:

@@ -21,7 +21,7 @@ from duet_rl.tokenizers.duet import DecodedFollower
 
 REWARD = REWARD_PREFIX + TOTAL
 DIVERSITY = "diversity"
-_FRAMES_AT_ONCE = 36_000  # of all dances that are sampled as one batch, for the sake of memory
+_FRAMES_AT_ONCE = 16_000  # of all dances that are sampled as one batch, for the sake of memory
 
 Scores = dict[str, Float[Tensor, "seeds"]]
 """Name of a reward or measure -> a value a dance, NaN where it does not apply."""
@@ -110,6 +110,7 @@ class Rehearsal:
             jerk=means["jerk"],
             diversity=means[DIVERSITY],
             frozen=means["frozen_share"],
+            held=means.get("hold_share"),
         )
 
     def _batch(self, seed: int, count: int) -> DecodedFollower:

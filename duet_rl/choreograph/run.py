@@ -111,6 +111,7 @@ def _danced(tasks: Sequence[SongTask], out: Path, parallel: bool, progress: bool
         for outcome in outcomes_of(todo, parallel, watch):
             if outcome.result is not None:
                 results[outcome.name] = outcome.result
+                logger.debug("%s: %s", outcome.name, outcome.result.why or "danced")
             else:
                 faults[outcome.name] = outcome.fault
                 logger.warning("%s failed: %s", outcome.name, outcome.fault)
@@ -125,9 +126,14 @@ def _bar(songs: int, done: int, progress: bool) -> Iterator[Watch]:
     form = "{l_bar}{bar}| {n:.1f}/{total} songs [{elapsed}<{remaining}]{postfix}"
     bar = tqdm(total=songs, initial=done, desc="choreograph", disable=not progress, bar_format=form)
 
+    told = ""
+
     def watch(more: float, doing: str) -> None:
-        bar.n = done + more
-        bar.set_postfix_str(doing)
+        nonlocal told
+        now = f"{more:.1f} {doing}"
+        if now != told:  # else a log that is no terminal fills with lines
+            bar.n, told = done + more, now
+            bar.set_postfix_str(doing)
 
     with bar:
         yield watch

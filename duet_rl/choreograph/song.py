@@ -18,13 +18,14 @@ from duet_rl.choreograph.songs import danced_by, require_leader, song_clip
 from duet_rl.choreograph.task import PROGRESS, RESULT, SongResult, SongTask, finished
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.files import atomic_path, settle
-from duet_rl.generate.export import write
+from duet_rl.generate.export import write, write_mp4
 from duet_rl.generate.follower import KIND, load_follower
 from duet_rl.generate.view import FARTHEST, DanceScene, write_page
 
 DANCE, BEFORE = "dance", "before"  # files of the dance, and of the one that fine-tuning began with
 AFTER = "after"  # name on the page of a dance beside that one
 FOLLOWER = "follower"  # folder of the fine-tuned one
+_HEARD, _DANCED, _TUNED = 0.05, 0.1, 0.85  # share of the work, about, that is done by then
 _TASK = "task.json"  # in a folder of unfinished work: on what
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ def choreograph_song(task: SongTask) -> SongResult:
     clip = song_clip(task.song, task.name, follower, task.leader, config.most_seconds)
     sampling = task.sampling or follower.usual_sampling
     rehearsal = Rehearsal(follower, clip, rewards_without_partner(task.rl.rewards), sampling)
-    tell(0.0, "dancing")
+    tell(_HEARD, "dancing")
     before = rehearsal.dance(task.seed, config.seeds)
     scores = rehearsal.scores(before)
     told: dict[str, Any] = {}
@@ -61,11 +62,11 @@ def choreograph_song(task: SongTask) -> SongResult:
         # The first dance stands in for a true one, for models that begin with its tokens.
         stand_in = danced_by(clip, before.first)
         rl = settings_of(task.rl, clip, config.iterations, config.guard.every)
-        tuned = finetune(task.follower, stand_in, rl, config.guard, rehearsal, work, tell)
+        tuned = finetune(task.follower, stand_in, rl, config.guard, rehearsal, work, _part(tell))
         told, after, state = _compared(task, tuned, scores, rehearsal)
         if after is not None:
             dances[DANCE] = after
-    tell(1.0, "writing")
+    tell(_TUNED, "writing")
     missing: list[str] = []
     with atomic_path(task.folder) as temporary:
         temporary.mkdir()
@@ -132,6 +133,8 @@ def _write(folder: Path, task: SongTask, clip: DuetClip, dances: Mapping[str, Mo
             leader = None if clip.solo else clip.duet.leader
             scene = DanceScene(task.name, leader, seen, task.song, beats)
             write_page(path, [scene], title=task.name)
+        elif kind == "mp4":
+            write_mp4(dance, path, task.song, task.config.video)
         else:
             write(dance, path, task.song)
     if DANCE in dances:
@@ -166,6 +169,11 @@ def _teller(file: Path) -> Tell:
             temporary.write_text(json.dumps({"share": share, "doing": doing}))
 
     return tell
+
+
+def _part(tell: Tell) -> Tell:
+    """Return what takes the progress of fine-tuning, as a part of all that there is to do."""
+    return lambda share, doing: tell(_DANCED + (_TUNED - _DANCED) * share, doing)
 
 
 def _plain(scores: Scores) -> dict[str, tuple[float | None, ...]]:

@@ -6,7 +6,7 @@ from duet_rl.choreograph.guard import Guard, Look
 from duet_rl.choreograph.settings import GuardConfig
 
 CONFIG = GuardConfig(patience=2, least_gain=0.01)
-BEFORE = Look(iteration=0, reward=0.5, kl=0.0, jerk=100.0, diversity=0.4, frozen=0.1)
+BEFORE = Look(iteration=0, reward=0.5, kl=0.0, jerk=100.0, diversity=0.4, frozen=0.1, held=0.5)
 
 
 def look(iteration: int, **seen: float | None) -> Look:
@@ -28,9 +28,10 @@ def test_the_best_look_that_lost_nothing_is_kept() -> None:
         ({"jerk": 101.0 * CONFIG.most_jerk}, "jerk"),
         ({"diversity": 0.39 * CONFIG.least_diversity}, "diversity"),
         ({"frozen": 0.11 + CONFIG.most_frozen}, "frozen share"),
+        ({"held": 0.49 * CONFIG.least_held}, "held share"),
         ({"jerk": None}, "jerk is no number"),
         ({"kl": None}, "kl is no number"),
-        ({"diversity": None}, "diversity no number"),
+        ({"diversity": None}, "diversity is no number"),
         ({"reward": None}, "reward is no number"),
     ],
 )
@@ -91,6 +92,11 @@ def test_dances_that_could_not_differ_need_not() -> None:
     still = BEFORE.model_copy(update={"diversity": 0.0})
     check = Guard(CONFIG, still).judge(look(1, reward=0.6, diversity=0.0))
     assert check.better
+
+
+def test_nobody_need_hold_a_leader_who_is_not_there() -> None:
+    alone = BEFORE.model_copy(update={"held": None})
+    assert Guard(CONFIG, alone).judge(look(1, reward=0.6, held=None)).better
 
 
 def test_a_guard_goes_on_from_its_record() -> None:
