@@ -18,7 +18,7 @@ from duet_rl.cli.main import app
 from duet_rl.errors import InputError
 from duet_rl.generate.follower import generate, load_follower
 from duet_rl.models.sampling import SamplingConfig
-from tests.choreograph.world import QUICK, RL, write_dancer, write_song
+from tests.choreograph.world import QUICK, RL, write_bailando, write_dancer, write_song
 from tests.couple import stepping_couple
 
 ALL = QUICK.model_copy(update={"files": ("npz", "bvh", "mp4", "html")})
@@ -165,3 +165,15 @@ def test_a_follower_is_found_in_the_folder_of_its_run(song: Path, tmp_path: Path
     write_dancer(run / "follower")
     found = choreograph([song], run, tmp_path / "out", QUICK, RL, progress=False)
     assert len(found.songs) == 1
+
+
+def test_a_dancer_of_bailandos_kind_hears_the_song_in_his_own_way(
+    song: Path, tmp_path: Path
+) -> None:
+    dancer = write_bailando(tmp_path / "follower")
+    found = choreograph([song], dancer, tmp_path / "out", QUICK, RL, progress=False)
+    (result,) = found.songs
+    assert read_npz(tmp_path / "out" / "tango" / "dance.npz").seconds == pytest.approx(
+        result.seconds
+    )
+    assert set(result.before["diversity"]) == {0.0}, "it takes the likeliest tokens"

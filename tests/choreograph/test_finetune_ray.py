@@ -16,7 +16,7 @@ from duet_rl.choreograph.settings import GuardConfig
 from duet_rl.choreograph.song import AFTER, BEFORE, FOLLOWER
 from duet_rl.choreograph.task import RESULT, WORKING
 from duet_rl.generate.follower import load_follower
-from tests.choreograph.world import LOOKS, QUICK, RL, write_song
+from tests.choreograph.world import LOOKS, QUICK, RL, write_bailando, write_song
 from tests.couple import stepping_couple
 from tests.integration.processes import alive, below, started, wait_until
 
@@ -83,6 +83,19 @@ def test_a_partner_is_tuned_to_song_and_leader(
     assert found.songs[0].looks == 3
     assert {"reward/foot", "reward/beat"} <= set(found.songs[0].before)
     assert "reward/contact" not in found.songs[0].before
+
+
+def test_a_dancer_of_bailandos_kind_is_tuned_with_bailandos_loss(
+    tmp_path: Path, ray_cluster: None
+) -> None:
+    dancer = write_bailando(tmp_path / "follower")
+    longer = write_song(tmp_path / "longer.wav", seconds=6.0)
+    rl = RL.model_copy(update={"loss": "bailando", "seconds": 5.0})
+    out, config = tmp_path / "out", TUNED.model_copy(update={"iterations": 2})
+    found = choreograph([longer], dancer, out, config, rl, tuned=True, progress=False)
+    record = [json.loads(line) for line in (out / "longer" / RECORD).read_text().splitlines()]
+    assert found.songs[0].looks == len(record) == 3
+    assert all(line["kl"] is not None for line in record)
 
 
 def test_a_killed_run_goes_on_by_the_same_command_and_ends_as_an_unbroken_one(
