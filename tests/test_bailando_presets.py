@@ -63,6 +63,10 @@ def test_the_schedule_is_the_papers(config: RunConfig) -> None:
     assert (config.rl.lr, config.rl.betas, config.rl.milestones) == (1e-5, (0.5, 0.999), ())
 
 
+def test_nobody_refines_on_test_songs_unasked(config: RunConfig) -> None:
+    assert config.rl.split == "rl" and 0 < config.prepare.split.rl < 1
+
+
 def test_bailando_keeps_the_quirks_and_fixed_does_not() -> None:
     theirs, ours = (resolve(RunConfig, name) for name in NAMES)
     assert (theirs.rl.rewards.bailando.form, ours.rl.rewards.bailando.form) == (
