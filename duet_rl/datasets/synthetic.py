@@ -1,7 +1,7 @@
-"""Synthetic duets: couples that dance waltz, tango and salsa by rule, to music made for them."""
+"""Synthetic dances: couples and soloists dance waltz, tango and salsa by rule, to made music."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -17,12 +17,20 @@ from duet_rl.body.contact import HOLD_TARGETS
 from duet_rl.body.kinematics import forward_kinematics, global_to_local
 from duet_rl.body.motion import Duet
 from duet_rl.body.skeleton import Skeleton, default_skeleton
+from duet_rl.body.stage import put_on_stage, stage
 from duet_rl.config import Config
-from duet_rl.datasets.synthetic_arms import Body, join_couple
-from duet_rl.datasets.synthetic_body import Posture, draw_noise, stand
+from duet_rl.datasets.synthetic_arms import Body, dance_alone, join_couple
+from duet_rl.datasets.synthetic_body import Noise, Posture, draw_noise, stand
 from duet_rl.datasets.synthetic_curves import through_beats
 from duet_rl.datasets.synthetic_figures import FIGURES, HOLDS, Beat, Figure, Hold, choreograph
-from duet_rl.datasets.synthetic_steps import HOLD_DISTANCE, Placement, place_couple, walk
+from duet_rl.datasets.synthetic_solo import arms_of
+from duet_rl.datasets.synthetic_steps import (
+    HOLD_DISTANCE,
+    Placement,
+    place_couple,
+    place_soloist,
+    walk,
+)
 from duet_rl.errors import InputError
 
 HoldChoice = Literal["any", "closed", "open"]
@@ -55,7 +63,7 @@ _POSTURES: dict[Style, tuple[Posture, Posture]] = {  # leader, follower
 }
 
 
-class SyntheticConfig(Config):
+class CouplesConfig(Config):
     """What the synthetic couples dance."""
 
     choreographies: int = Field(36, ge=1)  # how many; each is one clip
@@ -69,12 +77,18 @@ class SyntheticConfig(Config):
     seed: int = Field(0, ge=0)
 
 
+class SyntheticConfig(CouplesConfig):
+    """What the synthetic dancers dance, and whether they dance alone."""
+
+    solo: bool = False  # a dancer alone, with the steps of the leader and free arms
+
+
 DEFAULT = SyntheticConfig()
 
 
 @dataclass(frozen=True, eq=False)
 class SyntheticDuet:
-    """A couple's dance with its music and all that is known about it."""
+    """A dance with its music and all that is known about it; a soloist's leader is the stage."""
 
     name: str
     duet: Duet
@@ -91,7 +105,8 @@ def synthesize(choreography: int, config: SyntheticConfig = DEFAULT) -> Syntheti
     """Return one dance. The same index and configuration give the same dance.
 
     The leader steps on the beat; the follower takes the complementary steps in the couple's axes.
-    Planted feet do not slide, joined palms meet, and both follow their skeletons.
+    Planted feet do not slide, joined palms meet, and both follow their skeletons. A soloist takes
+    the leader's steps and whoever's turns, and the hands come to a new pose on every beat.
 
     Args:
         choreography: which one, at least 0.
@@ -109,7 +124,8 @@ def synthesize(choreography: int, config: SyntheticConfig = DEFAULT) -> Syntheti
     dance = choreograph(figures, count, rng)
     seconds = torch.arange(frames, dtype=torch.float64) / FPS
     beat = lead_in + seconds / period
-    duet, weights = _dance(dance, beat, seconds, style, config, rng)
+    make = _dance_alone if config.solo else _dance
+    duet, hold = make(dance, beat, seconds, style, config, rng)
     phase = -lead_in * period % (bar * period)
     samples = render_rhythm(tempo, bar, config.seconds, style, int(rng.integers(1 << 31)), phase)
     first = math.ceil(lead_in)
@@ -122,7 +138,7 @@ def synthesize(choreography: int, config: SyntheticConfig = DEFAULT) -> Syntheti
         style=style,
         tempo=tempo,
         beats=times[times < config.seconds],
-        hold=_holds_due(weights),
+        hold=hold,
         figures=_names(dance, first, first + math.ceil(config.seconds / period)),
     )
 
@@ -138,7 +154,11 @@ def _allowed(style: Style, config: SyntheticConfig) -> tuple[Figure, ...]:
         figure
         for figure in FIGURES[style]
         if (config.turns or not any(beat.turn or beat.spin for beat in figure.beats))
-        and (config.hold == "any" or (figure.hold == "closed") == (config.hold == "closed"))
+        and (
+            config.solo
+            or config.hold == "any"
+            or (figure.hold == "closed") == (config.hold == "closed")
+        )
     )
     if not left:
         raise InputError(
@@ -156,25 +176,72 @@ def _dance(
     config: SyntheticConfig,
     rng: np.random.Generator,
 ) -> tuple[Duet, Tensor]:
-    """Return the couple, and how much of each hold it has in every frame, `(T, 5)`."""
-    start = (*rng.uniform(-_ROOM, _ROOM, 2), rng.uniform(-math.pi, math.pi))
-    step = _STEPS[style] * config.step * float(rng.uniform(1 - _STEP_SPREAD, 1 + _STEP_SPREAD))
+    """Return the couple, and which holds are due, `(T, 2, 4)`."""
+    start, step = _start(rng), _step(style, config, rng)
     steps: list[tuple[Hold, Beat]] = [(figure.hold, beat) for figure, beat in dance]
     placements = place_couple(steps, step, start, config.noise, rng)
     rise = torch.tensor([[beat.rise] for _, beat in dance], dtype=torch.float64)
-    bodies = []
     skeletons = (leader_skeleton(), default_skeleton())
-    for placement, posture, skeleton in zip(placements, _POSTURES[style], skeletons, strict=True):
-        noise = draw_noise(seconds, config.noise, rng)
-        feet = walk(placement, beat, skeleton)
-        root, rotations = stand(placement, feet, beat, rise, posture, noise, skeleton)
-        offsets = skeleton.offsets.double()
-        joints = forward_kinematics(global_to_local(rotations), root, offsets).joints
-        bodies.append(Body(root, rotations, joints, skeleton, noise, _swing(placement, beat)))
+    bodies = [
+        _body(placement, beat, rise, posture, draw_noise(seconds, config.noise, rng), skeleton)
+        for placement, posture, skeleton in zip(
+            placements, _POSTURES[style], skeletons, strict=True
+        )
+    ]
     taken = _holds_taken([hold for hold, _ in steps])
     keys = torch.tensor([[float(hold == name) for name in HOLDS] for hold in taken])
     weights = through_beats(keys.double(), beat)
-    return join_couple(bodies[0], bodies[1], weights, FPS), weights
+    return join_couple(bodies[0], bodies[1], weights, FPS), _holds_due(weights)
+
+
+def _dance_alone(
+    dance: list[tuple[Figure, Beat]],
+    beat: Tensor,
+    seconds: Tensor,
+    style: Style,
+    config: SyntheticConfig,
+    rng: np.random.Generator,
+) -> tuple[Duet, Tensor]:
+    """Return the stage and the dancer, and holds, none of which is due."""
+    start, step = _start(rng), _step(style, config, rng)
+    steps = [beat for _, beat in dance]
+    placement = place_soloist(steps, step, start, config.noise, rng)
+    rise = torch.tensor([[beat.rise] for beat in steps], dtype=torch.float64)
+    posture = replace(_POSTURES[style][0], opening=0.0, gaze=0.0)  # which are for a partner
+    noise = draw_noise(seconds, config.noise, rng)
+    body = _body(placement, beat, rise, posture, noise, default_skeleton())
+    dancer = dance_alone(body, arms_of(style, len(dance), rng), beat, FPS)
+    frames = len(beat)
+    hold = torch.zeros(frames, 2, len(HOLD_TARGETS), dtype=torch.bool)
+    return Duet(stage(frames, FPS), put_on_stage(dancer)), hold
+
+
+def _start(rng: np.random.Generator) -> tuple[float, float, float]:
+    """Return where a dance begins: x and z, metres, and yaw, radians."""
+    x, z = rng.uniform(-_ROOM, _ROOM, 2)
+    return x, z, rng.uniform(-math.pi, math.pi)
+
+
+def _step(style: Style, config: SyntheticConfig, rng: np.random.Generator) -> float:
+    """Return the length of the steps of one dance, metres."""
+    spread = float(rng.uniform(1 - _STEP_SPREAD, 1 + _STEP_SPREAD))
+    return _STEPS[style] * config.step * spread
+
+
+def _body(
+    placement: Placement,
+    beat: Tensor,
+    rise: Tensor,
+    posture: Posture,
+    noise: Noise,
+    skeleton: Skeleton,
+) -> Body:
+    """Return a dancer whose arms are not yet placed."""
+    feet = walk(placement, beat, skeleton)
+    root, rotations = stand(placement, feet, beat, rise, posture, noise, skeleton)
+    offsets = skeleton.offsets.double()
+    joints = forward_kinematics(global_to_local(rotations), root, offsets).joints
+    return Body(root, rotations, joints, skeleton, noise, _swing(placement, beat))
 
 
 def _swing(placement: Placement, beat: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
-"""Arms and hands of the synthetic couple: holds that meet, and hands that are free."""
+"""Arms and hands of synthetic dancers: holds that meet, and hands that are free."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from duet_rl.body.motion import Duet, Motion
 from duet_rl.body.rotations import axis_angle_to_matrix
 from duet_rl.body.skeleton import JOINT, LEFT_HAND, RIGHT_HAND, UP, Skeleton
 from duet_rl.datasets.synthetic_body import Noise, aim
+from duet_rl.datasets.synthetic_curves import through_beats
 from duet_rl.datasets.synthetic_figures import HOLDS, Hold
 from duet_rl.datasets.synthetic_holds import HAND_POSES, Frame, HandPose, Role, Side
 
@@ -21,6 +23,7 @@ _PALMS_APART = 0.016  # m; between the middles of two joined palms: hands have a
 _MEETING_ROUNDS = 6  # in which a meeting point comes within reach of both arms
 _STRETCH = 0.985  # of an arm's length that a dancer uses
 _HAND_NOISE, _HAND_SWING = 0.025, 0.05  # m; of free hands
+_ARM_CARRY = 0.1  # speed of a soloist's hand on a beat, a share of its mean speed
 _THUMB_CURL = 0.4  # of that of the fingers
 _LEVEL = torch.tensor([1.0, 0.0, 1.0], dtype=torch.float64)
 
@@ -95,6 +98,41 @@ def join_couple(leader: Body, follower: Body, holds: Float[Tensor, "T 5"], fps: 
     return Duet(_motion(leader, fps), _motion(follower, fps))
 
 
+def dance_alone(
+    body: Body,
+    poses: Mapping[Side, Sequence[HandPose]],
+    beat: Float[Tensor, "T"],
+    fps: float,
+) -> Motion:
+    """Return a dancer whose hands come to one pose after the other, each on its beat.
+
+    Args:
+        body: the dancer without arms.
+        poses: of each hand on every beat, all in own axes.
+        beat: time of each frame, in beats.
+        fps: frames per second.
+    """
+    chest = JOINT["spine3"]
+    axes = body.rotations[:, chest]
+
+    def turned(keys: list[tuple[float, float, float]]) -> Tensor:
+        way = through_beats(torch.tensor(keys, dtype=torch.float64), beat, _ARM_CARRY)
+        return (axes @ way[..., None]).squeeze(-1)
+
+    for side, keys in poses.items():
+        palm = body.joints[:, chest] + turned([pose.palm for pose in keys])
+        curl = torch.tensor([[pose.curl] for pose in keys], dtype=torch.float64)
+        goal = _HandGoal(
+            palm + _wander(body, side, axes),
+            turned([pose.fingers for pose in keys]),
+            turned([pose.facing for pose in keys]),
+            turned([pose.elbow for pose in keys]),
+            through_beats(curl, beat),
+        )
+        _set_arm(body, _arm(body, side), goal)
+    return _motion(body, fps)
+
+
 def _sides() -> tuple[Side, Side]:
     return "left", "right"
 
@@ -162,14 +200,18 @@ def _goal(
 
     palm = frames[role, pose.frame].origin + turned(pose.palm, pose.frame)
     if pose.frame == "own":
-        first = 0 if side == "left" else 3
-        wander = _HAND_NOISE * body.noise.hands[:, first : first + 3]
-        swing = body.swing if side == "right" else -body.swing
-        wander[:, 2] += _HAND_SWING * swing
-        palm = palm + turned(wander, "own")
+        palm = palm + _wander(body, side, frames[role, "own"].axes)
     curl = torch.full_like(palm[:, :1], pose.curl)
     fingers, facing = turned(pose.fingers, pose.axes), turned(pose.facing, pose.axes)
     return _HandGoal(palm, fingers, facing, turned(pose.elbow, "own"), curl)
+
+
+def _wander(body: Body, side: Side, axes: Tensor) -> Float[Tensor, "T 3"]:
+    """Return how far a free hand is from where it should be, metres, world axes."""
+    first = 0 if side == "left" else 3
+    wander = _HAND_NOISE * body.noise.hands[:, first : first + 3]
+    wander[:, 2] += _HAND_SWING * (body.swing if side == "right" else -body.swing)
+    return (axes @ wander[..., None]).squeeze(-1)
 
 
 def _meet(goals: list[_HandGoal], arms: list[_Arm]) -> list[_HandGoal]:

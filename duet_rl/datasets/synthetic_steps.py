@@ -88,6 +88,30 @@ def place_couple(
     return leader, follower
 
 
+def place_soloist(
+    steps: list[Beat],
+    step: float,
+    start: tuple[float, float, float],
+    noise: float,
+    rng: np.random.Generator,
+) -> Placement:
+    """Return where a dancer alone stands on every beat; turns of either partner are the dancer's.
+
+    Args:
+        steps: the leader's step of every beat.
+        step: length of a step, metres.
+        start: x, z (m) and yaw (rad) on the first beat.
+        noise: how unevenly the dancer steps; 1 is human, 0 none.
+        rng: draws the unevenness.
+    """
+    turns = np.array([beat.turn + beat.spin for beat in steps])
+    yaw = np.cumsum(turns) + start[2]
+    travel = np.array([beat.travel for beat in steps]) * step
+    body = np.cumsum(_rotate(travel, yaw - turns / 2), axis=0) + np.array(start[:2])
+    reach = _rotate(np.array([beat.reach for beat in steps]) * step, yaw)
+    return _place(body, yaw, [beat.foot for beat in steps], reach, noise, rng)
+
+
 def walk(placement: Placement, beat: Float[Tensor, "T"], skeleton: Skeleton) -> Footwork:
     """Return the feet in every frame: still while they stand, one arc a step.
 

@@ -10,7 +10,7 @@ from duet_rl.audio.files import write_wav
 from duet_rl.audio.recipes import Compat, MusicConfig
 from duet_rl.datasets.clip import DuetClip, align
 from duet_rl.datasets.prepare import PrepareTask, fingerprint
-from duet_rl.datasets.synthetic import SyntheticConfig, synthesize
+from duet_rl.datasets.synthetic import CouplesConfig, SyntheticConfig, synthesize
 
 GENERATION = 1  # raised when the same settings make another dance, so that stores are made anew
 
@@ -20,7 +20,9 @@ def synthetic_tasks(
 ) -> list[PrepareTask]:
     """Return what makes each dance that `config` asks for; each is a choreography of its own."""
     # Another number of dances, or a longer list of them, leaves the single dance as it is.
-    one = config.model_copy(update={"choreographies": 1})
+    one: CouplesConfig = config.model_copy(update={"choreographies": 1})
+    if not config.solo:  # couples keep the hash that they always had
+        one = CouplesConfig(**one.model_dump(exclude={"solo"}))
     return [
         PrepareTask(
             f"{config.styles[index % len(config.styles)]}_{index:03d}",
@@ -52,4 +54,5 @@ def make_clip(
         style=dance.style,
         tempo=dance.tempo,
         source="synthetic",
+        solo=config.solo,
     )
