@@ -11,7 +11,6 @@ from typing import Any
 import ray
 
 from duet_rl.body.motion import Duet, Motion
-from duet_rl.config import to_yaml
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.datasets.store import INDEX, DuetStore
 from duet_rl.evaluate.page import PAGE, columns, curves_over_clips, notes_on, table_rows
@@ -22,6 +21,7 @@ from duet_rl.generate.export import write
 from duet_rl.generate.follower import load_follower
 from duet_rl.generate.view import DanceScene
 from duet_rl.judging import measure
+from duet_rl.observe.trackers import shown
 from duet_rl.report.data import ReportData, Stage
 from duet_rl.report.facts import machine_facts, read_tensorboard
 from duet_rl.report.page import write_report
@@ -29,6 +29,7 @@ from duet_rl.report.verdict import verdict
 from duet_rl.resources import start_ray
 from duet_rl.run import RunConfig, prepare_pairs, prepare_synthetic, pretrain, refine
 from duet_rl.run_log import STAGES
+from duet_rl.storage.claims import claimed
 
 PRETRAINED, REFINED = "pretrained", "RL"
 DATA, FOLLOWER, RL = "data", "follower", "rl"  # sub-folders of the run
@@ -64,9 +65,13 @@ def run_demo(
     Raises:
         InputError: data or settings that do not fit.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    with claimed(out):
+        return _run_demo(config, out, couples, say)
+
+
+def _run_demo(config: RunConfig, out: Path, couples: Path | None, say: Say) -> Path:
     with atomic_path(out / "config.yaml") as temporary:
-        temporary.write_text(to_yaml(config))
+        temporary.write_text(shown(config))
     times = _Times(out / STAGES, say)
     data = out / DATA
     started = start_ray()
@@ -215,7 +220,7 @@ def _report_data(
         curves=[*_curves(out), *curves_over_clips(evaluation, [PRETRAINED, REFINED])],
         stages=stages,
         scenes=scenes,
-        settings=to_yaml(config),
+        settings=shown(config),
         facts={**machine_facts(), "data hash": store.hash[:16]},
         notes=notes_on(evaluation, store, [PRETRAINED, REFINED]),
         gaps=reasons(evaluation),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from duet_rl.cli.options import DEFAULT_PRESET, Preset, Settings
+from duet_rl.cli.options import DEFAULT_PRESET, Preset, Settings, local
 
 AUDIT_OUT = Path("runs/audit")
 
@@ -17,7 +17,10 @@ def audit(
         typer.Option(help="Folder of a clip store; by default the synthetic world, made in OUT."),
     ] = None,
     out: Annotated[
-        Path, typer.Option(help="Folder for the heat map, the JSON and the CSV.")
+        Path,
+        typer.Option(
+            metavar="PATH", parser=local, help="Folder for the heat map, the JSON and the CSV."
+        ),
     ] = AUDIT_OUT,
     preset: Preset = DEFAULT_PRESET,
 ) -> None:

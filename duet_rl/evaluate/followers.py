@@ -26,7 +26,8 @@ from duet_rl.generate.judged import stacked
 from duet_rl.metrics.baselines import mirror_leader, typical_distance
 from duet_rl.metrics.other_take import placed_to
 from duet_rl.metrics.retrieval import RetrievalFollower
-from duet_rl.tokenizers.duet import DecodedFollower, DuetCodec
+from duet_rl.tokenizers.codec import AnyCodec, load_codec
+from duet_rl.tokenizers.duet import DecodedFollower
 from duet_rl.tokenizers.frames import MotionBatch
 from duet_rl.tokenizers.planting import PlantingConfig, plant_feet
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
@@ -168,7 +169,7 @@ class RandomTokens:
     answers: ClassVar[bool] = False
 
     def open(self, store: DuetStore, config: EvaluateConfig) -> Dance:
-        codec = DuetCodec.load(self.folder).to(require_device(self.device)).eval()
+        codec = load_codec(self.folder).to(require_device(self.device)).eval()
         return lambda clips, seed: _random(codec, clips, seed, self.device)
 
 
@@ -308,7 +309,7 @@ def _planted(motion: Motion) -> Motion:
 
 
 def _random(
-    codec: DuetCodec, clips: Sequence[DuetClip], seed: int, device: str
+    codec: AnyCodec, clips: Sequence[DuetClip], seed: int, device: str
 ) -> list[Motion | None]:
     leader = MotionBatch(
         stacked(clip.duet.leader.joints for clip in clips).to(device),
@@ -320,12 +321,12 @@ def _random(
     return _motions(codec, codec.decode(torch.stack(streams, dim=-1).to(device), leader))
 
 
-def _motions(codec: DuetCodec, danced: DecodedFollower) -> list[Motion | None]:
+def _motions(codec: AnyCodec, danced: DecodedFollower) -> list[Motion | None]:
     """Return decoded followers one by one, on the CPU.
 
     Raises:
         InputError: a decoded follower holds NaN.
     """
-    skeleton = Skeleton(codec.placement.offsets.cpu(), KIND)
+    skeleton = Skeleton(codec.offsets.cpu(), KIND)
     pairs = zip(danced.joints.cpu(), danced.rotations.cpu(), strict=True)
     return [Motion(joints, rotations, skeleton, FPS) for joints, rotations in pairs]

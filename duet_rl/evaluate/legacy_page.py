@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from duet_rl.config import Config, to_yaml
+from duet_rl.config import Config
 from duet_rl.evaluate.legacy_scores import PublishedScore, PublishedScores
 from duet_rl.files import atomic_path
 from duet_rl.metrics.bootstrap import Interval
 from duet_rl.metrics.cell import Cell
 from duet_rl.metrics.duet import Better
+from duet_rl.observe.trackers import shown
 from duet_rl.report.data import Column, ReportData, TableRow
 from duet_rl.report.facts import machine_facts
 from duet_rl.report.page import write_report
@@ -78,7 +79,7 @@ def _report(protocol: str, tables: Mapping[str, PublishedScores], settings: Conf
         rows=rows,
         runs=tuple(tables),
         decides=_DECIDES,
-        settings=to_yaml(settings),
+        settings=shown(settings),
         facts=machine_facts(),
         notes=[
             "Published numbers have no intervals, and some of them can be fooled (docs/audit.md).",

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from duet_rl.body.motion import Motion
-from duet_rl.config import Config, to_yaml
+from duet_rl.config import Config
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.datasets.store import DuetStore
 from duet_rl.evaluate.dances import FARTHEST, kept_dance
@@ -17,6 +17,7 @@ from duet_rl.evaluate.table import Evaluation, describe, reasons, title
 from duet_rl.generate.charts import Curve
 from duet_rl.generate.view import DanceScene
 from duet_rl.metrics.bootstrap import Interval, bootstrap_mean
+from duet_rl.observe.trackers import shown
 from duet_rl.report.data import Column, Difference, ReportData, TableRow
 from duet_rl.report.facts import machine_facts
 from duet_rl.report.page import write_report
@@ -56,7 +57,7 @@ def write_evaluation_page(
         differences=differences(evaluation, runs),
         curves=curves_over_clips(evaluation, runs),
         scenes=telling_scenes(evaluation, store, runs, dances),
-        settings=to_yaml(settings),
+        settings=shown(settings),
         facts={**machine_facts(), "data hash": store.hash[:16]},
         notes=notes_on(evaluation, store, runs),
         gaps=reasons(evaluation),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from duet_rl.config import Config, to_yaml
 from duet_rl.files import atomic_path
 
 TRACKERS = "trackers.json"  # in the folder of a log: name of a tracker -> id of the run there
@@ -53,6 +54,11 @@ def without_password(text: str) -> str:
         'no answer from https://ana:***@host:5000/x'
     """
     return _QUERY.sub(rf"\1{_HIDDEN}", _PASSWORD.sub(rf"\1:{_HIDDEN}@", text))
+
+
+def shown(config: Config) -> str:
+    """Return settings as YAML for files and pages that others may see."""
+    return without_password(to_yaml(config))
 
 
 def without_passwords(values: Any) -> Any:

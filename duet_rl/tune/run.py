@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from duet_rl.config import to_yaml
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path, sha256_of
 from duet_rl.generate.follower import load_follower
-from duet_rl.observe.trackers import without_password, without_passwords
+from duet_rl.observe.trackers import shown, without_passwords
 from duet_rl.pretrain.follower_stage import PARTS
 from duet_rl.resources import is_private_cluster, start_ray
 from duet_rl.rl.run import check_settings
@@ -193,7 +192,7 @@ def _mark(job: Job) -> None:
     with atomic_path(file) as temporary:
         temporary.write_text(json.dumps(mark, indent=1) + "\n")
     with atomic_path(job.out / "search.yaml") as temporary:
-        temporary.write_text(without_password(to_yaml(config)))
+        temporary.write_text(shown(config))
 
 
 def _missing(config: TuneConfig, ended: Sequence[Trial], clock: Clock) -> int:
