@@ -5,8 +5,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from duet_rl.body.contact import PALM_KNUCKLES
-from duet_rl.body.kinematics import forward_kinematics, global_to_local
-from duet_rl.body.rotations import project_to_rotation, rotation_between
+from duet_rl.body.kinematics import LIMBS, forward_kinematics, global_to_local
+from duet_rl.body.rotations import axis_angle_to_matrix, project_to_rotation, rotation_between
 from duet_rl.body.skeleton import (
     CHILDREN,
     FEET,
@@ -25,6 +25,9 @@ SMPL_PARTS: dict[str, tuple[int, ...]] = {  # of the 24, in the order of Bailand
     "lower": LOWER,
 }
 _PLACE = {joint: place for place, joint in enumerate(SMPL_JOINTS)}  # of ours, in the 24
+_BENDS = {"leg": -1.0, "arm": 1.0}  # z of where the lower bone goes when a limb at rest bends
+_HINGES = {limb.start: (limb, _BENDS[name.split("_")[1]]) for name, limb in LIMBS.items()}
+_STRAIGHT = 0.1  # sine of a bend that says as much of a limb's twist as that there be none
 
 
 def smpl_joints(joints: Float[Tensor, "*batch 55 3"]) -> Float[Tensor, "*batch 24 3"]:
@@ -38,9 +41,10 @@ def fit_rotations(
     """Return the local rotations with which a skeleton stands as the 24 joints do.
 
     A joint from which several bones go out turns as fits them best (Kabsch), one with a single
-    bone by the smallest turn from its parent that points the bone right, so it does not twist.
-    What the 24 joints do not show stays at rest: head, feet, fingers, jaw and eyes. Where
-    the bones are as long as those of the skeleton, its joints stand where the 24 do.
+    bone by the smallest turn from its parent that points the bone right, so it does not twist;
+    but hips and shoulders twist as knees and elbows bend. What the 24 joints do not show stays at
+    rest: head, feet, fingers, jaw and eyes. Where the bones are as long as those of the skeleton,
+    its joints stand where the 24 do.
 
     Args:
         body: metres, world axes, wherever the root is.
@@ -60,7 +64,10 @@ def fit_rotations(
             turns.append(project_to_rotation(bones.mT @ rest))
         else:
             carried = (above @ rest.mT).squeeze(-1)
-            turns.append(rotation_between(carried, bones[..., 0, :]) @ above)
+            turn = rotation_between(carried, bones[..., 0, :]) @ above
+            if joint in _HINGES:
+                turn = _hinge_twist(joint, turn, body) @ turn
+            turns.append(turn)
     return global_to_local(torch.stack(turns, dim=-3))
 
 
@@ -103,6 +110,24 @@ def standing_height(
     on_floor = rest[..., FEET] - rest.amin(-1, keepdim=True) + SOLE_DEPTH
     heights = joints[..., UP]
     return heights[..., 0] - (heights[..., FEET] - on_floor).amin(-1)
+
+
+def _hinge_twist(
+    joint: int, turn: Float[Tensor, "*batch 3 3"], body: Float[Tensor, "*batch 24 3"]
+) -> Float[Tensor, "*batch 3 3"]:
+    """Return the turn about a limb's upper bone with which knee or elbow bends as it can.
+
+    The straighter the limb, the less it tells of that, and the less it is turned.
+    """
+    limb, ways = _HINGES[joint]
+    start, middle, end = (body[..., _PLACE[place], :] for place in limb)
+    upper = torch.nn.functional.normalize(middle - start, dim=-1)
+    lower = torch.nn.functional.normalize(end - middle, dim=-1)
+    axis = torch.linalg.cross(upper, lower, dim=-1)  # as long as the sine of the bend
+    bent = torch.linalg.cross(upper, turn @ turn.new_tensor([0.0, 0.0, ways]), dim=-1)
+    sine = (torch.linalg.cross(bent, axis, dim=-1) * upper).sum(-1)
+    angle = torch.atan2(sine, (bent * axis).sum(-1) + _STRAIGHT)
+    return axis_angle_to_matrix(angle[..., None] * upper)
 
 
 def _of(body: Float[Tensor, "*batch 24 3"]) -> torch.Size:

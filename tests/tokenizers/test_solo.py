@@ -107,6 +107,20 @@ def test_the_rest_pose_is_fitted_without_a_turn():
     assert torch.allclose(rotations, torch.eye(3).expand_as(rotations), atol=1e-4)
 
 
+def test_hips_and_shoulders_twist_as_the_dancer_bends(dancer):
+    fitted = fit_rotations(smpl_joints(dancer.joints), dancer.skeleton.offsets)
+    nowhere = torch.zeros(NUM_JOINTS, 3)
+    ours, wanted = (
+        forward_kinematics(rotations, torch.zeros(len(fitted), 3), nowhere).global_rotations
+        for rotations in (fitted, dancer.rotations)
+    )
+    apart = ours.mT @ wanted
+    cosine = (apart.diagonal(dim1=-2, dim2=-1).sum(-1) - 1) / 2
+    angle = cosine.clamp(-1, 1).arccos().mean(0)
+    assert (angle[[0, 1, 2, 4, 5, 9]] < math.radians(5)).all()  # pelvis, hips, knees, chest
+    assert (angle[[16, 17]] < math.radians(10)).all()  # shoulders
+
+
 def test_turning_the_dancer_turns_the_root_alone(dancer):
     turned = dancer.turned(1.0)
     offsets = dancer.skeleton.offsets
@@ -223,8 +237,8 @@ def test_training_brings_the_dancer_nearer(dancer, floor):
         speed = decoded.root_velocity[0] - leaving(as_batch(dancer).joints[:, :, 0], 30.0)[0]
         return float(body.norm(dim=-1).mean()), float(speed.norm(dim=-1).mean())
 
-    before, after = error(2), error(160)
-    assert after[0] < 0.5 * before[0] and after[1] < 0.5 * before[1]
+    before, after = error(2), error(120)
+    assert after[0] < 0.7 * before[0] and after[1] < 0.5 * before[1]
 
 
 def test_rotations_are_learned_on_finished_tokens(dancer, floor):
@@ -241,7 +255,7 @@ def test_rotations_are_learned_on_finished_tokens(dancer, floor):
         cosine = (turn.diagonal(dim1=-2, dim2=-1).sum(-1) - 1) / 2
         return float(cosine[:, :22].clamp(-1, 1).arccos().mean())
 
-    assert error(100) < 0.6 * error(2) < math.pi
+    assert error(60) < 0.7 * error(2)
 
 
 def test_a_saved_codec_is_the_same_codec(codec, dancer, floor, tmp_path: Path):
