@@ -1,7 +1,7 @@
 """An evaluation: followers on held-out clips, beside the truth, baselines and noise."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -31,6 +31,7 @@ from duet_rl.evaluate.table import Evaluation, EvaluationRow
 from duet_rl.evaluate.task import Job, Outcome, Piece
 from duet_rl.generate.follower import load_follower
 from duet_rl.metrics.retrieval import FADE_SECONDS, WINDOW_SECONDS
+from duet_rl.models.follower import hearing_of
 from duet_rl.rewards.base import RewardMixConfig
 
 _BATCH = 16  # clips danced at once, at most; a row's numbers depend on it, so it is fixed
@@ -64,18 +65,20 @@ def evaluate(
         raise InputError(
             f"the split {config.split!r} of {store.path} has no clips; choose another split"
         )
-    names = [record.name for record in records]
+    names, unprobed = [record.name for record in records], set[str]()
     for follower in followers:
         if isinstance(follower, Trained):
             loaded = load_follower(follower.folder)  # on the CPU: only to see whether it fits
             loaded.require_fits(store, f"the follower {follower.name!r}")
+            if hearing_of(loaded.model.config) != "duolando":
+                unprobed.add(follower.name)  # it hears the sound, which a probe does not exchange
         else:
             follower.require_whole(names)
     entrants = _entrants(store, followers, names)
     doubles = {e.name for e in entrants if sum(o.name == e.name for o in entrants) > 1}
     if doubles:
         raise InputError(f"two rows are called {sorted(doubles)}; name them: NAME=FOLDER")
-    pieces = _pieces(entrants, records, store, config)
+    pieces = _pieces(entrants, records, store, config, unprobed)
     job = Job(store.path.resolve(), rewards, config)
     found = _Collected(names, dances)
     bar = tqdm(total=len(pieces), desc="evaluate", unit="piece", disable=not progress)
@@ -115,6 +118,7 @@ def _pieces(
     records: Sequence[ClipRecord],
     store: DuetStore,
     config: EvaluateConfig,
+    unprobed: Collection[str],
 ) -> list[Piece]:
     """Return the pieces of the evaluation, those of one follower side by side."""
     batches = list(_batches(records))
@@ -126,7 +130,7 @@ def _pieces(
     pieces = []
     for entrant in entrants:
         pieces += [Piece(entrant, batch) for batch in batches]
-        if entrant.answers and windows:
+        if entrant.answers and windows and entrant.name not in unprobed:
             clips, cuts = zip(*windows, strict=True)
             pieces.append(Piece(entrant, clips, "probe", cuts))
     return [*reference, *pieces]
