@@ -6,6 +6,7 @@ by its number.
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -27,6 +28,8 @@ QUIET = {
 _STORE = 80 * 2**20  # bytes of a node's object store; the least that Ray takes
 _START = 60.0  # s
 _END = 10.0  # s
+# Above those that Ray may give to workers, below those that Linux gives to connections.
+_PORTS = range(20000, 32768)
 # Prints the resources of the nodes that live, one line a look.
 _WATCH = """
 import json, sys, time
@@ -92,12 +95,17 @@ class Cluster:
         self._stack.callback(shutil.rmtree, temporary, ignore_errors=True)
         port = port or free_port()
         self.address = f"{_here()}:{port}"
-        self._start(
-            *("--head", f"--port={port}", f"--temp-dir={temporary}", "--include-dashboard=false"),
-            *(f"--ray-client-server-port={free_port()}", "--num-cpus=0", *head),
-            environment=environment or {},
-        )
-        wait_until(lambda: _answers(port), _START, "the head")
+        try:
+            head_node = self._start(
+                *("--head", f"--port={port}", f"--temp-dir={temporary}"),
+                *("--include-dashboard=false", f"--ray-client-server-port={free_port()}"),
+                *("--num-cpus=0", *head),
+                environment=environment or {},
+            )
+            wait_until(lambda: _answers(port), _START, "the head", head_node.log)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def environment(self) -> dict[str, str]:
@@ -217,10 +225,11 @@ _COMMANDS = (
 
 
 def free_port() -> int:
-    """Return a port that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody uses, and that no connection is given before it is used."""
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("", port := random.choice(_PORTS)))
+            return port
 
 
 def _answers(port: int) -> bool:

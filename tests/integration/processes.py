@@ -11,13 +11,14 @@ from typing import NamedTuple
 
 from duet_rl.audio.provenance import AUTHORS
 from duet_rl.datasets.store import DuetStore
-from duet_rl.resources import ADDRESS
+from duet_rl.resources import ADDRESS, usable_cpus
 from duet_rl.rl.run import FOLDER, WORK
 from tests.envs.dancers import walking_couple
 from tests.rl.world import write_dancer
 
 ROOT = Path(__file__).resolve().parents[2]
 _POLL = 0.02  # s
+_REST = 4.0  # times as long as a look took
 
 
 class World(NamedTuple):
@@ -72,12 +73,40 @@ def started(
         program.wait()
 
 
-def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Return when `condition` holds; an `AssertionError` if it does not."""
-    begun = time.monotonic()
-    while not condition():
-        assert time.monotonic() - begun < seconds, f"{what}: not within {seconds:g} s"
-        time.sleep(_POLL)
+def wait_until(
+    condition: Callable[[], bool], seconds: float, what: str, log: Path | None = None
+) -> None:
+    """Return when `condition` holds; an `AssertionError` if it does not.
+
+    Args:
+        condition: is asked again and again, for a fifth of a processor's time at most.
+        seconds: of patience with a machine that is free for us; one on which ten processes want
+            two processors gets five times as many.
+        what: is waited for.
+        log: of who is waited for; its text is told if the wait was in vain.
+    """
+    spent, last = 0.0, time.monotonic()
+    while True:
+        asked = time.monotonic()
+        if condition():
+            return
+        now = time.monotonic()
+        spent, last = spent + (now - last) * _share(), now
+        if spent >= seconds:
+            told = "" if log is None else f"\n{log.read_text()}"
+            raise AssertionError(f"{what}: not within {seconds:g} s{told}")
+        time.sleep(max(_POLL, _REST * (now - asked)))
+
+
+def ended(program: subprocess.Popen[bytes], seconds: float, log: Path) -> int:
+    """Return the exit code of a program when it has ended; an `AssertionError` if it does not."""
+    wait_until(lambda: program.poll() is not None, seconds, "the end of the program", log)
+    return int(program.returncode)
+
+
+def _share() -> float:
+    """Return about which part of a processor each process gets that wants one now."""
+    return min(1.0, usable_cpus() / max(os.getloadavg()[0], 1.0))
 
 
 class Process(NamedTuple):

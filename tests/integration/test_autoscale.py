@@ -15,19 +15,20 @@ from duet_rl.rl.tags import HEALTHY, RESTARTS
 from duet_rl.run_log import STEP, read_metrics
 from tests.integration import elastic_job
 from tests.integration.clusters import autoscaling_cluster, cluster
-from tests.integration.processes import World, started, wait_until, write_world
+from tests.integration.processes import World, ended, started, wait_until, write_world
 from tests.pretrain.conftest import data
 
 __all__ = ["data"]
 pytestmark = [
     pytest.mark.nightly,
+    pytest.mark.timeout(1800),  # of a machine that others use, too
     pytest.mark.ray,
     pytest.mark.slow,
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc"),
 ]
 
-PATIENCE = 120.0  # s
-STOPPED = 30.0  # s from Ctrl-C to the end
+PATIENCE = 120.0  # s, as `wait_until` counts them
+STOPPED = 30.0  # s from Ctrl-C to the end, likewise
 IDLE_MINUTES = 0.1
 INTERRUPTED = 130
 # s that Ray Train waits for a node which it takes to be there; by default 60.
@@ -56,7 +57,7 @@ def count(nodes: list[dict[str, Any]]) -> tuple[int, int, int]:
 def test_a_run_makes_the_cluster_grow_from_nothing_and_leaves_it_to_shrink(tmp_path: Path) -> None:
     world = write_world(tmp_path)
     types = {"rollout": ({"CPU": 1, "rollout": 1}, 2), "learner": ({"CPU": 1, FAKE_GPU: 1}, 1)}
-    settings = [*SMALL, *HARDWARE, "rl.env_runners=3", "rl.min_env_runners=1", "rl.iterations=6"]
+    settings = [*SMALL, *HARDWARE, "rl.env_runners=3", "rl.min_env_runners=2", "rl.iterations=6"]
     with autoscaling_cluster(tmp_path, types, IDLE_MINUTES) as there, there.watched() as log:
 
         def seen() -> list[tuple[int, int, int]]:
@@ -67,7 +68,7 @@ def test_a_run_makes_the_cluster_grow_from_nothing_and_leaves_it_to_shrink(tmp_p
         assert set(seen()) <= {(0, 0, 0), (1, 0, 0)}, "nothing runs before it is wanted"
         command, output = world.command(settings), tmp_path / "run.log"
         with started(command, output, there.environment) as program:
-            assert program.wait(PATIENCE) == 0, output.read_text()
+            assert ended(program, PATIENCE, output) == 0, output.read_text()
         assert max(seen()) == (4, 2, 1), "all that there may be, and a third runner waits"
         wait_until(lambda: seen()[-1] == (1, 0, 0), PATIENCE, "the end of idle nodes")
     assert checkpoint.read_meta(world.finished)["iterations"] == 6
@@ -84,7 +85,8 @@ def test_a_run_goes_on_while_nodes_come_and_go(tmp_path: Path) -> None:
         wait_until(
             lambda: sum(row[HEALTHY] == runners for row in rows(world)[begun:]) >= more,
             PATIENCE,
-            f"iterations with {runners} runners; {output.read_text()}",
+            f"iterations with {runners} runners",
+            output,
         )
 
     output = tmp_path / "run.log"
@@ -100,7 +102,7 @@ def test_a_run_goes_on_while_nodes_come_and_go(tmp_path: Path) -> None:
             there.add_node(cpus=3)
             runs_with(3)
             program.send_signal(signal.SIGINT)
-            assert program.wait(STOPPED) == INTERRUPTED, output.read_text()
+            assert ended(program, STOPPED, output) == INTERRUPTED, output.read_text()
     steps = [row[STEP] for row in rows(world)]
     assert steps == list(range(1, len(steps) + 1)), "no iteration is lost or told twice"
     assert rows(world)[-1][RESTARTS] == 2, "two were lost, and one came late"
@@ -131,11 +133,11 @@ def test_pretraining_grows_and_shrinks_and_learns_what_one_worker_learns(
         first = there.add_node(cpus=1)
         command = [sys.executable, "-m", elastic_job.__name__, str(data), str(out)]
         with started(command, output, {**there.environment, **HASTY}) as program:
-            wait_until(lambda: reached(elastic_job.GROWS, 1), PATIENCE, "the work of one")
+            wait_until(lambda: reached(elastic_job.GROWS, 1), PATIENCE, "the work of one", output)
             there.add_node(cpus=1)
-            wait_until(lambda: reached(elastic_job.SHRINKS, 2), PATIENCE, "the work of two")
+            wait_until(lambda: reached(elastic_job.SHRINKS, 2), PATIENCE, "the work of two", output)
             first.kill()
-            assert program.wait(PATIENCE) == 0, output.read_text()
+            assert ended(program, PATIENCE, output) == 0, output.read_text()
     done = [(world, step) for step, rank, world in shares() if rank == 0]
     parts = [(world, [step for _, step in part]) for world, part in groupby(done, lambda p: p[0])]
     assert [world for world, _ in parts] == [1, 2, 1]
