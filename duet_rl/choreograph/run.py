@@ -19,7 +19,7 @@ from duet_rl.config import Config
 from duet_rl.datasets.clip import FPS
 from duet_rl.errors import InputError
 from duet_rl.evaluate.followers import follower_in
-from duet_rl.files import require_folder, sha256_of
+from duet_rl.files import require_folder, settle, sha256_of
 from duet_rl.generate.follower import load_follower
 from duet_rl.models.sampling import SamplingConfig
 from duet_rl.rl.run import check_settings
@@ -104,6 +104,8 @@ def choreograph(
 
 def _danced(tasks: Sequence[SongTask], out: Path, parallel: bool, progress: bool) -> Choreography:
     """Return what became of all songs, those that are done already among them."""
+    for task in tasks:  # here, where nobody is writing yet: folders may begin with one name
+        settle(task.folder)
     results = {task.name: done for task in tasks if (done := finished(task)) is not None}
     todo = [task for task in tasks if task.name not in results]
     faults = {}

@@ -17,7 +17,7 @@ from duet_rl.choreograph.rehearsal import REWARD, Rehearsal, Scores
 from duet_rl.choreograph.songs import danced_by, require_leader, song_clip
 from duet_rl.choreograph.task import PROGRESS, RESULT, SongResult, SongTask, finished
 from duet_rl.datasets.clip import FPS, DuetClip
-from duet_rl.files import atomic_path, settle
+from duet_rl.files import atomic_path
 from duet_rl.generate.export import write, write_mp4
 from duet_rl.generate.follower import KIND, load_follower
 from duet_rl.generate.view import FARTHEST, DanceScene, write_page
@@ -38,7 +38,6 @@ def choreograph_song(task: SongTask) -> SongResult:
         InputError: the song, the follower or the settings cannot be used.
         RolloutError: fine-tuning fails.
     """
-    settle(task.folder)
     done = finished(task)
     if done is not None:
         return done

@@ -21,7 +21,7 @@ from duet_rl.models.sampling import SamplingConfig
 from tests.choreograph.world import QUICK, RL, write_bailando, write_dancer, write_song
 from tests.couple import stepping_couple
 
-ALL = QUICK.model_copy(update={"files": ("npz", "bvh", "mp4", "html")})
+ALL = QUICK.model_copy(update={"files": ("npz", "bvh", "mp4", "html"), "most_seconds": 1.0})
 
 
 @pytest.fixture
@@ -118,9 +118,18 @@ def test_what_is_done_is_not_done_again(
     assert len(worked) == 4, "a folder without a result is not whole"
 
 
+def test_what_a_killed_run_has_left_is_cleared_away(
+    song: Path, soloist: Path, tmp_path: Path
+) -> None:
+    left = tmp_path / "out" / ".tango.0123abcd.tmp"
+    left.mkdir(parents=True)
+    choreograph([song], soloist, tmp_path / "out", QUICK, RL, progress=False)
+    assert not left.exists() and (tmp_path / "out" / "tango" / RESULT).is_file()
+
+
 def test_a_partner_is_added_to_a_leader(song: Path, partner: Path, tmp_path: Path) -> None:
     couple = stepping_couple(2.0, fps=60)
-    config = ALL.model_copy(update={"files": ("npz", "html")})
+    config = QUICK.model_copy(update={"files": ("npz", "html")})
     found = choreograph([song], partner, tmp_path, config, RL, leader=couple.leader, progress=False)
     assert found.songs[0].seconds == 2.0
     assert '"leader": {' in (tmp_path / "tango" / "dance.html").read_text()
