@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from duet_rl.audio import beat_track_08
 from duet_rl.audio.files import MINIMUM_SECONDS, read_audio
 from duet_rl.audio.recipes import OCTAVE_BINS, Compat, Recipe, recipe
-from duet_rl.audio.spectra import HOP, SAMPLE_RATE, mel_power, take_apart, tuning
+from duet_rl.audio.spectra import HOP, SAMPLE_RATE, frame_count, mel_power, take_apart, tuning
 from duet_rl.errors import InputError
 
 FPS = SAMPLE_RATE / HOP
@@ -23,6 +23,7 @@ MUSIC_DIMS = 54
 
 _CHROMA_OCTAVES = 7
 _LOW_CHROMA_OCTAVES = 5  # below this sample rate, where higher octaves do not sound
+_CHROMA_BLOCK, _CHROMA_MARGIN = 4096, 256  # frames analysed at once, and heard on either side
 _TEMPO_SECONDS = 8.0  # s; a tempo shows in onsets this near to each other
 _TEMPO_BLOCK = 4096  # frames whose tempograms are held at once
 _DELTA_WIDTH = 3  # frames
@@ -140,21 +141,34 @@ def _onset_strength(
 
 
 def _chroma(harmonic: np.ndarray, made_by: Recipe, sample_rate: int) -> Float[np.ndarray, "12 T"]:
+    """Return how strong each pitch class is, block by block.
+
+    What `librosa.feature.chroma_cqt` gives for the whole track, to 1e-5, without its memory.
+    """
     octaves = _CHROMA_OCTAVES if sample_rate >= SAMPLE_RATE else _LOW_CHROMA_OCTAVES
-    pitches = librosa.cqt(
-        harmonic,
-        sr=sample_rate,
-        hop_length=HOP,
-        n_bins=octaves * OCTAVE_BINS,
-        bins_per_octave=OCTAVE_BINS,
-        tuning=tuning(harmonic, made_by.pad_mode, OCTAVE_BINS, sample_rate),
-        filter_scale=made_by.filter_scale,
-        pad_mode=made_by.pad_mode,
-        res_type=made_by.resampler,
-    )
-    return librosa.feature.chroma_cqt(
-        C=np.abs(pitches), sr=sample_rate, bins_per_octave=OCTAVE_BINS
-    )
+    tuned = tuning(harmonic, made_by.pad_mode, OCTAVE_BINS, sample_rate)
+    total = frame_count(harmonic)
+    chroma = np.empty((12, total), dtype=np.float32)
+    for start in range(0, total, _CHROMA_BLOCK):
+        stop = min(start + _CHROMA_BLOCK, total)
+        first, last = max(0, start - _CHROMA_MARGIN), min(total, stop + _CHROMA_MARGIN)
+        end = len(harmonic) if last == total else last * HOP
+        pitches = librosa.cqt(
+            harmonic[first * HOP : end],
+            sr=sample_rate,
+            hop_length=HOP,
+            n_bins=octaves * OCTAVE_BINS,
+            bins_per_octave=OCTAVE_BINS,
+            tuning=tuned,
+            filter_scale=made_by.filter_scale,
+            pad_mode=made_by.pad_mode,
+            res_type=made_by.resampler,
+        )
+        block = librosa.feature.chroma_cqt(
+            C=np.abs(pitches), sr=sample_rate, bins_per_octave=OCTAVE_BINS
+        )
+        chroma[:, start:stop] = block[:, start - first : stop - first]
+    return chroma
 
 
 def _tempo(onset: np.ndarray, sample_rate: int) -> float:

@@ -4,6 +4,7 @@ import librosa
 import numpy as np
 import pytest
 
+from duet_rl.audio import features as features_module
 from duet_rl.audio.features import (
     BEAT,
     CHROMA,
@@ -157,3 +158,23 @@ def test_resampling_keeps_the_pitch():
 def test_too_little_or_broken_music_is_refused(samples):
     with pytest.raises(InputError, match=r"at least 0.5 s|not numbers"):
         music_features(samples)
+
+
+@pytest.mark.parametrize("compat", ["0.11", "0.8"])
+def test_chroma_in_blocks_is_that_of_the_track_at_once(
+    long_track, compat: Compat, monkeypatch: pytest.MonkeyPatch
+):
+    at_once = music_features(long_track, compat=compat)
+    monkeypatch.setattr(features_module, "_CHROMA_BLOCK", 300)
+    in_blocks = music_features(long_track, compat=compat)
+    np.testing.assert_allclose(in_blocks[:, CHROMA], at_once[:, CHROMA], atol=1e-5)
+
+
+def test_another_sample_rate_gives_another_frame_rate(rhythm):
+    """Twice the samples a second, twice the rows; the beats keep their times."""
+    fast = resample_audio(rhythm, SAMPLE_RATE, 2 * SAMPLE_RATE)
+    features = music_features(fast, sample_rate=2 * SAMPLE_RATE)
+    assert len(features) == 1 + len(fast) // HOP
+    seconds = features[:, BEAT].nonzero()[0] * HOP / (2 * SAMPLE_RATE)
+    off = np.abs((seconds - 0.25 + 0.25) % 0.5 - 0.25)
+    assert len(seconds) >= 13 and off.max() < 0.05
