@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from duet_rl.resources import ADDRESS
-from tests.integration.processes import alive, below, wait_until
+from tests.integration.clusters import free_port
+from tests.integration.processes import alive, below, ended, wait_until
 
 HIDDEN = "duet_rl"  # cannot be imported on the head but from a job's own working directory
 _BIN = Path(sys.executable).parent
@@ -49,19 +50,20 @@ def job_head(folder: Path, root: Path, cpus: int, token: str) -> Iterator[Head]:
     (hiding / "sitecustomize.py").write_text(_HIDE.format(root=str(root)))
     # Sockets lie in here, and their paths may not be long.
     temporary = tempfile.mkdtemp(prefix="duet-")
-    dashboard = _free_port()
+    dashboard = free_port()
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("RAY_")},
         **{"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token, "RAY_USAGE_STATS_ENABLED": "0"},
         **{"OMP_NUM_THREADS": "1", "PYTHONPATH": str(hiding)},
+        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # s from SIGTERM to the end of a node
         "PATH": f"{_BIN}{os.pathsep}{os.environ['PATH']}",
     }
     environment.pop(ADDRESS, None)
     command = [
         *(str(_BIN / "ray"), "start", "--head", "--block", "--include-dashboard=true"),
-        *(f"--port={_free_port()}", f"--dashboard-port={dashboard}", f"--temp-dir={temporary}"),
-        *(f"--ray-client-server-port={_free_port()}", "--node-ip-address=127.0.0.1"),
-        *(f"--dashboard-agent-listen-port={_free_port()}", f"--object-store-memory={_STORE}"),
+        *(f"--port={free_port()}", f"--dashboard-port={dashboard}", f"--temp-dir={temporary}"),
+        *(f"--ray-client-server-port={free_port()}", "--node-ip-address=127.0.0.1"),
+        *(f"--dashboard-agent-listen-port={free_port()}", f"--object-store-memory={_STORE}"),
         *("--min-worker-port=0", "--max-worker-port=0", f"--num-cpus={cpus}"),
     ]
     log = folder / "head.log"
@@ -77,19 +79,13 @@ def job_head(folder: Path, root: Path, cpus: int, token: str) -> Iterator[Head]:
         family = below(program.pid)
         program.terminate()
         try:
-            program.wait(_END)
-            wait_until(lambda: not alive(family), _END, "the end of the head")
+            ended(program, _END, log)
+            wait_until(lambda: not alive(family), _END, "the end of the head", log)
         finally:
             for process in alive(family):
                 os.kill(process.pid, 9)
             program.wait()
             shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return int(probe.getsockname()[1])
 
 
 def _answers(port: int) -> bool:
