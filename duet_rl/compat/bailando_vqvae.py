@@ -118,8 +118,9 @@ def _config(tensors: Mapping[str, Tensor], stored: Any) -> SoloCodecConfig:
         part: part_sizes(tensors, theirs, stored, sizes_of(base)[part], halvings or base.halvings)
         for part, theirs in PART_NAMES.items()
     }
-    rotations = any(f".{_ROTATIONS}." in key for key in tensors)
-    return _codec_config({**values, "fps": (fitting or [base.fps])[0], "rotations": rotations})
+    if any(f".{_ROTATIONS}." in key for key in tensors):  # of which Bailando++ poses its body
+        values |= {"rotations": True, "decoding": {"joints": "rotations"}}
+    return _codec_config({**values, "fps": (fitting or [base.fps])[0]})
 
 
 def _codec_config(values: Mapping[str, Any]) -> SoloCodecConfig:

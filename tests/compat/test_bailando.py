@@ -89,6 +89,7 @@ def test_a_gpt_of_the_third_stage_and_rotations_are_taken_too(rotations: bool, t
     out = convert(*write_all(tmp_path / "files", states), tmp_path / "out")
     codec = load_follower(out).codec
     assert codec.config.rotations == rotations
+    assert codec.config.decoding.joints == ("rotations" if rotations else "positions")
     ours = original_state(codec)
     assert all(torch.equal(ours[name], tensor) for name, tensor in states["root"].items())
 

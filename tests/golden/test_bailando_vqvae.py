@@ -85,18 +85,17 @@ def test_losses_are_the_originals(golden, tokenizer, dance):
 
 
 @pytest.fixture
-def stepped(golden, tokenizer, dance) -> tuple[SoloPoseTokenizer, Tensor]:
+def stepped(golden, tokenizer, dance) -> tuple[SoloPoseTokenizer, Tensor, dict[str, Tensor]]:
     """The tokenizer after one pass in training from the averages that the golden one had."""
     for part in SHORT:
         level = tokenizer.part(part).quantizer.levels[0]
         level.ema_count.fill_(float(golden["train_k_elem0"]))
         level.ema_sum.copy_(level.codebook * level.ema_count[:, None])
-    total, _ = tokenizer.train().body_loss(dance)
-    return tokenizer, total
+    return tokenizer.train(), *tokenizer.body_loss(dance)
 
 
 def test_a_training_step_moves_the_codebooks_as_the_original(golden, stepped):
-    tokenizer, total = stepped
+    tokenizer, total, metrics = stepped
     vqvae.assert_near(total, golden["train_loss"], "loss")
     for part, name in SHORT.items():
         level = tokenizer.part(part).quantizer.levels[0]
@@ -105,10 +104,12 @@ def test_a_training_step_moves_the_codebooks_as_the_original(golden, stepped):
         vqvae.assert_near(level.ema_count, golden[f"train_k_elem_after_{name}"], part)
         alive = int((level.ema_count >= 1).sum())
         assert alive == int(golden[f"train_metric_{name}/usage"])
+        used = round(float(metrics[f"tokens/usage_{part}"]) * level.config.codes)
+        assert used == int(golden[f"train_metric_{name}/used_curr"])
 
 
 def test_gradients_are_the_originals(golden, stepped):
-    tokenizer, total = stepped
+    tokenizer, total, _ = stepped
     total.backward()
     keys = original_keys(solo_codec(states(POSE, ROOT)))
     own = {f"pose.{name}": parameter for name, parameter in tokenizer.named_parameters()}
