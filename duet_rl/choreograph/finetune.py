@@ -27,7 +27,7 @@ from duet_rl.run_log import STEP, read_metrics
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
 RECORD = "guard.jsonl"  # a line a look
-HELD_SEED = 10_000  # of the guard's dances; those that are shown and measured have others
+HELD_SEED = 1 << 40  # of the guard's dances; those that are shown and measured have others
 _DUET, _SOLO = "envs:DuetDance-v0", "envs:SoloDance-v0"
 _STORE, _RUN, _STATE = "store", "run", "state_{:06d}"  # in the working folder
 _KL = "kl"  # tag of it among the numbers of RL
@@ -67,7 +67,7 @@ def rewards_without_partner(rewards: RewardMixConfig) -> RewardMixConfig:
     return rewards.model_copy(update={"weights": left})
 
 
-def song_rl(rl: RLConfig, clip: DuetClip, iterations: int, every: int) -> RLConfig:
+def song_settings(rl: RLConfig, clip: DuetClip, iterations: int, every: int) -> RLConfig:
     """Return the settings of RL on one song: all in one process, on windows of it alone.
 
     Args:
@@ -108,7 +108,7 @@ def finetune(
     Args:
         follower: folder of it.
         clip: the song, with a dance to it in the place of the true follower.
-        rl: settings, from `song_rl`.
+        rl: settings, from `song_settings`.
         config: limits of the guard.
         rehearsal: of the same song; its follower is left with other weights.
         work: folder of what a killed run goes on from.

@@ -2,12 +2,14 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
+from duet_rl.choreograph.finetune import RECORD
 from duet_rl.choreograph.song import choreograph_song
 from duet_rl.choreograph.task import PROGRESS, SongResult, SongTask
 from duet_rl.errors import InputError
@@ -55,6 +57,8 @@ def _outcome(task: SongTask) -> Outcome:
     try:
         return Outcome(task.name, choreograph_song(task))
     except (InputError, RolloutError) as error:
+        if not (task.work / RECORD).is_file():  # there is nothing to go on from
+            shutil.rmtree(task.work, ignore_errors=True)
         return Outcome(task.name, None, str(error))
     except OSError as error:  # a full disk
         return Outcome(task.name, None, f"{error.strerror}: {error.filename or 'while writing'}")

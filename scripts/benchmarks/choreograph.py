@@ -16,9 +16,9 @@ from typing import Any
 
 from bench import print_table, write_results
 
+from duet_rl.choreograph.files import AFTER, BEFORE
 from duet_rl.choreograph.rehearsal import DIVERSITY, REWARD
 from duet_rl.choreograph.run import choreograph
-from duet_rl.choreograph.song import AFTER, BEFORE
 from duet_rl.choreograph.table import Choreography, as_text
 from duet_rl.config import resolve
 from duet_rl.datasets.store import DuetStore

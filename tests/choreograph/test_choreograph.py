@@ -13,7 +13,7 @@ from duet_rl.choreograph.page import PAGE
 from duet_rl.choreograph.run import choreograph
 from duet_rl.choreograph.songs import song_clip
 from duet_rl.choreograph.table import JSON, as_text
-from duet_rl.choreograph.task import RESULT
+from duet_rl.choreograph.task import RESULT, WORKING
 from duet_rl.cli.main import app
 from duet_rl.errors import InputError
 from duet_rl.generate.follower import generate, load_follower
@@ -51,7 +51,7 @@ def test_a_song_gets_its_dance_in_all_kinds_of_files(
     assert "contact_f1" not in measured.measures, "there is no partner"
     assert not {"reward/contact", "reward/tracking"} & set(measured.measures)
     assert {"reward/beat", "beat_f1", "beat_f1_shuffled", "diversity"} <= set(measured.measures)
-    assert not [x for x in (tmp_path / "out").iterdir() if x.name == ".work"]
+    assert not (tmp_path / "out" / WORKING).exists()
     assert "tango" in (tmp_path / "out" / PAGE).read_text()
 
 
@@ -76,6 +76,7 @@ def test_a_broken_song_fails_alone_and_is_told(
     assert "cut off" in found.faults["broken"]
     assert "broken failed:" in as_text(found)
     assert not (tmp_path / "out" / "broken").exists()
+    assert not (tmp_path / "out" / WORKING).exists()
     assert "broken failed:" in (tmp_path / "out" / PAGE).read_text()
 
 
