@@ -7,13 +7,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from duet_rl.audio.provenance import AUTHORS
 from duet_rl.config import validate
 from duet_rl.datasets.hearing import HEARING_CHANNELS, HEARINGS
 from duet_rl.datasets.solo import as_soloist
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
-from duet_rl.generate.follower import generate, load_follower
-from duet_rl.models.bailando import BailandoGPT, Hearing
+from duet_rl.generate.follower import Follower, generate, load_follower
+from duet_rl.models.bailando import BailandoGPT, BailandoGPTConfig, Hearing
+from duet_rl.models.follower import build_gpt
 from duet_rl.models.policy import SamplingConfig
 from duet_rl.pretrain.follower import FollowerConfig, FollowerPlan
 from duet_rl.pretrain.solo_tokenizer import SoloPosePlan, SoloTranslationPlan
@@ -163,6 +165,24 @@ def load_firsts(codec: Path, clip: Any) -> Tensor:
 def test_a_clip_without_sound_is_refused_by_who_listens_to_it(soloists: Path, codec: Path) -> None:
     with pytest.raises(InputError, match="has no sound"):
         opened({**ROWS, "hears": "bailando_fixed"}, soloists, codec)
+
+
+def test_who_listens_to_the_sound_needs_no_features_of_its_own_kind(
+    codec: Path, tmp_path: Path
+) -> None:
+    clips = [as_soloist(make_clip(f"clip{i}", frames=40, seed=i)) for i in range(3)]
+    made_with = {"dd100": {"up": "z"}}
+    store = DuetStore.create(tmp_path / "other", clips, made_with=made_with, music=AUTHORS)
+    meta = {"converted_from": {"system": "bailando"}}
+    sizes = {**ROWS, "classes": (16, 16)}
+    for hears in HEARINGS:
+        gpt = build_gpt(BailandoGPTConfig.model_validate({**sizes, "hears": hears}))
+        follower = Follower(load_codec(codec), gpt, meta)
+        if hears == "duolando":
+            with pytest.raises(InputError, match="learned from music features"):
+                follower.require_fits(store, "he")
+        else:
+            follower.require_fits(store, "he")
 
 
 def test_the_networks_know_the_kinds_of_hearing_that_there_are() -> None:

@@ -1,4 +1,4 @@
-"""What `actor_critic` and `duolando` promise, on numbers small enough to check by hand."""
+"""What `actor_critic`, `bailando` and `duolando` promise, small enough to check by hand."""
 
 import math
 from typing import get_args
@@ -9,11 +9,13 @@ import torch
 from duet_rl.rl.losses import (
     LOSSES,
     ActorCriticConfig,
+    BailandoLossConfig,
     DuolandoLossConfig,
     Experience,
     LossName,
     Verdict,
     actor_critic,
+    bailando,
     duolando,
 )
 from duet_rl.rl.losses.advantages import group_advantages, reach
@@ -156,3 +158,37 @@ def test_losses_leave_their_inputs_as_they_were() -> None:
     duolando(verdict, Experience(rewards, behaviour, 2), PAPER)
     actor_critic(verdict, Experience(rewards, behaviour, 2), DEFAULT)
     assert torch.equal(rewards, copies[0]) and torch.equal(behaviour, copies[1])
+
+
+def halved(counted: torch.Tensor | None, update: int = 0, **settings: float) -> torch.Tensor:
+    """Return the gradients of Bailando's loss by log-probabilities and values, `(2, 1, 5, 2)`."""
+    log_probs = torch.full((1, 5, 2), -1.0, requires_grad=True)
+    values = torch.zeros(1, 5, 2, requires_grad=True)
+    entropy = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])[None, :, None].expand(-1, -1, 2) / 2
+    verdict = Verdict(log_probs, entropy, torch.zeros(1, 5, 2), values)
+    rewards = torch.arange(5.0)[None, :, None].expand(-1, -1, 2)
+    experience = Experience(rewards, log_probs.detach(), 1, counted, update)
+    config = BailandoLossConfig(gamma=1.0, shared=True, kl_weight=0.0, **settings)
+    bailando(verdict, experience, config).total.backward()
+    found = [x.grad if x.grad is not None else torch.zeros_like(x) for x in (log_probs, values)]
+    return torch.stack(found)
+
+
+def test_bailandos_policy_learns_from_what_counts_and_its_value_from_all() -> None:
+    counted = torch.tensor([[False, False, True, True, False]])
+    policy, value = halved(counted)[:, 0, :, 0]
+    assert policy.tolist() == pytest.approx([0, 0, -2 / 2, -3 / 2, 0])
+    assert value.tolist() == pytest.approx([0, -1 / 4, -2 / 4, -3 / 4, 0])
+    everything = halved(None)[0, 0, :, 0]
+    assert everything.tolist() == pytest.approx([0, -1 / 4, -2 / 4, -3 / 4, 0])
+
+
+def test_bailandos_steps_alternate_from_the_policy() -> None:
+    taken = [halved(None, update, alternate=2) for update in range(6)]
+    assert [bool(step[0].any()) for step in taken] == [True, True, False, False, True, True]
+    assert [bool(step[1].any()) for step in taken] == [False, False, True, True, False, False]
+
+
+def test_bailandos_entropy_is_earned_like_a_reward() -> None:
+    plain, bonus = (halved(None, entropy_bonus=alpha)[0, 0, :4, 0] for alpha in (0.0, 0.5))
+    assert (plain - bonus).tolist() == pytest.approx([0.5 * h / 4 for h in (1, 2, 3, 4)])
