@@ -13,7 +13,6 @@ from duet_rl.choreograph.finetune import RECORD
 from duet_rl.choreograph.page import PAGE
 from duet_rl.choreograph.rehearsal import REWARD
 from duet_rl.choreograph.run import choreograph
-from duet_rl.choreograph.settings import GuardConfig
 from duet_rl.choreograph.song import FOLLOWER
 from duet_rl.choreograph.task import RESULT, WORKING
 from duet_rl.generate.follower import load_follower
@@ -99,7 +98,7 @@ def test_a_dancer_of_bailandos_kind_is_tuned_with_bailandos_loss(
     assert all(line["kl"] is not None for line in record)
 
 
-def test_a_killed_run_goes_on_by_the_same_command_and_ends_as_an_unbroken_one(
+def test_an_interrupted_run_leaves_nothing_half_done_and_goes_on_by_the_same_command(
     song: Path, soloist: Path, tmp_path: Path
 ) -> None:
     words = [
@@ -137,13 +136,3 @@ def _names(folder: Path) -> list[str]:
     text = (folder / "dance.html").read_text()
     start = text.index('"followers"')
     return [name for name in ("before", "after") if f'"name": "{name}"' in text[start:]]
-
-
-def test_the_guard_of_a_song_is_part_of_what_it_is(
-    song: Path, soloist: Path, tmp_path: Path, ray_cluster: None
-) -> None:
-    config = TUNED.model_copy(update={"iterations": 1})
-    first = choreograph([song], soloist, tmp_path, config, RL, tuned=True, progress=False)
-    other = config.model_copy(update={"guard": GuardConfig(every=1, seeds=3)})
-    again = choreograph([song], soloist, tmp_path, other, RL, tuned=True, progress=False)
-    assert first.songs[0].fingerprint != again.songs[0].fingerprint

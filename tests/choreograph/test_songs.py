@@ -1,16 +1,19 @@
 """Songs are found in files and folders, and wait for a dancer as clips."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from duet_rl.body.motion import Motion
+from duet_rl.choreograph.settings import GuardConfig
 from duet_rl.choreograph.songs import find_songs, require_leader, song_clip
+from duet_rl.choreograph.task import SongTask
 from duet_rl.datasets.clip import FPS
 from duet_rl.errors import InputError
 from duet_rl.generate.follower import load_follower
-from tests.choreograph.world import SECONDS
+from tests.choreograph.world import QUICK, RL, SECONDS, write_song
 from tests.couple import stepping_couple
 
 
@@ -69,3 +72,23 @@ def test_who_needs_a_leader_gets_one_and_nobody_else(soloist: Path, partner: Pat
         require_leader(load_follower(soloist), "me", leader)
     with pytest.raises(InputError, match=r"me follows a leader.*with --leader"):
         require_leader(load_follower(partner), "me", None)
+
+
+def test_a_dance_depends_on_song_follower_guard_and_leader(song: Path, tmp_path: Path) -> None:
+    other = write_song(tmp_path / "other.wav", tempo=90.0)
+    task = SongTask("tango", song, tmp_path, "of a follower", tmp_path, QUICK, RL)
+    leader = stepping_couple(1.0).leader
+    strict = QUICK.model_copy(update={"guard": GuardConfig(most_kl=0.1)})
+    others = [
+        replace(task, song=other),
+        replace(task, follower_hash="of another one"),
+        replace(task, config=strict),
+        replace(task, rl=RL.model_copy(update={"lr": 1e-5})),
+        replace(task, tuned=True),
+        replace(task, seed=1),
+        replace(task, leader=leader),
+        replace(task, leader=leader.mirrored()),
+    ]
+    assert len({one.fingerprint() for one in (task, *others)}) == 1 + len(others)
+    shown = replace(task, config=QUICK.model_copy(update={"shown_songs": 1, "parallel": True}))
+    assert shown.fingerprint() == task.fingerprint()
