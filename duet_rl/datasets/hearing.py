@@ -5,7 +5,7 @@ import json
 import logging
 import math
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import torch
@@ -29,16 +29,7 @@ from duet_rl.datasets.clip import FPS, FRAME_MULTIPLE, DuetClip
 from duet_rl.datasets.store import AUDIO, INDEX
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path, sha256_of
-
-Hearing = Literal["duolando", "bailando", "bailando_fixed", "bailando_pp"]
-"""Which features a network hears, named by whose they are.
-
-- `duolando`: 54 numbers, 30 rows a second: the music of the clip as it is.
-- `bailando`: 438 numbers, one row a token, by librosa 0.8, as the published networks heard them:
-  onset, beat and tempogram are all 0.
-- `bailando_fixed`: 438 numbers, 60 rows a second by today's librosa, pooled a token, beats and all.
-- `bailando_pp`: 55 numbers, 60 rows a second by librosa 0.8, two rows a frame side by side.
-"""
+from duet_rl.models.bailando import Hearing
 
 HEARINGS: tuple[Hearing, ...] = get_args(Hearing)
 HEARING_CHANNELS: dict[Hearing, int] = {

@@ -28,7 +28,16 @@ from duet_rl.models.window_gpt import (
 
 MUSIC_BEFORE = "music_before"  # name of a condition that only windows of a dance have
 Hearing = Literal["duolando", "bailando", "bailando_fixed", "bailando_pp"]
-"""Which music features a network hears; `duet_rl.datasets.hearing` makes them."""
+"""Which features a network hears, named by whose they are.
+
+- `duolando`: 54 numbers, 30 rows a second: the music of the clip as it is.
+- `bailando`: 438 numbers, one row a token, by librosa 0.8, as the published networks heard them:
+  onset, beat and tempogram are all 0.
+- `bailando_fixed`: 438 numbers, 60 rows a second by today's librosa, pooled a token, beats and all.
+- `bailando_pp`: 55 numbers, 60 rows a second by librosa 0.8, two rows a frame side by side.
+
+`duet_rl.datasets.hearing` makes them.
+"""
 _SIDE_BY_SIDE: dict[Hearing, int] = {"bailando_pp": 2}  # moments in one row; of the others 1
 
 
