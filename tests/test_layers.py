@@ -12,7 +12,7 @@ FLOORS = (  # lowest first; rooms on one floor do not import each other
     {"duet_rl.config", "duet_rl.files", "duet_rl.orphans", "duet_rl.text_table"},
     {"duet_rl.pickles"},
     {"duet_rl.body", "duet_rl.models"},
-    {"duet_rl.audio"},
+    {"duet_rl.audio", "duet_rl.posecodes"},
     {
         "duet_rl.checkpoint",
         "duet_rl.resources",
