@@ -8,6 +8,7 @@ from torch import Tensor
 
 from duet_rl.tokenizers.conv import StreamCache
 from duet_rl.tokenizers.duet import DecodedFollower, DuetCodec, MotionBatch
+from duet_rl.tokenizers.solo import SoloCodec
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN, TokenSpec
 from envs.scene import Scene
 
@@ -48,14 +49,21 @@ class Unfolding(Protocol):
 
 
 class WindowUnfolding:
-    """Decode the last tokens anew at every step; the frames before the newest may still change."""
+    """Decode the last tokens anew at every step; the frames before the newest may still change.
 
-    def __init__(self, codec: Codec) -> None:
-        self.codec = codec
+    Args:
+        codec: of the tokens.
+        whole: decode all tokens so far, where a dancer's place follows from all of his steps.
+    """
+
+    def __init__(self, codec: Codec, whole: bool = False) -> None:
+        self.codec, self.whole = codec, whole
 
     def newest(self, tokens: Int[Tensor, "B N S"], scene: Scene, start: int) -> DecodedFollower:
-        stop = tokens.shape[1]
-        return self.codec.decode(tokens[:, start:], scene.steps(start, stop).leader)
+        begin, stop = 0 if self.whole else start, tokens.shape[1]
+        danced = self.codec.decode(tokens[:, begin:], scene.steps(begin, stop).leader)
+        frames = (stop - start) * FRAMES_PER_TOKEN
+        return DecodedFollower(*(part[:, -frames:] for part in danced))
 
 
 class StreamUnfolding:
@@ -85,4 +93,4 @@ def unfold(codec: Codec) -> Unfolding:
     """Return the way in which `codec` can decode a dance that begins now."""
     if isinstance(codec, DuetCodec) and codec.config.frame.causal:
         return StreamUnfolding(codec)
-    return WindowUnfolding(codec)
+    return WindowUnfolding(codec, whole=isinstance(codec, SoloCodec))

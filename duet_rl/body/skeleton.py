@@ -65,6 +65,9 @@ PARTS: dict[str, tuple[int, ...]] = {
     "left_hand": LEFT_HAND,
     "right_hand": RIGHT_HAND,
 }
+# The joints of SMPL among ours: its hands lie at the knuckles of the middle fingers.
+SMPL_JOINTS = (*range(22), JOINT["left_middle1"], JOINT["right_middle1"])
+NUM_SMPL_JOINTS = len(SMPL_JOINTS)
 
 SOLE_DEPTH = 0.02  # m; how far the floor lies below the lowest joint of a standing dancer
 

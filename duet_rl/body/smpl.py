@@ -18,6 +18,7 @@ from duet_rl.body.rotations import axis_angle_to_matrix
 from duet_rl.body.skeleton import (
     JOINT,
     NUM_JOINTS,
+    NUM_SMPL_JOINTS,
     PARENTS,
     WRISTS,
     Skeleton,
@@ -26,7 +27,6 @@ from duet_rl.body.skeleton import (
 from duet_rl.errors import InputError
 from duet_rl.pickles import load_pickle
 
-SMPL_JOINTS = 24
 BODY_JOINTS = 22  # the first of them are ours; the last two are hands
 SMPL_PARENTS = (*PARENTS[:BODY_JOINTS], *WRISTS)
 HANDS = (JOINT["left_middle1"], JOINT["right_middle1"])  # ours where SMPL has its hands
@@ -115,8 +115,8 @@ def _rest_joints(path: Path) -> Float[Tensor, "24 3"]:
     """Return the joints of the mean body: the regressor's mixture of its vertices."""
     wanted = {
         "v_template": (SMPL_VERTICES, 3),
-        "J_regressor": (SMPL_JOINTS, SMPL_VERTICES),
-        "kintree_table": (2, SMPL_JOINTS),
+        "J_regressor": (NUM_SMPL_JOINTS, SMPL_VERTICES),
+        "kintree_table": (2, NUM_SMPL_JOINTS),
     }
     arrays: dict[str, Any]
     if path.suffix.lower() == ".pkl":

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from duet_rl.body.skeleton import default_skeleton
-from duet_rl.body.smpl import BODY_JOINTS, HANDS, SMPL_JOINTS, SMPL_PARENTS, SMPL_VERTICES
+from duet_rl.body.skeleton import NUM_SMPL_JOINTS, default_skeleton
+from duet_rl.body.smpl import BODY_JOINTS, HANDS, SMPL_PARENTS, SMPL_VERTICES
 from duet_rl.body.stand_in import ORIGIN, is_stand_in
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path
@@ -41,14 +41,16 @@ def smpl_stand_in_arrays() -> dict[str, np.ndarray]:
     ours = [*range(BODY_JOINTS), *HANDS]
     rest = default_skeleton().rest_joints()[ours].double().numpy()
     rest = rest - rest[0] + _PELVIS
-    owner = np.arange(SMPL_VERTICES) % SMPL_JOINTS
+    owner = np.arange(SMPL_VERTICES) % NUM_SMPL_JOINTS
     around = np.random.default_rng(0).normal(0, _CLOUD, (SMPL_VERTICES, 3))
-    regressor = np.equal.outer(np.arange(SMPL_JOINTS), owner).astype(np.float64)
+    regressor = np.equal.outer(np.arange(NUM_SMPL_JOINTS), owner).astype(np.float64)
     regressor /= regressor.sum(axis=1, keepdims=True)
     around -= (regressor @ around)[owner]  # each cloud's middle is its joint
     return {
         "v_template": rest[owner] + around,
         "J_regressor": regressor,
-        "kintree_table": np.array([(2**32 - 1, *SMPL_PARENTS[1:]), range(SMPL_JOINTS)], np.int64),
+        "kintree_table": np.array(
+            [(2**32 - 1, *SMPL_PARENTS[1:]), range(NUM_SMPL_JOINTS)], np.int64
+        ),
         "origin": np.array(ORIGIN),
     }

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from duet_rl.audio.beat_matching import nearest_beat
 from duet_rl.audio.beats import motion_beats, published_motion_beats
-from duet_rl.body.skeleton import JOINT, UP
+from duet_rl.body.skeleton import JOINT, SMPL_JOINTS, UP
 from duet_rl.config import Config
 from duet_rl.errors import InputError
 from duet_rl.rewards.duolando import TURN_SCALE, half_agreement
@@ -31,8 +31,6 @@ BailandoForm = Literal["released", "paper", "corrected"]
 FPS = 60.0  # of the published forms
 FRAMES_PER_TOKEN = 8
 REWARD = 5.0  # earned or lost
-# SMPL's 24 joints: ours up to the wrists, and a knuckle of each hand.
-SMPL_JOINTS = (*range(22), JOINT["left_middle1"], JOINT["right_middle1"])
 
 _SMOOTHING = 5 / FPS  # s; of the published forms' Gaussian over a body's speed
 _BESIDE = 3 / FPS  # s beside the music's beat at which 0.61 is left, as in the metric (spec 6)

@@ -4,7 +4,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from duet_rl.body.contact import PALM_KNUCKLES
 from duet_rl.body.kinematics import LIMBS, forward_kinematics, global_to_local
 from duet_rl.body.rotations import axis_angle_to_matrix, project_to_rotation, rotation_between
 from duet_rl.body.skeleton import (
@@ -12,14 +11,14 @@ from duet_rl.body.skeleton import (
     FEET,
     LOWER,
     NUM_JOINTS,
+    NUM_SMPL_JOINTS,
     PARENTS,
+    SMPL_JOINTS,
     SOLE_DEPTH,
     UP,
 )
 
 BODY = 22  # SMPL's joints but its hands; they are our first ones
-SMPL_JOINTS = (*range(BODY), *PALM_KNUCKLES)  # of ours; SMPL's hands lie at the knuckles
-NUM_SMPL_JOINTS = len(SMPL_JOINTS)
 SMPL_PARTS: dict[str, tuple[int, ...]] = {  # of the 24, in the order of Bailando's channels
     "upper": tuple(joint for joint in range(NUM_SMPL_JOINTS) if joint not in LOWER),
     "lower": LOWER,

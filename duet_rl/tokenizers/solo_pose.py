@@ -6,12 +6,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from duet_rl.body.skeleton import NUM_SMPL_JOINTS
 from duet_rl.config import Config
 from duet_rl.tokenizers.frames import MotionBatch, time_last
 from duet_rl.tokenizers.losses import motion_loss
 from duet_rl.tokenizers.part import POSE, SOLO, CodecPart
 from duet_rl.tokenizers.rates import doubled
-from duet_rl.tokenizers.smpl_body import NUM_SMPL_JOINTS, SMPL_PARTS, smpl_joints
+from duet_rl.tokenizers.smpl_body import SMPL_PARTS, smpl_joints
 from duet_rl.tokenizers.solo_settings import FPS, SoloCodecConfig
 from duet_rl.tokenizers.spec import Stream
 from duet_rl.tokenizers.tokenizer import codebook_metrics, streams_of

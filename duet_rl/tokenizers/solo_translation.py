@@ -7,14 +7,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from duet_rl.body.skeleton import default_skeleton
+from duet_rl.body.skeleton import NUM_SMPL_JOINTS, SMPL_JOINTS, default_skeleton
 from duet_rl.config import Config
 from duet_rl.tokenizers.conv import Decoder
 from duet_rl.tokenizers.frames import MotionBatch
 from duet_rl.tokenizers.losses import motion_loss
 from duet_rl.tokenizers.part import SOLO, TRANSLATION, CodecPart
 from duet_rl.tokenizers.rates import doubled_rotations
-from duet_rl.tokenizers.smpl_body import NUM_SMPL_JOINTS, SMPL_JOINTS, SMPL_PARTS
+from duet_rl.tokenizers.smpl_body import SMPL_PARTS
 from duet_rl.tokenizers.solo_pose import at_rate, sizes_of
 from duet_rl.tokenizers.solo_settings import FPS, SoloCodecConfig
 

@@ -13,7 +13,8 @@ import scipy.sparse
 import torch
 
 from duet_rl.body.rotations import axis_angle_to_matrix
-from duet_rl.body.smpl import BODY_JOINTS, HANDS, SMPL_JOINTS, SMPL_PARENTS, SmplBody
+from duet_rl.body.skeleton import NUM_SMPL_JOINTS
+from duet_rl.body.smpl import BODY_JOINTS, HANDS, SMPL_PARENTS, SmplBody
 from duet_rl.body.stand_in_smpl import smpl_stand_in_arrays, write_smpl_stand_in
 from duet_rl.errors import InputError
 from duet_rl.files import sha256_of
@@ -39,7 +40,7 @@ def as_pickle(path: Path, protocol: int = 2, **changes: Any) -> Path:
 
 def dance(frames: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
-    poses = 0.5 * torch.randn(frames, SMPL_JOINTS, 3, generator=generator)
+    poses = 0.5 * torch.randn(frames, NUM_SMPL_JOINTS, 3, generator=generator)
     poses[:, BODY_JOINTS:] = 0.0
     return poses, torch.randn(frames, 3, generator=generator)
 
@@ -48,16 +49,16 @@ def test_the_joints_are_those_of_the_package(file: Path) -> None:
     smplx = pytest.importorskip("smplx")
     arrays = smpl_stand_in_arrays()
     faces = np.zeros((4, 3), np.int64)
-    weights = np.eye(SMPL_JOINTS)[np.arange(len(arrays["v_template"])) % SMPL_JOINTS]
+    weights = np.eye(NUM_SMPL_JOINTS)[np.arange(len(arrays["v_template"])) % NUM_SMPL_JOINTS]
     shapes = np.zeros((len(weights), 3, 10))
-    corrections = np.zeros((len(weights), 3, 9 * (SMPL_JOINTS - 1)))
+    corrections = np.zeros((len(weights), 3, 9 * (NUM_SMPL_JOINTS - 1)))
     data = type("Data", (), {**arrays, "f": faces, "weights": weights})
     data.shapedirs, data.posedirs, data.J_regressor = shapes, corrections, arrays["J_regressor"]
     poses, transl = dance()
     body = smplx.SMPL(model_path="", data_struct=data, batch_size=len(poses))
     theirs = body(
         global_orient=poses[:, 0], body_pose=poses[:, 1:].flatten(1), transl=transl
-    ).joints[:, :SMPL_JOINTS]
+    ).joints[:, :NUM_SMPL_JOINTS]
     ours = SmplBody.load(file).motion(poses, transl, 60.0)
     torch.testing.assert_close(ours.joints[:, OURS], theirs.detach(), atol=1e-5, rtol=0)
 
