@@ -34,7 +34,7 @@ LIMB_POINTS: dict[str, tuple[str, ...]] = {
 }
 
 REFERENCE_HIPS = 0.92  # m; height of the hips of the body whose metres scaled thresholds mean
-_LEGS_OF_HIPS = 0.85  # thigh and calf, of the height of the hips of `default_skeleton`
+_WITH_ANKLE = 1.1  # length of a leg from the sole, of thigh and calf alone
 _FINGER_REACH = 0.1367  # m from the wrist to the middle finger, where fingers are not known
 _FLIP = (-1.0, 1.0, -1.0)
 _TORSO = tuple(JOINT[name] for name in ("pelvis", "neck", "spine3"))
@@ -80,16 +80,21 @@ def point_words(point: str) -> str:
 
 
 def body_size(joints: Float[Tensor, "*batch T J 3"]) -> Float[Tensor, "*batch T"]:
-    """Return how large a body is, 1 for hips at `REFERENCE_HIPS`, from the bones of its legs.
+    """Return how large a body is: 1 where standing would put its hips at `REFERENCE_HIPS`.
 
-    Bones do not change with the pose, so that a dancer who kneels is as large as one who stands.
+    The height of the hips is told by the bones of the legs, and by where the pelvis lies above the
+    hip joints; none of this changes with the pose, so that who kneels is as large as who stands.
     """
-    lengths = [
+    bones = [
         (joints[..., upper, :] - joints[..., lower, :]).norm(dim=-1)
         for leg in _LEGS
         for upper, lower in ((leg.start, leg.middle), (leg.middle, leg.end))
     ]
-    return sum(lengths[1:], lengths[0]) / (2 * _LEGS_OF_HIPS * REFERENCE_HIPS)
+    legs = sum(bones[1:], bones[0]) / len(_LEGS)
+    pelvis, spine = joints[..., 0, :], joints[..., JOINT["spine1"], :]
+    above_hips = pelvis - joints[..., [leg.start for leg in _LEGS], :].mean(-2)
+    rise = (above_hips * normalize(spine - pelvis, dim=-1)).sum(-1)
+    return (_WITH_ANKLE * legs + rise) / REFERENCE_HIPS
 
 
 def body_points(

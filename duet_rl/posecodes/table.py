@@ -8,7 +8,7 @@ from itertools import pairwise
 from duet_rl.body.skeleton import JOINT, LOWER
 from duet_rl.errors import InputError
 from duet_rl.posecodes.operators import OPERATORS, Operator, capsule_of
-from duet_rl.posecodes.points import PARTNER, POINT, point_words
+from duet_rl.posecodes.points import MARKS, PARTNER, POINT, point_words
 
 FULL_TURN = 360.0  # deg
 
@@ -120,8 +120,8 @@ class Row:
     @property
     def part(self) -> str:
         """The part of the body that moves the code: `lower` where only legs do, else `upper`."""
-        legs = all(JOINT.get(point) in LOWER for point in self.points if point != "lowest")
-        return "lower" if legs else "upper"
+        bare = {point.removeprefix(PARTNER) for point in self.points}.difference(MARKS)
+        return "lower" if all(JOINT.get(point) in LOWER for point in bare) else "upper"
 
     def said_of(self) -> tuple[str, str]:
         """Return what the words stand between: subject and object."""
