@@ -1,7 +1,9 @@
 """The quality guard: made-up looks, of which it keeps the best that lost nothing."""
 
 import pytest
+import torch
 
+from duet_rl.choreograph.finetune import HELD_SEED
 from duet_rl.choreograph.guard import Guard, Look
 from duet_rl.choreograph.settings import GuardConfig
 
@@ -108,3 +110,10 @@ def test_a_guard_goes_on_from_its_record() -> None:
     for one in (guard, again):
         one.judge(look(3, reward=0.4))
     assert again.enough == guard.enough == "no better in 2 looks"
+
+
+def test_the_guards_dances_are_drawn_otherwise_than_those_of_any_usual_seed() -> None:
+    def drawn(seed: int) -> float:
+        return float(torch.rand((), generator=torch.Generator().manual_seed(seed)))
+
+    assert drawn(HELD_SEED) not in {drawn(seed) for seed in range(100)}
