@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from duet_rl.body.smpl import SMPL_JOINTS
+from duet_rl.body.skeleton import NUM_SMPL_JOINTS
 from duet_rl.datasets.split import Split
 from duet_rl.errors import InputError
 from duet_rl.files import require_file
@@ -125,7 +125,7 @@ def read_parameters(path: Path) -> Parameters:
     scale = _table(path, values, "smpl_scaling", ())
     if scale.size != 1 or not scale.item() > 0:
         raise InputError(f"{path}: smpl_scaling is {scale.tolist()}; wanted one number above 0")
-    poses = _table(path, values, "smpl_poses", (3 * SMPL_JOINTS,))
+    poses = _table(path, values, "smpl_poses", (3 * NUM_SMPL_JOINTS,))
     transl = _table(path, values, "smpl_trans", (3,))
     if len(poses) != len(transl):
         raise InputError(
@@ -133,7 +133,7 @@ def read_parameters(path: Path) -> Parameters:
             "it again"
         )
     return Parameters(
-        torch.from_numpy(poses).unflatten(1, (SMPL_JOINTS, 3)),
+        torch.from_numpy(poses).unflatten(1, (NUM_SMPL_JOINTS, 3)),
         torch.from_numpy(transl / scale.item()),
     )
 

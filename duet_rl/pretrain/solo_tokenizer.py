@@ -12,17 +12,15 @@ from duet_rl import checkpoint
 from duet_rl.body.motion import Motion
 from duet_rl.body.skeleton import UP
 from duet_rl.datasets.store import DuetStore
-from duet_rl.datasets.windows import Windows, windows_if_any
 from duet_rl.errors import InputError
 from duet_rl.files import sha256_of
-from duet_rl.pretrain.stage import Stage, StageConfig, StagePlan
-from duet_rl.pretrain.tokenizer import dancers_of, rows_of
+from duet_rl.pretrain.stage import StageConfig, StagePlan
+from duet_rl.pretrain.tokenizer import DancerStage, PoseStage, dancers_of
 from duet_rl.tokenizers.frames import MotionBatch
 from duet_rl.tokenizers.solo import require_same_sizes
 from duet_rl.tokenizers.solo_pose import SoloPoseTokenizer
 from duet_rl.tokenizers.solo_settings import SoloCodecConfig
 from duet_rl.tokenizers.solo_translation import SoloTranslation
-from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
 
 @dataclass(frozen=True)
@@ -32,9 +30,9 @@ class SoloPosePlan(StagePlan):
     name: ClassVar[str] = SoloPoseTokenizer.kind
     codec: SoloCodecConfig = field(default_factory=SoloCodecConfig)
 
-    def open(self) -> "SoloPoseStage":
+    def open(self) -> PoseStage:
         """Read the data and build the tokenizer."""
-        return SoloPoseStage(DuetStore.open(self.data), self.config, self.codec)
+        return PoseStage(DuetStore.open(self.data), self.config, SoloPoseTokenizer(self.codec))
 
     def settings(self) -> Mapping[str, Any]:
         """Return what the result depends on."""
@@ -74,36 +72,6 @@ class SoloTranslationPlan(StagePlan):
         return {**self.codec.model_dump(mode="json"), SoloPosePlan.name: weights}
 
 
-class SoloPoseStage(Stage):
-    """Windows of single dancers for the poses."""
-
-    def __init__(self, store: DuetStore, config: StageConfig, codec: SoloCodecConfig) -> None:
-        super().__init__(store)
-        self.config, self.tokenizer = config, SoloPoseTokenizer(codec)
-        self.train, self.val = _windows(store, config)
-
-    @property
-    def module(self) -> SoloPoseTokenizer:
-        """The tokenizer."""
-        return self.tokenizer
-
-    def batch(self, step: int, rank: int, world: int) -> tuple[Any, ...]:
-        """Return windows of single dancers."""
-        return (self.draw(step, rank, world),)
-
-    def settle(self, batch: tuple[Any, ...]) -> None:
-        """Let the first batch fill the codebooks."""
-        self.tokenizer.settle(*batch)
-
-    def held_out(self) -> tuple[Any, ...] | None:
-        """Return windows of held-out dancers."""
-        return _covering(self.val, self.config)
-
-    def save(self, folder: Path, meta: Mapping[str, Any]) -> None:
-        """Write the tokenizer."""
-        self.tokenizer.save(folder, meta)
-
-
 class TranslationLoss(nn.Module):
     """The decoders of a `SoloTranslation`, whose call gives their loss on windows of motion."""
 
@@ -122,7 +90,7 @@ class TranslationLoss(nn.Module):
         return self.translation(codes, motion)
 
 
-class SoloTranslationStage(Stage):
+class SoloTranslationStage(DancerStage):
     """Windows of single dancers for the decoders that hang on their poses."""
 
     def __init__(
@@ -132,47 +100,20 @@ class SoloTranslationStage(Stage):
         codec: SoloCodecConfig,
         pose: SoloPoseTokenizer,
     ) -> None:
-        super().__init__(store)
+        super().__init__(store, config)
         require_same_sizes(pose.config, codec, str(store.path))
         translation = SoloTranslation(codec)
         _remember(translation, dancers_of(store.clips("train")))
-        self.config = config
         self._module = TranslationLoss(translation, pose)
-        self.train, self.val = _windows(store, config)
 
     @property
     def module(self) -> TranslationLoss:
         """The decoders with their loss."""
         return self._module
 
-    def batch(self, step: int, rank: int, world: int) -> tuple[Any, ...]:
-        """Return windows of single dancers."""
-        return (self.draw(step, rank, world),)
-
-    def held_out(self) -> tuple[Any, ...] | None:
-        """Return windows of held-out dancers."""
-        return _covering(self.val, self.config)
-
     def save(self, folder: Path, meta: Mapping[str, Any]) -> None:
         """Write the decoders."""
         self._module.translation.save(folder, meta)
-
-
-def _windows(
-    store: DuetStore, config: StageConfig
-) -> tuple[Windows[MotionBatch], Windows[MotionBatch] | None]:
-    """Return the windows to train on, and those of held-out dancers."""
-    frames = config.window_tokens * FRAMES_PER_TOKEN
-    train, val = (
-        [rows_of(motion) for motion in dancers_of(store.clips(split))] for split in ("train", "val")
-    )
-    return Windows(train, frames, config.stride), windows_if_any(val, frames)
-
-
-def _covering(
-    windows: Windows[MotionBatch] | None, config: StageConfig
-) -> tuple[MotionBatch] | None:
-    return None if windows is None else (windows.covering(config.validation_windows),)
 
 
 def _remember(translation: SoloTranslation, dancers: list[Motion]) -> None:

@@ -11,14 +11,18 @@ from torch import Tensor
 
 from duet_rl.body.motion import Motion
 from duet_rl.datasets.clip import DuetClip
+from duet_rl.datasets.split import Split
 from duet_rl.datasets.store import DuetStore
 from duet_rl.datasets.windows import Windows, windows_if_any
 from duet_rl.pretrain.stage import Stage, StageConfig, StagePlan
 from duet_rl.tokenizers.frames import MotionBatch
 from duet_rl.tokenizers.placement import PlacementTokenizer
 from duet_rl.tokenizers.pose import PoseTokenizer
+from duet_rl.tokenizers.solo_pose import SoloPoseTokenizer
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 from duet_rl.tokenizers.tokenizer import DuetCodecConfig
+
+_SPLITS_OF_A_STAGE: tuple[Split, Split] = ("train", "val")
 
 
 class TokenizerStageConfig(StageConfig):
@@ -47,7 +51,7 @@ class PosePlan(StagePlan):
 
     def open(self) -> "PoseStage":
         """Read the data and build the tokenizer."""
-        return PoseStage(DuetStore.open(self.data), self.config, self.codec)
+        return PoseStage(DuetStore.open(self.data), self.config, PoseTokenizer(self.codec))
 
     def settings(self) -> Mapping[str, Any]:
         """Return what the result depends on."""
@@ -70,35 +74,51 @@ class TranslationPlan(StagePlan):
         return self.codec.model_dump(mode="json", include={"frame", "placement", "decoding"})
 
 
-class PoseStage(Stage):
-    """Windows of single dancers for the pose tokenizer."""
+class DancerStage(Stage):
+    """Base of the stages that learn from single dancers, whoever they are."""
 
-    def __init__(self, store: DuetStore, config: StageConfig, codec: DuetCodecConfig) -> None:
+    def __init__(self, store: DuetStore, config: StageConfig) -> None:
         super().__init__(store)
-        self.config, self.tokenizer = config, PoseTokenizer(codec)
+        self.config = config
         frames = config.window_tokens * FRAMES_PER_TOKEN
-        dancers = [rows_of(m) for m in dancers_of(store.clips("train"))]
-        self.train = Windows(dancers, frames, config.stride)
-        self.val = windows_if_any([rows_of(m) for m in dancers_of(store.clips("val"))], frames)
-
-    @property
-    def module(self) -> PoseTokenizer:
-        """The tokenizer."""
-        return self.tokenizer
+        train, val = (
+            [rows_of(motion) for motion in dancers_of(store.clips(split))]
+            for split in _SPLITS_OF_A_STAGE
+        )
+        self.train = Windows(train, frames, config.stride)
+        self.val = windows_if_any(val, frames)
 
     def batch(self, step: int, rank: int, world: int) -> tuple[Any, ...]:
         """Return windows of single dancers."""
         return (self.draw(step, rank, world),)
-
-    def settle(self, batch: tuple[Any, ...]) -> None:
-        """Let the first batch fill the codebooks."""
-        self.tokenizer.settle(*batch)
 
     def held_out(self) -> tuple[Any, ...] | None:
         """Return windows of held-out dancers."""
         if self.val is None:
             return None
         return (self.val.covering(self.config.validation_windows),)
+
+
+class PoseStage(DancerStage):
+    """Windows of single dancers for a pose tokenizer."""
+
+    def __init__(
+        self,
+        store: DuetStore,
+        config: StageConfig,
+        tokenizer: PoseTokenizer | SoloPoseTokenizer,
+    ) -> None:
+        super().__init__(store, config)
+        self.tokenizer = tokenizer
+
+    @property
+    def module(self) -> PoseTokenizer | SoloPoseTokenizer:
+        """The tokenizer."""
+        return self.tokenizer
+
+    def settle(self, batch: tuple[Any, ...]) -> None:
+        """Let the first batch fill the codebooks."""
+        self.tokenizer.settle(*batch)
 
     def save(self, folder: Path, meta: Mapping[str, Any]) -> None:
         """Write the tokenizer."""

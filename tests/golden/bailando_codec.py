@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from duet_rl.tokenizers.smpl_body import NUM_SMPL_JOINTS, SMPL_PARTS
+from duet_rl.body.skeleton import NUM_SMPL_JOINTS
+from duet_rl.tokenizers.smpl_body import SMPL_PARTS
 from duet_rl.tokenizers.solo_pose import SoloPoseTokenizer
 from tests.golden import vqvae
 from tests.golden.files import GOLDEN

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from duet_rl.body.skeleton import NUM_SMPL_JOINTS
 from duet_rl.compat.bailando_gpt import STREAMS
 from duet_rl.compat.bailando_vqvae import solo_codec
 from duet_rl.models.bailando import BailandoGPT
@@ -17,7 +18,6 @@ from duet_rl.rewards.bailando import FRAMES_PER_TOKEN, token_reward
 from duet_rl.rl.losses import BailandoLossConfig, Experience, Loss, Verdict, bailando
 from duet_rl.rl.losses.actor_critic import td_errors
 from duet_rl.rl.windows import WindowSizes, counted_actions, cut_windows, replay_windows
-from duet_rl.tokenizers.smpl_body import NUM_SMPL_JOINTS
 from tests.golden.bailando import (
     Arrays,
     assert_close,

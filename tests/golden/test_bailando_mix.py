@@ -5,10 +5,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from duet_rl.body.skeleton import NUM_SMPL_JOINTS
 from duet_rl.body.stage import stage
 from duet_rl.compat.bailando_vqvae import original_keys, original_state, solo_codec
 from duet_rl.tokenizers.frames import MotionBatch
-from duet_rl.tokenizers.smpl_body import BODY, NUM_SMPL_JOINTS
+from duet_rl.tokenizers.smpl_body import BODY
 from duet_rl.tokenizers.solo import SoloCodec
 from tests.golden import vqvae
 from tests.golden.bailando_codec import MIX, body, states, tokens
