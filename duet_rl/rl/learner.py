@@ -61,6 +61,7 @@ class RolloutsToBatch(ConnectorV2):
     ) -> None:
         super().__init__()
         self.dances, self.cut, self.device = dances, cut, device
+        self.step: tuple[int, ...] = (0,)  # which gradient step it is; windows are drawn by it
 
     @override(ConnectorV2)
     def __call__(
@@ -73,7 +74,7 @@ class RolloutsToBatch(ConnectorV2):
             Columns.OBS: self._conditions(episodes),
         }
         if self.cut is not None:
-            columns = _windows(columns, self.cut, _draws(episodes))
+            columns = _windows(columns, self.cut, np.random.default_rng(self.step))
         return {DEFAULT_MODULE_ID: columns}
 
     def _stack(self, arrays: Sequence[np.ndarray]) -> Tensor:
@@ -96,9 +97,8 @@ class FollowerLearner(TorchLearner):
     @override(TorchLearner)
     def build(self) -> None:
         super().build()
-        for connector in self._learner_connector.connectors:
-            if isinstance(connector, RolloutsToBatch):
-                connector.device = self.device
+        for connector in self._connectors():
+            connector.device = self.device
         start = checkpoint.load(self.config.follower, "follower")
         # RLlib itself would skip keys that do not match; a warm start must be whole.
         checkpoint.load_module(self.follower.gpt, start.tensors, start.path)
@@ -107,7 +107,7 @@ class FollowerLearner(TorchLearner):
             nn.init.zeros_(self.follower.gpt.value.read.bias)
         self.follower.freeze_start()
         self.skips, self._finite = Skips(0, 0), True
-        self._taken = 0  # gradient steps of this iteration
+        self._begin(0)
         self.reward_scale = RewardScale(self.config.settings.normalise_rewards)
 
     @property
@@ -141,12 +141,29 @@ class FollowerLearner(TorchLearner):
 
     def begin_iteration(self, done: int) -> None:
         """Set the learning rates after `done` iterations."""
-        self._taken = 0
+        self._begin(done)
         settings = self.config.settings
         factor = settings.decay ** sum(done >= milestone for milestone in settings.milestones)
         for name, optimizer in self._adams().items():
             for group in optimizer.param_groups:
                 group["lr"] = self._rate(name) * factor
+
+    def _begin(self, done: int) -> None:
+        self._iterations = done
+        self._count(0)
+
+    def _count(self, taken: int) -> None:
+        """Note how many gradient steps of this iteration are taken.
+
+        What the next one draws depends on that and not on its rollouts: many of one song are alike.
+        """
+        self._taken = taken
+        for connector in self._connectors():
+            connector.step = (self.config.settings.seed, self._iterations, taken)
+
+    def _connectors(self) -> list[RolloutsToBatch]:
+        every = self._learner_connector.connectors
+        return [connector for connector in every if isinstance(connector, RolloutsToBatch)]
 
     def _rate(self, optimizer: str) -> float:
         settings = self.config.settings
@@ -194,7 +211,7 @@ class FollowerLearner(TorchLearner):
     @override(TorchLearner)
     def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
         super().after_gradient_based_update(timesteps=timesteps)
-        self._taken += 1
+        self._count(self._taken + 1)
         self.follower.follow(self.config.settings.ppo.proximal_decay)
 
     def state_tensors(self) -> dict[str, Tensor]:
@@ -235,11 +252,6 @@ class FollowerLearner(TorchLearner):
             for name, registered in known.items()
             if registered in self._named_optimizers
         }
-
-
-def _draws(groups: Sequence[RolloutGroup]) -> np.random.Generator:
-    """Return a source of chance that depends on the rollouts alone, so that a run can resume."""
-    return np.random.default_rng([n for g in groups for n in (g.clip, g.frame, g.version)])
 
 
 def _windows(columns: dict[str, Any], cut: WindowCut, rng: np.random.Generator) -> dict[str, Any]:

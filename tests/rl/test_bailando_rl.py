@@ -1,5 +1,6 @@
 """RL of Bailando's GPT: alone on the stage, in windows, actor and critic in turns."""
 
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from duet_rl.models.duolando import DuolandoGPTConfig
 from duet_rl.rewards.base import RewardMixConfig, RewardWeights
 from duet_rl.rl.algorithm import DuetRLConfig
 from duet_rl.rl.checks import check_settings
-from duet_rl.rl.losses import BailandoLossConfig
+from duet_rl.rl.losses import BailandoLossConfig, Verdict
 from duet_rl.rl.losses.actor_critic import td_errors
 from duet_rl.rl.replay import RolloutGroup
 from duet_rl.rl.run import env_settings_of
@@ -229,3 +230,24 @@ def test_the_environment_tells_what_the_follower_hears() -> None:
     told = env_settings_of(RLConfig(), WINDOW.model_copy(update={"hears": "bailando_pp"}), "x", "y")
     dance = told["dance"]
     assert (dance["leader"], dance["hears"], dance["beyond"]) == ("none", "bailando_pp", 2)
+
+
+def test_each_step_draws_windows_of_its_own(folders: dict[str, Path]) -> None:
+    """Dances to one song, of one beginning and one version, are no reason to draw the same."""
+    pair = make(folders, BAILANDO.model_copy(update={"batch_windows": 5, "lr": 1e-9}))
+    judge, drawn = pair.learner.follower.verdict, list[Tensor]()
+
+    def spied(tokens: Tensor, conditions: Any) -> Verdict:
+        drawn.append(tokens)
+        return judge(tokens, conditions)
+
+    pair.learner.follower.verdict = spied  # type: ignore[method-assign]
+    groups = pair.runner.sample()
+    for iteration in (0, 1, 1):
+        pair.learner.begin_iteration(iteration)
+        for _ in range(3):
+            pair.learner.update(episodes=groups)
+    for i, j in combinations(range(6), 2):
+        assert not torch.equal(drawn[i], drawn[j])
+    for before, again in zip(drawn[3:6], drawn[6:], strict=True):  # of a run that goes on
+        assert torch.equal(before, again)
