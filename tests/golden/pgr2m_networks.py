@@ -6,12 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from duet_rl.posecodes.catalogue import PGR2M392
 from tests.golden.files import GOLDEN
 
 FOLDER = GOLDEN / "pgr2m"
-# Groups of pose codes in their order: 4 angles, 18 distances, 44 relative places and directions,
-# 4 on the ground.
-CLASSES = (18,) * 4 + (10,) * 18 + (3,) * 44 + (2,) * 4
+CLASSES = PGR2M392.classes
 TOLERANCE = 1e-5  # of tensors, absolute or of the largest value, as the golden set suggests
 GRADIENT = 1e-4  # relative
 

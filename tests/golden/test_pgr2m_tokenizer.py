@@ -7,9 +7,11 @@ from torch import Tensor
 
 from duet_rl.compat.pgr2m_tokenizer import original_keys, original_state, pgr2m_tokenizer
 from duet_rl.errors import InputError
+from duet_rl.posecodes.catalogue import PGR2M392
 from duet_rl.tokenizers.codes_vq import CodesVQVAE
 from duet_rl.tokenizers.codes_vq_levels import LevelConfig, SoftLevel, choice_entropies
 from duet_rl.tokenizers.codes_vq_residual import DroppableQuantizer, ResidualConfig
+from duet_rl.tokenizers.humanml3d import Quirks, canonical, features_of, joints_of
 from duet_rl.tokenizers.quantizers import perplexity
 from tests.golden.files import needs
 from tests.golden.pgr2m_networks import (
@@ -26,11 +28,13 @@ from tests.golden.pgr2m_networks import (
 
 FILE = FOLDER / "pg_tokenizer_soft.npz"
 SOFT, HARD = FOLDER / "soft_quantizer_unit.npz", FOLDER / "rvq_hard_ema.npz"
+TAKES = [FOLDER / f"h3d_features_{take}.npz" for take in ("60_01", "61_01")]
+CUT = 10  # first frame of the clips out of their takes
 SOFT_LAYERS = {"to_q": "query", "to_k": "key", "to_v": "value"} | {
     f"norm_{x}": f"{name}_norm" for x, name in (("q", "query"), ("k", "key"))
 }
 
-pytestmark = needs(FILE, SOFT, HARD)
+pytestmark = needs(FILE, SOFT, HARD, *TAKES)
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +117,23 @@ def test_gradients_are_the_originals(golden, vqvae, pose):
         assert_near(own[name].grad / wanted.abs().max(), wanted / wanted.abs().max(), GRADIENT)
 
 
+@pytest.mark.parametrize(("clip", "take"), [(0, "60_01"), (1, "61_01")])
+@torch.no_grad()
+def test_joints_become_the_originals_tokens_and_motion(golden, vqvae, clip, take):
+    world = read(FOLDER / f"h3d_features_{take}.npz")["joints_raw_world"].double()
+    window = slice(CUT, CUT + golden["motion"].shape[1])
+    joints = canonical(world)
+    motion = features_of(joints, Quirks(lost_turns=True))[None, window].float()
+    pose = PGR2M392.codes(joints[:-1])[None, window][:, :: vqvae.frames_per_token]
+    vqvae.set_normalisation(golden["feat_mean"], golden["feat_std"])
+    tokens = vqvae.encode(motion, pose)
+    assert tokens.equal(golden["indices"][clip : clip + 1])
+    wanted = golden["recon"][clip : clip + 1] * golden["feat_std"] + golden["feat_mean"]
+    found = vqvae.decode(pose, tokens)
+    assert_near(found, wanted)
+    assert_near(joints_of(found), joints_of(wanted))
+
+
 def test_a_level_by_itself_is_the_originals():
     golden = read(SOFT)
     level = SoftLevel(LevelConfig(codes=16, code_width=24))
@@ -177,6 +198,15 @@ def test_it_gives_the_weights_back(golden, vqvae):
     state, written = state_of(golden), original_state(vqvae)
     assert written.keys() == state.keys()
     assert all(torch.equal(written[name], tensor) for name, tensor in state.items())
+
+
+def test_hard_levels_are_told_by_what_is_in_the_file(golden, pose):
+    state = {name: x for name, x in state_of(golden).items() if ".attn." not in name}
+    vqvae = pgr2m_tokenizer(state, CLASSES)
+    assert vqvae.config.quantizer == "hard" and vqvae.initialised
+    rest = vqvae.encoder(golden["motion"].mT).mT - vqvae.pose(pose)
+    nearest = torch.cdist(rest, state["rvq.layers.0.codebook"][None]).argmin(-1)
+    assert vqvae.encode(golden["motion"], pose)[..., 0].equal(nearest)
 
 
 def test_another_number_of_pose_codes_is_refused(golden):
