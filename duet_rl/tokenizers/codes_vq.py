@@ -187,7 +187,10 @@ class CodesVQVAE(nn.Module):
             rest = self.quantizer(self._latents(normal) - known, active)
             latents, tokens, statistics = told + rest.codes, rest.tokens, rest.statistics
             losses = (rest.commit_loss, rest.entropy_loss)
-        return CodesVQOutput(self._motion(latents), tokens, *losses, statistics)
+        commit_loss, entropy_loss = losses
+        if self.training:
+            commit_loss = commit_loss + self._idle(active)
+        return CodesVQOutput(self._motion(latents), tokens, commit_loss, entropy_loss, statistics)
 
     def _draw_levels(self) -> int:
         """Return how many levels this step uses; the same on all workers."""
@@ -198,6 +201,15 @@ class CodesVQVAE(nn.Module):
         if drop < self.config.residual_dropout:
             return 0
         return 1 + int(share * levels) if skip < self.config.level_dropout else levels
+
+    def _idle(self, active: int) -> Float[Tensor, ""]:
+        """Return 0, whose gradient comes as zeros to what this step leaves out.
+
+        Data-parallel training waits for a gradient of every parameter at every step.
+        """
+        parts = [*self.quantizer.levels[active:], *([] if active else [self.encoder])]
+        zeros = [0 * parameter.sum() for part in parts for parameter in part.parameters()]
+        return torch.stack([self.mean.new_zeros(()), *zeros]).sum()
 
     def _normal(self, motion: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
         return (motion - self.mean) / self.std
