@@ -98,6 +98,14 @@ def test_the_distance_is_read(metres: float, told: str) -> None:
     assert f"dancer {told} partner" in read(dancer, moved(dancer, z=metres))
 
 
+def test_a_blur_carries_angles_past_half_a_turn() -> None:
+    dancer = posed()[None]
+    partner = moved(turned(dancer, math.pi - 0.01), z=1.0)
+    nudge = torch.full((len(DUET_CODES),), 5.0)  # deg, over half a turn
+    blurred = DUET_CODES.classify(DUET_CODES.values(dancer, partner) + nudge)
+    assert "partner turned opposite to dancer" in DUET_CODES.read(blurred[0, 0])
+
+
 def test_turning_and_moving_a_couple_leaves_the_codes_alone() -> None:
     follower, leader = wild(seed=1).joints[None], moved(wild(seed=2).joints[None], z=0.6)
     codes = DUET_CODES.codes(follower, leader)

@@ -1,6 +1,7 @@
 """Tables: each word says one thing, and rows that cannot be measured are refused."""
 
 import math
+import pickle
 
 import pytest
 import torch
@@ -51,6 +52,16 @@ def test_a_code_is_found_by_its_words(catalogue: Catalogue) -> None:
     ):
         for category in range(classes):
             assert catalogue.code(catalogue.names[offset + category]) == Code(group, category)
+
+
+@of_each
+def test_a_catalogue_travels_to_workers(catalogue: Catalogue) -> None:
+    there = pickle.loads(pickle.dumps(catalogue))
+    assert (there.name, there.rows, there.names) == (
+        catalogue.name,
+        catalogue.rows,
+        catalogue.names,
+    )
 
 
 @of_each
