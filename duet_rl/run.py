@@ -95,10 +95,12 @@ def prepare_solo(
     """Make soloists of the couples in a store and return the store of them, split as it is.
 
     Raises:
-        InputError: no store, or one of soloists.
+        InputError: no store, or one of soloists; `out` holds something else, couples for example.
     """
     store = DuetStore.open(couples)
-    settings = config.prepare.model_copy(update={"split": store.index.split})
+    # As it is, and not by its rule: a store that has grown was drawn piece by piece.
+    split = store.index.split.model_copy(update={"given": store.index.splits})
+    settings = config.prepare.model_copy(update={"split": split})
     made_with = {**store.index.made_with, "solo": solo.model_dump(mode="json")}
     return prepare(solo_tasks(store, solo), out, settings, made_with, progress, store.music)
 

@@ -18,7 +18,7 @@ from duet_rl.audio.provenance import MusicFacts, describe, music_facts
 from duet_rl.audio.recipes import MusicConfig
 from duet_rl.config import Config, validate
 from duet_rl.datasets.clip import DuetClip
-from duet_rl.datasets.split import SplitConfig
+from duet_rl.datasets.split import Split, SplitConfig
 from duet_rl.datasets.store import (
     AUDIO,
     CLIPS,
@@ -107,7 +107,8 @@ def prepare(
 
     Raises:
         InputError: a take cannot be read (all that can not, with `skip_bad`, are only logged),
-            `out` holds something else, or a store whose music features are others.
+            `out` holds something else, a store whose music features are others, or one of soloists
+            where the takes are couples, or the other way round.
     """
     out, tasks = Path(out), list(tasks)
     music = music_facts(config.music) if music is None else music
@@ -127,6 +128,8 @@ def prepare(
     faults = []
     for outcome in bar:
         if outcome.record is not None:
+            if store is not None:
+                _require_alike(outcome.record, store, outcomes, partial)
             finished[outcome.name] = outcome.record
             continue
         faults.append(f"{outcome.name}: {outcome.fault}")
@@ -142,7 +145,7 @@ def prepare(
     if store is None:
         store = _finish(partial, out, records, config.split, made_with, music)
     else:
-        store = _grow(store, partial, records)
+        store = _grow(store, partial, records, config.split.given)
     logger.info("%s: %s", out, store.summary())
     return store
 
@@ -170,6 +173,16 @@ def _pending(tasks: Sequence[PrepareTask], store: DuetStore | None) -> list[Prep
                 "choose another folder for the store, or remove it"
             )
     return [task for task in tasks if task.name not in known]
+
+
+def _require_alike(record: ClipRecord, store: DuetStore, outcomes: Outcomes, partial: Path) -> None:
+    """Stop before a take that would mix soloists and couples in a store gets there."""
+    try:
+        store.require_alike(f"take {record.name}", record.solo)
+    except InputError:
+        outcomes.close()
+        _remove(partial)
+        raise
 
 
 def _finished(partial: Path, tasks: Sequence[PrepareTask]) -> dict[str, ClipRecord]:
@@ -246,14 +259,16 @@ def _finish(
     return DuetStore.open(out)
 
 
-def _grow(store: DuetStore, partial: Path, records: Sequence[ClipRecord]) -> DuetStore:
+def _grow(
+    store: DuetStore, partial: Path, records: Sequence[ClipRecord], given: Mapping[str, Split]
+) -> DuetStore:
     """Move the new takes into the store; its index, written last, takes them in."""
     _drop_strangers(partial, records)
     for folder in (CLIPS, AUDIO):
         for file in sorted((partial / folder).glob("*")):
             (store.path / folder).mkdir(exist_ok=True)
             os.replace(file, store.path / folder / file.name)
-    grown = store.adopt(records)
+    grown = store.adopt(records, given)
     _remove(partial)
     return grown
 

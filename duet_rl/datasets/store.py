@@ -131,16 +131,34 @@ class DuetStore:
                     f"the store {self.path} has a clip {clip.name!r} already; names must differ"
                 )
             known.add(clip.name)
+            self.require_alike(clip.name, clip.solo)
             _require_equal_music(clip, self.music)
             records.append(write_clip(self.path, clip))
         return self.adopt(records)
 
-    def adopt(self, records: Sequence[ClipRecord]) -> "DuetStore":
-        """Return the store with `records`, whose files are in its folders already, added."""
+    def adopt(
+        self, records: Sequence[ClipRecord], given: Mapping[str, Split] | None = None
+    ) -> "DuetStore":
+        """Return the store with `records`, whose files are in its folders already, added.
+
+        Args:
+            records: of the new clips.
+            given: choreography -> split, of those that are new; the others keep theirs.
+        """
         index = self.index
         everyone = [*index.clips, *records]
-        write_index(self.path, everyone, index.split, index.made_with, index.splits, index.music)
+        known = {**(given or {}), **index.splits}
+        write_index(self.path, everyone, index.split, index.made_with, known, index.music)
         return DuetStore.open(self.path)
+
+    def require_alike(self, name: str, solo: bool) -> None:
+        """Raise `InputError` if a clip of that name would mix soloists and couples here."""
+        if solo != self.solo:
+            kinds = {True: "a soloist", False: "a couple"}
+            raise InputError(
+                f"{name} is {kinds[solo]}, and each dance in the store {self.path} is of "
+                f"{kinds[self.solo]}; choose another folder for the new store"
+            )
 
     def require_music(self, facts: MusicFacts) -> None:
         """Raise `InputError` if features with these facts are not as those of the store."""

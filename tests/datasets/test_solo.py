@@ -10,6 +10,7 @@ from duet_rl.body.skeleton import UP
 from duet_rl.body.stage import stage
 from duet_rl.datasets.prepare import PrepareConfig
 from duet_rl.datasets.solo import SoloConfig, as_soloist, solo_tasks
+from duet_rl.datasets.split import SplitConfig, split_choreographies
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.run import RunConfig, prepare_solo
@@ -81,3 +82,38 @@ def test_a_store_of_soloists_and_couples_is_neither(tmp_path: Path) -> None:
     store = DuetStore.create(tmp_path / "mixed", clips)
     with pytest.raises(InputError, match="mixes soloists and couples"):
         assert store.solo
+
+
+def test_a_store_of_couples_takes_no_soloists_in(tmp_path: Path) -> None:
+    given = couples(tmp_path / "couples")
+    here = RunConfig(prepare=PrepareConfig(parallel=False))
+    before = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    with pytest.raises(InputError, match=r"a_leader is a soloist.*of a couple; choose another"):
+        prepare_solo(here, given.path, given.path, progress=False)
+    with pytest.raises(InputError, match="is a soloist"):
+        given.append([as_soloist(make_clip("e"))])
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == before
+    assert DuetStore.open(given.path).hash == given.hash
+
+
+def test_soloists_keep_the_splits_of_a_store_that_has_grown(tmp_path: Path) -> None:
+    rest = [make_clip(f"later_{seed}", frames=40, seed=seed) for seed in range(6)]
+    first = couples(tmp_path / "couples")
+    grown = first.append(rest)
+    names = {clip.name: clip.style for clip in rest} | dict.fromkeys("abcd", rest[0].style)
+    drawn_at_once = split_choreographies(names, grown.index.split)
+    assert drawn_at_once != grown.index.splits, "else there is nothing to keep"
+    here = RunConfig(prepare=PrepareConfig(parallel=False))
+    alone = prepare_solo(here, grown.path, tmp_path / "solo", progress=False)
+    assert alone.index.splits == grown.index.splits
+
+
+def test_soloists_of_two_stores_keep_the_splits_of_both(tmp_path: Path) -> None:
+    here = RunConfig(prepare=PrepareConfig(parallel=False))
+    one = couples(tmp_path / "one")
+    more = [make_clip(name, frames=40, seed=seed) for seed, name in enumerate("efgh")]
+    given = SplitConfig(given={"e": "test", "f": "test", "g": "test"}, test=0.2)
+    two = DuetStore.create(tmp_path / "two", more, given)
+    prepare_solo(here, one.path, tmp_path / "solo", progress=False)
+    both = prepare_solo(here, two.path, tmp_path / "solo", progress=False)
+    assert both.index.splits == {**one.index.splits, **two.index.splits}
