@@ -16,7 +16,7 @@ from duet_rl.body.activity import frozen_share, jitter_share
 from duet_rl.body.draw import FOLLOWER_COLOUR, Body, draw_bodies, draw_duet
 from duet_rl.config import Config, validate
 from duet_rl.datasets.clip import FPS, DuetClip
-from duet_rl.datasets.hearing import Hearing, hear
+from duet_rl.datasets.hearing import FRAMES_PER_ROW, Hearing, hear, heard_near
 from duet_rl.datasets.split import Split
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
@@ -96,7 +96,9 @@ class DanceBatch:
         self.clips, self.codec, self.rewards = list(clips), codec, rewards
         self.num_dances = num_dances
         self.picks: list[Pick] = []
-        self._picker = Picker(self.clips, self.config.tokens)
+        # Where a token hears one row of music, a dance that is drawn begins with such a row.
+        apart = FRAMES_PER_ROW[self.config.hears]
+        self._picker = Picker(self.clips, self.config.tokens, apart)
         self._features: dict[int, dict[str, Tensor]] = {}
         self._scene: Scene | None = None
         self._tokens = torch.full(
@@ -155,7 +157,9 @@ class DanceBatch:
         Features are `(T, C)`, tokens of the leader `(N, S)`; both with the `beyond`.
         """
         steps = self.config.tokens + self.config.beyond
-        return {name: window_of(x, frame, steps) for name, x in self.features(clip).items()}
+        begins = dict.fromkeys(self.features(clip), frame)
+        begins["music"] = heard_near(self.clips[clip], self.config.hears, frame)
+        return {name: window_of(x, begins[name], steps) for name, x in self.features(clip).items()}
 
     def restart(
         self, generators: Sequence[np.random.Generator], picks: Sequence[Pick] | None = None

@@ -74,11 +74,16 @@ class Scene(NamedTuple):
 class Picker:
     """Draws windows so that every window of every clip is as likely as any other.
 
+    Args:
+        clips: to draw from.
+        tokens: steps of a window.
+        apart: frames between the beginnings of windows that are drawn, the first at frame 0.
+
     Raises:
         InputError: no clip is long enough.
     """
 
-    def __init__(self, clips: Sequence[DuetClip], tokens: int) -> None:
+    def __init__(self, clips: Sequence[DuetClip], tokens: int, apart: int = 1) -> None:
         frames = tokens * FRAMES_PER_TOKEN
         self._starts = np.array([clip.frames - frames + 1 for clip in clips])
         if not (self._starts > 0).any():
@@ -87,13 +92,14 @@ class Picker:
                 f"no clip lasts the {frames / FPS:.1f} s of an episode; the "
                 f"longest of {len(clips)} lasts {longest:.1f} s: set a shorter `seconds`"
             )
-        self._ends = np.cumsum(self._starts.clip(min=0))
+        self._apart, self._counts = apart, -(-self._starts.clip(min=0) // apart)
+        self._ends = np.cumsum(self._counts)
 
     def draw(self, rng: np.random.Generator) -> Pick:
         """Return one window, uniformly."""
         number = int(rng.integers(self._ends[-1]))
         clip = int(np.searchsorted(self._ends, number, side="right"))
-        return Pick(clip, number - int(self._ends[clip] - self._starts[clip]))
+        return Pick(clip, self._apart * (number - int(self._ends[clip] - self._counts[clip])))
 
     def check(self, pick: Pick) -> Pick:
         """Return `pick` if there is such a window.

@@ -50,7 +50,7 @@ _RATES: dict[Hearing, int] = {  # Hz
     "bailando_fixed": FRAME_RATE,
     "bailando_pp": FRAME_RATE,
 }
-_FRAMES_PER_ROW: dict[Hearing, int] = {  # of 30 fps
+FRAMES_PER_ROW: dict[Hearing, int] = {  # of 30 fps
     "duolando": 1,
     "bailando": FRAME_MULTIPLE,
     "bailando_fixed": FRAME_MULTIPLE,
@@ -88,13 +88,23 @@ def hear(clip: DuetClip, kind: Hearing) -> Float[Tensor, "T C"]:
             "hears as duolando"
         )
     rows = _kept_rows(clip.audio, kind)
-    heard, wanted = len(rows) * _FRAMES_PER_ROW[kind], clip.audio_start + clip.frames
+    heard, wanted = len(rows) * FRAMES_PER_ROW[kind], clip.audio_start + clip.frames
     if heard + FRAME_MULTIPLE < wanted:
         raise InputError(
             f"{clip.audio} lasts {heard / FPS:.1f} s and clip {clip.name} is danced until "
             f"{wanted / FPS:.1f} s of it; give the whole music and prepare the clip again"
         )
     return _frames_of(rows, kind, clip.audio_start, clip.frames)
+
+
+def heard_near(clip: DuetClip, kind: Hearing, frame: int) -> int:
+    """Return the frame from which on a dance that begins at `frame` of a clip hears the clip.
+
+    It is the beginning of the nearest row, so that rows of whole tokens begin with the dance's own
+    tokens, as they do for a cut of the clip: `hear(clip.slice(frame, ...))` hears the same.
+    """
+    each, start = FRAMES_PER_ROW[kind], clip.audio_start
+    return (round((start + frame) / each) - round(start / each)) * each
 
 
 def hear_song(
@@ -129,8 +139,8 @@ def _known(kind: str) -> None:
 def _rows(
     samples: Float[np.ndarray, "samples"], kind: Hearing, frames: int | None, compat: Compat
 ) -> Float[Tensor, "rows C"]:
-    """Return the rows of a whole track, one for every `_FRAMES_PER_ROW` frames of 30 fps."""
-    count = None if frames is None else math.ceil(frames / _FRAMES_PER_ROW[kind])
+    """Return the rows of a whole track, one for every `FRAMES_PER_ROW` frames of 30 fps."""
+    count = None if frames is None else math.ceil(frames / FRAMES_PER_ROW[kind])
     if kind == "duolando":
         rows = music_features(samples, count, compat)
     elif kind == "bailando":
@@ -147,7 +157,7 @@ def _frames_of(rows: Tensor, kind: Hearing, start: int, frames: int) -> Float[Te
 
     A cut that does not begin with a token of the song takes the tokens that begin nearest.
     """
-    each = _FRAMES_PER_ROW[kind]
+    each = FRAMES_PER_ROW[kind]
     first, last = round(start / each), len(rows) - 1
     index = first + torch.arange(frames) // each
     return rows[index.clamp_max(last)]
