@@ -85,6 +85,24 @@ def refused(files: Files, match: str, **heads: int) -> None:
         read_pgr2m(**files, **heads)
 
 
+def test_models_of_the_published_sizes_have_as_many_weights_as_the_published_ones():
+    """But for those that the original never uses, and its fixed positions."""
+    paper = {"width": 512, "code_width": 512, "codes": 512, "quantizer": "soft"}
+    table, classes = 62 * 1024, PGR2M392.classes
+    with torch.device("meta"):
+        counts = [
+            sum(parameter.numel() for parameter in model.parameters())
+            for model in (
+                CodesVQVAE(CodesVQConfig(**paper), FEATURES, classes),
+                PoseCodeGPT(PoseCodeGPTConfig(classes=classes)),
+                RefineTransformer(RefineConfig(classes=classes)),
+            )
+        ]
+    unused = (0, 2 * table, table + 2 * 514 * 1024)
+    millions = [(own + more) / 1e6 for own, more in zip(counts, unused, strict=True)]
+    assert millions == pytest.approx([25.94, 228.2, 80.8], abs=0.05)
+
+
 def test_a_prompt_becomes_motion_of_as_many_frames_as_it_has_rows(files):
     models = read_pgr2m(**files)
     prompt = torch.randn(3, PROMPT, 3)
