@@ -1,5 +1,7 @@
 """Settings of RL that a follower, or each other, cannot live with."""
 
+import math
+
 from duet_rl.datasets.clip import FPS
 from duet_rl.errors import InputError
 from duet_rl.models.bailando import BailandoGPTConfig
@@ -30,6 +32,7 @@ def check_settings(config: RLConfig, gpt: AnyGPTConfig) -> None:
             f"rl.{config.loss}.kl_weight pulls to the follower that RL started from, which "
             "rl.reference=false leaves out; set rl.reference=true or the weight to 0"
         )
+    _check_turns(config)
     fewest, most = config.min_env_runners, config.env_runners
     if fewest is not None and (most is None or most < fewest):
         raise InputError(
@@ -41,6 +44,18 @@ def check_settings(config: RLConfig, gpt: AnyGPTConfig) -> None:
         raise InputError(
             f"rl.frozen_layers is {config.frozen_layers}, and of this follower {layers} layers can "
             "be frozen; set no more"
+        )
+
+
+def _check_turns(config: RLConfig) -> None:
+    """Refuse turns of which the value's never comes: each iteration begins with the policy's."""
+    turn = config.bailando.alternate
+    steps = config.passes * math.ceil(config.new_groups / config.batch_groups)
+    if config.loss == "bailando" and turn is not None and steps <= turn:
+        raise InputError(
+            f"rl.bailando.alternate is {turn}: so many steps are the policy's before the value "
+            f"has its turn, and an iteration has {steps}; set rl.bailando.alternate=null or less "
+            "than that, or take more steps (rl.passes, rl.new_groups)"
         )
 
 

@@ -217,6 +217,7 @@ def test_a_run_that_goes_on_has_what_adam_knew(folders: dict[str, Path]) -> None
         ({"loss": "bailando"}, DuolandoGPTConfig(), r"set rl\.loss=duolando$"),
         ({"frozen_layers": 3}, GPT, "2 layers can be frozen"),
         ({"seconds": 0.6}, GPT, r"set 0\.7 or more"),
+        ({"bailando": TURNS.bailando, "passes": 2}, GPT, "alternate is 2.* an iteration has 2"),
     ],
 )
 def test_settings_that_it_cannot_live_with_are_refused(
