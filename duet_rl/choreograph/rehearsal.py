@@ -95,23 +95,7 @@ class Rehearsal:
 
     def look(self, iteration: int, kl: float, seed: int, count: int) -> Look:
         """Return what the guard wants to see of the follower as it is now."""
-        scores = self.scores(self.dance(seed, count))
-        means = {name: number(float(values.mean())) for name, values in scores.items()}
-        terms = {
-            name.removeprefix(REWARD_PREFIX): mean
-            for name, mean in means.items()
-            if name.startswith(REWARD_PREFIX) and name != REWARD
-        }
-        return Look(
-            iteration=iteration,
-            reward=means[REWARD],
-            terms=terms,
-            kl=number(kl),
-            jerk=means["jerk"],
-            diversity=means[DIVERSITY],
-            frozen=means["frozen_share"],
-            held=means.get("hold_share"),
-        )
+        return look_of(self.scores(self.dance(seed, count)), iteration, kl)
 
     def _batch(self, seed: int, count: int) -> DecodedFollower:
         leaders = [self.clip.duet.leader] * count
@@ -128,3 +112,29 @@ class Rehearsal:
         measured = measure_duet(joints, leader, beats, FPS)
         rewards = {REWARD_PREFIX + name: torch.tensor(x) for name, x in terms.means().items()}
         return {**rewards, **{name: values[0].cpu() for name, values in measured.items()}}
+
+
+def look_of(scores: Scores, iteration: int = 0, kl: float | None = 0.0) -> Look:
+    """Return what the guard wants to see of dances with these scores.
+
+    Args:
+        scores: from `Rehearsal.scores`.
+        iteration: of the follower.
+        kl: nats a token to what it was.
+    """
+    means = {name: number(float(values.mean())) for name, values in scores.items()}
+    terms = {
+        name.removeprefix(REWARD_PREFIX): mean
+        for name, mean in means.items()
+        if name.startswith(REWARD_PREFIX) and name != REWARD
+    }
+    return Look(
+        iteration=iteration,
+        reward=means[REWARD],
+        terms=terms,
+        kl=None if kl is None else number(kl),
+        jerk=means["jerk"],
+        diversity=means[DIVERSITY],
+        frozen=means["frozen_share"],
+        held=means.get("hold_share"),
+    )

@@ -17,8 +17,9 @@ from duet_rl.choreograph.finetune import (
     rewards_without_partner,
     song_settings,
 )
-from duet_rl.choreograph.guard import number
-from duet_rl.choreograph.rehearsal import REWARD, Dances, Rehearsal, Scores
+from duet_rl.choreograph.guard import Check, Guard, number
+from duet_rl.choreograph.rehearsal import REWARD, Dances, Rehearsal, Scores, look_of
+from duet_rl.choreograph.settings import GuardConfig
 from duet_rl.choreograph.songs import danced_by, require_leader, song_clip
 from duet_rl.choreograph.task import PROGRESS, RESULT, SongResult, SongTask, finished
 from duet_rl.datasets.clip import DuetClip
@@ -95,7 +96,7 @@ def _compared(
     """Return the dance and the follower that are kept, and what is told of them.
 
     The guard has chosen by its own seeds, so that its best look is a lucky one. What is kept must
-    be better with the seeds that are measured, too.
+    be better, and within the guard's limits, with the seeds that are measured, too.
     """
     told: dict[str, Any] = {"looks": len(tuned.checks), "after": _plain(scores)}
     dances, best = {BEFORE: before.first}, tuned.best
@@ -104,12 +105,28 @@ def _compared(
     rehearsal.load(checkpoint.load(tuned.follower, KIND).tensors)
     danced = rehearsal.dance(task.seed, task.config.seeds)
     after = rehearsal.scores(danced)
-    if not after[REWARD].mean() > scores[REWARD].mean():
-        lost = f"iteration {best.iteration} is no better with other seeds"
+    if lost := why_not_kept(task.config.guard, scores, after, best):
         return _Tuning({**told, "why": f"kept what was before: {lost}; {tuned.why}"}, dances, None)
     told |= {"after": _plain(after), "iteration": best.iteration, "kl": best.kl}
     told["why"] = f"kept iteration {best.iteration}: {tuned.why}"
     return _Tuning(told, {**dances, DANCE: danced.first}, tuned.follower)
+
+
+def why_not_kept(config: GuardConfig, scores: Scores, after: Scores, best: Check) -> str:
+    """Return why the best state is not kept after all; "": it is kept.
+
+    Args:
+        config: limits of the guard.
+        scores: of the dances before, with seeds that the guard has not seen.
+        after: likewise of the best state.
+        best: what the guard saw of it.
+    """
+    if not after[REWARD].mean() > scores[REWARD].mean():
+        return f"iteration {best.iteration} is no better with other seeds"
+    check = Guard(config, look_of(scores)).judge(look_of(after, best.iteration, best.kl))
+    if check.faults:
+        return f"iteration {best.iteration} with other seeds: {'; '.join(check.faults)}"
+    return ""
 
 
 def _leave(task: SongTask, result: SongResult, clip: DuetClip, outcome: _Tuning) -> SongResult:

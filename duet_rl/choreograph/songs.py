@@ -16,7 +16,6 @@ from duet_rl.datasets.clip import FPS, DuetClip, align
 from duet_rl.errors import InputError
 from duet_rl.files import require_file
 from duet_rl.generate.follower import Follower
-from duet_rl.tokenizers.leader import LEADER, LEADER_TOKENS
 
 SUFFIXES = (".wav", ".ogg", ".mp3", ".flac")  # of the files that are taken from a folder
 _MINUTE = 60.0  # s
@@ -46,11 +45,6 @@ def find_songs(places: Sequence[Path]) -> dict[str, Path]:
     return dict(zip(names, songs, strict=True))
 
 
-def needs_leader(follower: Follower) -> bool:
-    """Return whether a follower wants to be told of a leader."""
-    return bool({LEADER, LEADER_TOKENS} & set(follower.model.config.condition_names))
-
-
 def require_leader(follower: Follower, name: str, leader: Motion | None) -> None:
     """Raise `InputError` if a soloist is given a leader, or the follower of a leader none.
 
@@ -59,12 +53,12 @@ def require_leader(follower: Follower, name: str, leader: Motion | None) -> None
         name: of it, for the message.
         leader: whom it is to follow.
     """
-    if leader is None and needs_leader(follower):
+    if leader is None and follower.needs_leader:
         raise InputError(
             f"{name} follows a leader; give the leader's motion with --leader, or the checkpoint "
             "of a soloist (preset solo)"
         )
-    if leader is not None and not needs_leader(follower):
+    if leader is not None and not follower.needs_leader:
         raise InputError(
             f"{name} dances alone and would not see a leader; leave out --leader, or give the "
             "checkpoint of a follower of leaders"

@@ -26,6 +26,7 @@ from duet_rl.models.window_gpt import WindowGPT
 from duet_rl.tokenizers.codec import AnyCodec, load_codec
 from duet_rl.tokenizers.duet import DecodedFollower
 from duet_rl.tokenizers.frames import MotionBatch
+from duet_rl.tokenizers.leader import LEADER, LEADER_TOKENS
 from duet_rl.tokenizers.solo import SoloCodec
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
@@ -47,6 +48,11 @@ class Follower:
         return next(self.model.parameters()).device
 
     @property
+    def needs_leader(self) -> bool:
+        """Whether it wants to be told of a leader."""
+        return bool({LEADER, LEADER_TOKENS} & set(self.model.config.condition_names))
+
+    @property
     def music(self) -> MusicFacts:
         """Which extractor made the music features that it learned from."""
         return facts_in(self.meta)
@@ -58,9 +64,15 @@ class Follower:
         soloist of Bailando is of one frame of reference with every store.
 
         Raises:
-            InputError: it learned from other music features, or it was converted from checkpoints
-                of data in which another axis pointed up than in the files of the store.
+            InputError: it learned from other music features, it follows a leader and the store
+                holds soloists, or it was converted from checkpoints of data in which another axis
+                pointed up than in the files of the store.
         """
+        if self.needs_leader and store.solo:
+            raise InputError(
+                f"{name} follows a leader, and {store.path} holds soloists; give a store of "
+                "couples, or the checkpoint of a soloist (preset solo)"
+            )
         if hearing_of(self.model.config) == "duolando":
             require_same_music(name, self.music, store)
         if isinstance(self.codec, SoloCodec):

@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from duet_rl.choreograph.finetune import HELD_SEED
-from duet_rl.choreograph.guard import Guard, Look
+from duet_rl.choreograph.guard import Check, Guard, Look
+from duet_rl.choreograph.rehearsal import DIVERSITY, REWARD
 from duet_rl.choreograph.settings import GuardConfig
+from duet_rl.choreograph.song import why_not_kept
 
 CONFIG = GuardConfig(patience=2, least_gain=0.01)
 BEFORE = Look(iteration=0, reward=0.5, kl=0.0, jerk=100.0, diversity=0.4, frozen=0.1, held=0.5)
@@ -117,3 +119,23 @@ def test_the_guards_dances_are_drawn_otherwise_than_those_of_any_usual_seed() ->
         return float(torch.rand((), generator=torch.Generator().manual_seed(seed)))
 
     assert drawn(HELD_SEED) not in {drawn(seed) for seed in range(100)}
+
+
+@pytest.mark.parametrize(
+    ("seen", "why"),
+    [
+        ({}, ""),
+        ({REWARD: 0.5}, "no better with other seeds"),
+        ({DIVERSITY: 0.39 * CONFIG.least_diversity}, "diversity 0.273 below 0.28"),
+        ({"jerk": 101.0 * CONFIG.most_jerk}, "jerk"),
+        ({"frozen_share": 0.11 + CONFIG.most_frozen}, "frozen share"),
+    ],
+)
+def test_the_limits_hold_for_the_dances_that_are_written(seen: dict[str, float], why: str) -> None:
+    def scores(**values: float) -> dict[str, torch.Tensor]:
+        usual = {REWARD: 0.5, "jerk": 100.0, DIVERSITY: 0.4, "frozen_share": 0.1}
+        return {name: torch.full((3,), value) for name, value in {**usual, **values}.items()}
+
+    best = Check(**look(2, reward=0.9, kl=0.1).model_dump(), better=True)
+    found = why_not_kept(CONFIG, scores(), scores(**{REWARD: 0.6, **seen}), best)
+    assert why in found if why else not found
