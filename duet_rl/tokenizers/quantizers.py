@@ -216,8 +216,11 @@ def add_statistics(
 
 
 def reduce_statistics(statistics: Sequence[CodebookStatistics]) -> list[CodebookStatistics]:
-    """Return the statistics added over all workers, in one message for all codebooks."""
-    if world_size() == 1:
+    """Return the statistics added over all workers, in one message for all codebooks.
+
+    All workers must come with those of the same codebooks, or all with none.
+    """
+    if world_size() == 1 or not statistics:
         return list(statistics)
     tensors = [tensor for batch in statistics for tensor in batch]
     flat = all_sum(torch.cat([tensor.flatten() for tensor in tensors]))

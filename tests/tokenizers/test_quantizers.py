@@ -135,3 +135,8 @@ def test_perplexity_counts_the_codes_in_use():
     assert float(perplexity(torch.tensor([5.0, 5, 5, 0]))) == pytest.approx(3)
     assert float(perplexity(torch.tensor([7.0, 0, 0, 0]))) == pytest.approx(1)
     assert float(usage(torch.tensor([7.0, 1, 0, 0]))) == 0.5
+
+
+def test_workers_that_gathered_nothing_have_nothing_to_add(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("duet_rl.tokenizers.quantizers.world_size", lambda: 2)
+    assert reduce_statistics([]) == []
