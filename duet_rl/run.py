@@ -13,6 +13,7 @@ from duet_rl.datasets.aistpp import AistppConfig
 from duet_rl.datasets.bvh_pairs import PairsConfig, find_pairs, pair_tasks
 from duet_rl.datasets.dd100 import DD100Config, prepare_takes
 from duet_rl.datasets.dd100_export import axes_of
+from duet_rl.datasets.hearing import require_sound
 from duet_rl.datasets.prepare import PrepareConfig, prepare
 from duet_rl.datasets.solo import SoloConfig, solo_tasks
 from duet_rl.datasets.split import Split
@@ -26,6 +27,7 @@ from duet_rl.generate.follower import load_follower, require_same_music
 from duet_rl.lab.comparison import Comparison
 from duet_rl.lab.losses import run_lab
 from duet_rl.lab.settings import LabConfig
+from duet_rl.models.follower import hearing_of
 from duet_rl.models.sampling import SamplingConfig
 from duet_rl.observe.settings import LogConfig
 from duet_rl.pretrain.follower import FOLLOWER, FollowerConfig, FollowerPlan
@@ -200,6 +202,8 @@ def pretrain(
     """
     store = DuetStore.open(data)  # a wrong folder is told here and not by a worker
     before = out / FOLLOWER
+    if stage in {FOLLOWER, "all"}:  # now, and not after the days that the codec takes
+        require_sound(store, hearing_of(config.follower.gpt), ("train", "val"))
     if stage in {FOLLOWER, "all"} and checkpoint.is_checkpoint(before, FOLLOWER):
         require_same_music(f"the follower {before}", facts_in(checkpoint.read_meta(before)), store)
     plans = stage_plans(config, stage, data, out, codec)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -26,7 +27,8 @@ from duet_rl.audio.provenance import music_facts
 from duet_rl.audio.recipes import Compat, MusicConfig
 from duet_rl.audio.spectra import SAMPLE_RATE
 from duet_rl.datasets.clip import FPS, FRAME_MULTIPLE, DuetClip
-from duet_rl.datasets.store import AUDIO, INDEX
+from duet_rl.datasets.split import Split
+from duet_rl.datasets.store import AUDIO, INDEX, DuetStore
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path, sha256_of
 from duet_rl.models.bailando import Hearing
@@ -95,6 +97,22 @@ def hear(clip: DuetClip, kind: Hearing) -> Float[Tensor, "T C"]:
             f"{wanted / FPS:.1f} s of it; give the whole music and prepare the clip again"
         )
     return _frames_of(rows, kind, clip.audio_start, clip.frames)
+
+
+def require_sound(store: DuetStore, kind: Hearing, splits: Sequence[Split]) -> None:
+    """Make sure that a network of this kind can hear all clips of some splits.
+
+    Raises:
+        InputError: the kind hears sound, and clips have none.
+    """
+    records = [record for split in splits for record in store.records(split)]
+    mute = [record.name for record in records if record.audio is None]
+    if kind != "duolando" and mute:
+        raise InputError(
+            f"{len(mute)} of {len(records)} clips of {store.path} have no sound ({mute[0]} is one),"
+            f" which a network that hears as {kind} needs: prepare them from takes with audio, or "
+            "set follower.gpt.hears=duolando"
+        )
 
 
 def heard_near(clip: DuetClip, kind: Hearing, frame: int) -> int:

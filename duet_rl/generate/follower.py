@@ -57,21 +57,32 @@ class Follower:
         """Which extractor made the music features that it learned from."""
         return facts_in(self.meta)
 
-    def require_fits(self, store: DuetStore, name: str) -> None:
-        """Make sure that the follower can hear and see what `store` holds; `name` is for messages.
+    def require_fits(self, store: DuetStore, name: str, alone: bool = False) -> None:
+        """Make sure that the follower can hear and see what `store` holds.
 
         One that hears the sound itself needs no features like those that it learned from, and a
         soloist of Bailando is of one frame of reference with every store.
 
+        Args:
+            store: of clips.
+            name: of the follower, for messages.
+            alone: whether one of each couple may dance alone.
+
         Raises:
             InputError: it learned from other music features, it follows a leader and the store
-                holds soloists, or it was converted from checkpoints of data in which another axis
-                pointed up than in the files of the store.
+                holds soloists, its tokens have no place beside the leaders of the store, or it was
+                converted from checkpoints of data in which another axis pointed up than in the
+                files of the store.
         """
         if self.needs_leader and store.solo:
             raise InputError(
                 f"{name} follows a leader, and {store.path} holds soloists; give a store of "
                 "couples, or the checkpoint of a soloist (preset solo)"
+            )
+        if isinstance(self.codec, SoloCodec) and not (store.solo or alone):
+            raise InputError(
+                f"{name} dances alone, its tokens have no place beside a leader, and {store.path} "
+                "holds couples; make soloists of them (`duet-rl prepare solo`)"
             )
         if hearing_of(self.model.config) == "duolando":
             require_same_music(name, self.music, store)

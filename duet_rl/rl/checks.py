@@ -47,6 +47,11 @@ def check_settings(config: RLConfig, gpt: AnyGPTConfig) -> None:
         )
 
 
+def may_part_couples(config: RLConfig) -> bool:
+    """Return whether the environment may let one of each couple dance alone; that of duets not."""
+    return config.env != RLConfig().env
+
+
 def _check_turns(config: RLConfig) -> None:
     """Refuse turns of which the value's never comes: each iteration begins with the policy's."""
     turn = config.bailando.alternate

@@ -25,7 +25,7 @@ from duet_rl.models.window_gpt import WindowGPTConfig
 from duet_rl.observe.settings import LogConfig
 from duet_rl.observe.sinks import require_trackers
 from duet_rl.resources import start_ray, usable_cpus
-from duet_rl.rl.checks import check_settings
+from duet_rl.rl.checks import check_settings, may_part_couples
 from duet_rl.rl.journal import Journal
 from duet_rl.rl.rollout_group import ARRAYS, NUMBERS, RolloutGroup
 from duet_rl.rl.settings import RLConfig
@@ -85,7 +85,7 @@ def run_rl(
     follower, out = Path(follower), Path(out)
     require_trackers(log or LogConfig())
     start, store = load_follower(follower), DuetStore.open(data)  # with all their checks
-    start.require_fits(store, f"the follower {follower}")
+    start.require_fits(store, f"the follower {follower}", may_part_couples(config))
     _require_clips(store, config.split)
     gpt = start.model.config
     check_settings(config, gpt)

@@ -16,7 +16,7 @@ from duet_rl.generate.follower import load_follower
 from duet_rl.observe.trackers import shown, without_passwords
 from duet_rl.pretrain.follower_stage import PARTS
 from duet_rl.resources import is_private_cluster, start_ray
-from duet_rl.rl.run import check_settings
+from duet_rl.rl.checks import check_settings, may_part_couples
 from duet_rl.run import RunConfig, stage_plans
 from duet_rl.storage.claims import claimed
 from duet_rl.tune.record import Trial, read_trials
@@ -160,8 +160,8 @@ def _check_rl(job: Job, settings: Sequence[RunConfig], store: DuetStore) -> None
     if job.follower is None or job.codec is not None:
         raise InputError("RL starts from a follower; give --follower FOLDER, and no codec")
     start = load_follower(job.follower)
-    start.require_fits(store, f"the follower {job.follower}")
     for each in settings:
+        start.require_fits(store, f"the follower {job.follower}", may_part_couples(each.rl))
         check_settings(each.rl, start.model.config)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from duet_rl.audio.provenance import AUTHORS
-from duet_rl.config import validate
+from duet_rl.config import resolve, validate
 from duet_rl.datasets.hearing import HEARING_CHANNELS, HEARINGS
 from duet_rl.datasets.solo import as_soloist
 from duet_rl.datasets.store import DuetStore
@@ -21,6 +21,7 @@ from duet_rl.pretrain.follower import FollowerConfig, FollowerPlan
 from duet_rl.pretrain.solo_tokenizer import SoloPosePlan, SoloTranslationPlan
 from duet_rl.pretrain.stage import StageConfig
 from duet_rl.pretrain.window_stage import WindowStage
+from duet_rl.run import PretrainStage, RunConfig, pretrain
 from duet_rl.tokenizers.codec import load_codec
 from duet_rl.tokenizers.frames import MotionBatch
 from duet_rl.tokenizers.solo_settings import SoloCodecConfig
@@ -165,6 +166,29 @@ def load_firsts(codec: Path, clip: Any) -> Tensor:
 def test_a_clip_without_sound_is_refused_by_who_listens_to_it(soloists: Path, codec: Path) -> None:
     with pytest.raises(InputError, match="has no sound"):
         opened({**ROWS, "hears": "bailando_fixed"}, soloists, codec)
+
+
+def test_a_store_without_sound_is_refused_before_a_codec_is_trained(
+    soloists: Path, tmp_path: Path
+) -> None:
+    config = resolve(RunConfig, "bailando_fixed")
+    stages: tuple[PretrainStage, ...] = ("all", "follower")
+    for stage in stages:
+        with pytest.raises(InputError, match=r"clips of .* have no sound"):
+            pretrain(config, stage, soloists, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_codec_of_soloists_has_no_place_for_a_dancer_beside_a_leader(
+    codec: Path, tmp_path: Path
+) -> None:
+    couples = [make_clip(f"clip{i}", frames=40, seed=i) for i in range(3)]
+    store = DuetStore.create(tmp_path / "couples", couples, music=AUTHORS)
+    sizes = {**ROWS, "classes": (16, 16), "hears": "bailando"}
+    follower = Follower(load_codec(codec), build_gpt(BailandoGPTConfig.model_validate(sizes)), {})
+    with pytest.raises(InputError, match="no place beside a leader"):
+        follower.require_fits(store, "he")
+    follower.require_fits(store, "he", alone=True)
 
 
 def test_who_listens_to_the_sound_needs_no_features_of_its_own_kind(
