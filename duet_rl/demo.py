@@ -13,6 +13,7 @@ import ray
 from duet_rl.body.motion import Duet, Motion
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.datasets.store import INDEX, DuetStore
+from duet_rl.errors import InputError
 from duet_rl.evaluate.page import PAGE, columns, curves_over_clips, notes_on, table_rows
 from duet_rl.evaluate.table import REWARDS, Evaluation, as_text, reasons, write_evaluation
 from duet_rl.files import atomic_path
@@ -65,6 +66,12 @@ def run_demo(
     Raises:
         InputError: data or settings that do not fit.
     """
+    if couples is not None and config.follower.leader == "none":
+        raise InputError(
+            "follower.leader=none (preset solo) is for soloists, and --data for couples; leave out "
+            "one of them, or go step by step: `duet-rl prepare bvh-pairs`, `prepare solo`, "
+            "`pretrain all`, `rl`"
+        )
     with claimed(out):
         return _run_demo(config, out, couples, say)
 

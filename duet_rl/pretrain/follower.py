@@ -37,6 +37,22 @@ class FollowerPlan(StagePlan):
         kind = WindowStage if windows else MultiStreamStage
         return kind(DuetStore.open(self.data), self.config, self.codec_folder)
 
+    def require_fit(self) -> None:
+        """Raise `InputError` if soloists are to learn from couples, or the other way round."""
+        store, leader = DuetStore.open(self.data), self.config.leader
+        if isinstance(self.config.gpt, WindowGPTConfig) or store.solo == (leader == "none"):
+            return
+        if store.solo:
+            raise InputError(
+                f"{self.data} holds soloists, and follower.leader={leader} is for couples; set "
+                "follower.leader=none (--preset solo), or give a store of couples"
+            )
+        raise InputError(
+            f"{self.data} holds couples, and follower.leader=none is for soloists; make soloists "
+            f"of them (`duet-rl prepare solo {self.data} --out NEW`), or set "
+            "follower.leader=features (the other presets)"
+        )
+
     def settings(self) -> Mapping[str, Any]:
         """Return what the result depends on."""
         missing = [p for p in PARTS if not checkpoint.is_checkpoint(self.codec_folder / p, p)]

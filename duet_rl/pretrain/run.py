@@ -52,6 +52,8 @@ def run_stages(
             logger.info("%s is done already", plan.folder)
     if todo:
         require_trackers(todo[0].log)
+        for plan in todo:  # all of them, before the first takes its hours
+            plan.require_fit()
         lines.this_is(run=todo[0].out.name)
         todo[0].settings()  # what an earlier stage should have left is asked for before any work
         with shown(todo, progress):

@@ -98,6 +98,12 @@ class StagePlan(ABC):
     def settings(self) -> Mapping[str, Any]:
         """Return everything beside `config` that the result depends on, as plain values."""
 
+    def require_fit(self) -> None:  # noqa: B027 - few stages need it
+        """Raise `InputError` if the data are not what `config` is for; here all are.
+
+        It asks for nothing that an earlier stage makes.
+        """
+
     @property
     def folder(self) -> Path:
         """Where the finished stage lies."""

@@ -11,13 +11,14 @@ from duet_rl.datasets.solo import as_soloist
 from duet_rl.datasets.split import SplitConfig
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
-from duet_rl.evaluate.followers import NEAREST, TRUTH, NearestSong
+from duet_rl.evaluate.followers import NEAREST, TRUTH, NearestSong, Trained
 from duet_rl.evaluate.page import telling_scenes
 from duet_rl.evaluate.run import evaluate
 from duet_rl.evaluate.settings import EvaluateConfig
 from duet_rl.generate.view import DanceScene, player
 from duet_rl.metrics.duet import CONTACT, MEASURES
 from duet_rl.rewards.base import RewardMix, RewardMixConfig
+from tests.choreograph.world import write_dancer
 
 CONFIG = EvaluateConfig(seeds=1, workers=1, probe_clips=0)
 
@@ -72,3 +73,11 @@ def test_a_scene_with_nobody_is_refused() -> None:
 def test_the_audit_wants_couples(soloists: DuetStore) -> None:
     with pytest.raises(InputError, match="the audit is about couples"):
         run_audit(soloists, RewardMix(), progress=False)
+
+
+def test_a_follower_of_leaders_is_not_measured_on_soloists(
+    soloists: DuetStore, tmp_path: Path
+) -> None:
+    partner = Trained("partner", write_dancer(tmp_path / "partner", ("music", "leader")))
+    with pytest.raises(InputError, match=r"'partner' follows a leader.*holds soloists"):
+        evaluate(soloists, [partner], RewardMixConfig(), CONFIG, progress=False)

@@ -7,13 +7,15 @@ import pytest
 import torch
 from torch import nn
 
+from duet_rl.datasets.solo import as_soloist
 from duet_rl.datasets.split import SplitConfig
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.generate.follower import load_follower
 from duet_rl.observe.settings import LogConfig
 from duet_rl.pretrain.follower import FollowerConfig, FollowerPlan
-from duet_rl.pretrain.stage import StageConfig
+from duet_rl.pretrain.run import run_stages
+from duet_rl.pretrain.stage import ClusterConfig, StageConfig
 from duet_rl.pretrain.state import Progress, load_state, read_progress, save_state
 from duet_rl.pretrain.tokenizer import PosePlan, TranslationPlan
 from duet_rl.tokenizers.duet import DuetCodec
@@ -72,6 +74,23 @@ def test_the_placement_does_not_change_what_the_pose_is(data: Path, tmp_path: Pa
 def test_the_follower_asks_for_its_codec(data: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="pretrain pose"):
         FollowerPlan(FollowerConfig(), data, tmp_path).settings()
+
+
+def test_soloists_and_couples_are_not_mixed_up_before_any_work(data: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "soloists"
+    DuetStore.create(alone, [as_soloist(clip) for clip in DuetStore.open(data).clips()])
+    solo = FollowerConfig(leader="none")
+
+    def run(store: Path, config: FollowerConfig) -> None:
+        plans = [PosePlan(CONFIG, store, tmp_path), FollowerPlan(config, store, tmp_path)]
+        run_stages(plans, ClusterConfig(), progress=False)
+
+    with pytest.raises(InputError, match=r"holds couples.*prepare solo"):
+        run(data, solo)
+    with pytest.raises(InputError, match=r"holds soloists.*leader=none"):
+        run(alone, FollowerConfig())
+    FollowerPlan(solo, alone, tmp_path).require_fit()
+    FollowerPlan(FollowerConfig(), data, tmp_path).require_fit()
 
 
 def test_the_follower_overfits_a_few_dances(data: Path, tmp_path: Path) -> None:
