@@ -27,12 +27,12 @@ _MOST_ROWS = 20  # songs with rows of their own
 _MOST_LINES = 5  # songs in the curves
 _LOOKS = "Fine-tuning, look by look of the guard"  # heading of the curves
 _CURVES = {"reward": "reward", "kl": "KL", "jerk": "jerk", DIVERSITY: "diversity"}
-_NOTES = (
-    "Each song is danced {seeds} times, with the same seeds before and after fine-tuning; the "
-    "guard has chosen what to keep by other seeds. beat f1 shuffled is what chance gives.",
-    "Intervals of the rows `before`, `after` and `dance` are over songs and seeds, those of a "
-    "song over its seeds.",
+_DANCED = "Each song is danced {seeds} times; beat f1 shuffled is what chance gives."
+_TUNED = (
+    "Before and after fine-tuning the seeds are the same; the guard has chosen what to keep by "
+    "others."
 )
+_INTERVALS = "Intervals of the {rows} are over songs and seeds, those of a song are over its seeds."
 
 
 def write_choreography_page(
@@ -153,8 +153,13 @@ def _dances(folder: Path, song: SongResult) -> dict[str, Path]:
 
 def _notes(found: Choreography) -> list[str]:
     assert found.evaluation is not None
-    notes = [note.format(seeds=found.evaluation.seeds) for note in _NOTES]
+    notes = [_DANCED.format(seeds=found.evaluation.seeds)]
+    if len(found.songs) > 1:
+        rows = [f'"{row}"' for row in found.rows]
+        told = f"row{'s' if len(rows) > 1 else ''} {' and '.join(rows)}"
+        notes.append(_INTERVALS.format(rows=told))
     if found.tuned:
+        notes.insert(1, _TUNED)
         kept = sum(song.iteration > 0 for song in found.songs)
         notes.insert(0, f"{kept} of {len(found.songs)} songs have a better dance than before.")
     if len(found.songs) > _MOST_ROWS:

@@ -51,17 +51,17 @@ def choreograph(
     from duet_rl.body.retarget import read_motion
     from duet_rl.choreograph.page import PAGE
     from duet_rl.choreograph.run import choreograph as dance_to
+    from duet_rl.choreograph.songs import SUFFIXES
     from duet_rl.choreograph.table import as_text
     from duet_rl.config import resolve
     from duet_rl.files import require_file
     from duet_rl.models.sampling import SamplingConfig
     from duet_rl.run import RunConfig
 
-    sections = tuple(f"{section}." for section in RunConfig.model_fields)
     settings = [
         word
         for word in songs
-        if "=" in word and word.startswith(sections) and not Path(word).exists()
+        if "=" in word and Path(word).suffix.lower() not in SUFFIXES and not Path(word).exists()
     ]
     config = resolve(RunConfig, preset, settings)
     led = None

@@ -52,7 +52,8 @@ def test_a_song_gets_its_dance_in_all_kinds_of_files(
     assert not {"reward/contact", "reward/tracking"} & set(measured.measures)
     assert {"reward/beat", "beat_f1", "beat_f1_shuffled", "diversity"} <= set(measured.measures)
     assert not (tmp_path / "out" / WORKING).exists()
-    assert "tango" in (tmp_path / "out" / PAGE).read_text()
+    page = (tmp_path / "out" / PAGE).read_text()
+    assert "tango" in page and "fine-tuning;" not in page, "nothing was fine-tuned"
 
 
 def test_the_dance_is_the_one_that_generate_would_give_to_the_stage(
@@ -90,6 +91,23 @@ def test_the_command_exits_with_1_when_a_song_failed(
     assert "broken failed:" in ran.output and "tango" in ran.output
     ran = CliRunner().invoke(app, ["choreograph", str(song), *words, *options])
     assert ran.exit_code == 0, ran.output
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("iterations=3", "unknown key 'iterations'"),
+        ("choreograph.iteration=3", "did you mean 'iterations'"),
+        ("no=song.wav", "no=song.wav does not exist; give the path of a song"),
+    ],
+)
+def test_a_wrong_word_is_told_as_what_it_was_meant_for(
+    word: str, told: str, song: Path, soloist: Path, tmp_path: Path
+) -> None:
+    options = ["--checkpoint", str(soloist), "--out", str(tmp_path / "out")]
+    ran = CliRunner().invoke(app, ["choreograph", str(song), word, *options])
+    assert ran.exit_code == 2 and told in ran.output, ran.output
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_is_done_is_not_done_again(
