@@ -5,11 +5,11 @@ from pathlib import Path
 
 from duet_rl.body.motion import Duet, Motion
 from duet_rl.choreograph.settings import ChoreographConfig
+from duet_rl.choreograph.task import BEFORE, DANCE
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.generate.export import write, write_mp4
 from duet_rl.generate.view import FARTHEST, DanceScene, write_page
 
-DANCE, BEFORE = "dance", "before"  # files of the dance, and of the one that fine-tuning began with
 AFTER = "after"  # name on the page of a dance beside that one
 
 

@@ -13,6 +13,7 @@ from duet_rl import checkpoint
 from duet_rl.choreograph.guard import Check, Guard, Look
 from duet_rl.choreograph.rehearsal import Rehearsal
 from duet_rl.choreograph.settings import GuardConfig
+from duet_rl.choreograph.task import RECORD
 from duet_rl.config import validate
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.datasets.split import SplitConfig
@@ -26,7 +27,6 @@ from duet_rl.rl.settings import HardwareConfig, RLConfig
 from duet_rl.run_log import STEP, read_metrics
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
-RECORD = "guard.jsonl"  # a line a look
 # Of the guard's dances; those that are shown and measured have others. Of a seed the generator of
 # a CPU takes the lower 32 bits.
 HELD_SEED = 3_000_000_019

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from duet_rl.body.motion import Motion
 from duet_rl.body.npz import read_npz
-from duet_rl.choreograph.files import AFTER, BEFORE, DANCE
-from duet_rl.choreograph.finetune import RECORD, read_record
+from duet_rl.choreograph.files import AFTER
+from duet_rl.choreograph.finetune import read_record
 from duet_rl.choreograph.rehearsal import DIVERSITY
 from duet_rl.choreograph.settings import ChoreographConfig
 from duet_rl.choreograph.table import Choreography, row_values
-from duet_rl.choreograph.task import SongResult
+from duet_rl.choreograph.task import BEFORE, DANCE, RECORD, SongResult
 from duet_rl.config import Config, to_yaml
 from duet_rl.datasets.clip import FPS
 from duet_rl.evaluate.page import columns, differences, table_rows

@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from duet_rl.choreograph.finetune import RECORD
 from duet_rl.choreograph.song import choreograph_song
-from duet_rl.choreograph.task import PROGRESS, SongResult, SongTask
+from duet_rl.choreograph.task import PROGRESS, RECORD, SongResult, SongTask
 from duet_rl.errors import InputError
 from duet_rl.observe import lines
 from duet_rl.resources import start_ray, usable_cpus

@@ -13,12 +13,14 @@ from duet_rl.choreograph.page import PAGE, write_choreography_page
 from duet_rl.choreograph.parallel import Watch, outcomes_of
 from duet_rl.choreograph.settings import ChoreographConfig
 from duet_rl.choreograph.songs import find_songs, require_leader
-from duet_rl.choreograph.table import Choreography, evaluation_of, write_tables
+from duet_rl.choreograph.table import JSON, Choreography, evaluation_of, write_tables
 from duet_rl.choreograph.task import WORKING, SongTask, finished
 from duet_rl.config import Config
 from duet_rl.datasets.clip import FPS
 from duet_rl.errors import InputError
 from duet_rl.evaluate.followers import follower_in
+from duet_rl.evaluate.table import CLIPS, TABLE
+from duet_rl.evaluate.table import JSON as EVALUATION
 from duet_rl.files import require_folder, settle, sha256_of
 from duet_rl.generate.follower import load_follower
 from duet_rl.models.sampling import SamplingConfig
@@ -71,7 +73,7 @@ def choreograph(
 
     Raises:
         InputError: no songs, no follower, one that needs a leader or wants none, settings that do
-            not fit it, or another program works in `out`.
+            not fit it, another program works in `out`, or its reports are of something else.
     """
     sounds = find_songs(songs)
     place = follower_in(require_folder(follower, "a follower"))
@@ -93,6 +95,7 @@ def choreograph(
         for name, sound in sounds.items()
     ]
     with claimed(out):
+        _require_own_reports(out)
         found = _danced(tasks, out, config.parallel, progress)
         with suppress(OSError):  # some song is not finished
             (out / WORKING).rmdir()
@@ -100,6 +103,16 @@ def choreograph(
         settings = _Settings(choreograph=config, rl=rl)
         write_choreography_page(out / PAGE, found, sounds, leader, config, settings)
     return found
+
+
+def _require_own_reports(out: Path) -> None:
+    """Raise `InputError` if a demo or an evaluation has its report there."""
+    found = [name for name in (PAGE, EVALUATION, TABLE, CLIPS) if (out / name).exists()]
+    if found and not (out / JSON).is_file():
+        raise InputError(
+            f"{out / found[0]} is of something else and would be lost; give a folder of its own "
+            "as --out"
+        )
 
 
 def _danced(tasks: Sequence[SongTask], out: Path, parallel: bool, progress: bool) -> Choreography:

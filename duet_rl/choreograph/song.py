@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 from duet_rl import checkpoint
 from duet_rl.body.motion import Motion
-from duet_rl.choreograph.files import BEFORE, DANCE, beats_of, write_dances
+from duet_rl.choreograph.files import beats_of, write_dances
 from duet_rl.choreograph.finetune import (
-    RECORD,
     Tell,
     Tuned,
     finetune,
@@ -21,12 +20,22 @@ from duet_rl.choreograph.guard import Check, Guard, number
 from duet_rl.choreograph.rehearsal import REWARD, Dances, Rehearsal, Scores, look_of
 from duet_rl.choreograph.settings import GuardConfig
 from duet_rl.choreograph.songs import danced_by, require_leader, song_clip
-from duet_rl.choreograph.task import PROGRESS, RESULT, SongResult, SongTask, finished
+from duet_rl.choreograph.task import (
+    BEFORE,
+    DANCE,
+    FOLLOWER,
+    PROGRESS,
+    RECORD,
+    RESULT,
+    SongResult,
+    SongTask,
+    finished,
+    require_own_folder,
+)
 from duet_rl.datasets.clip import DuetClip
 from duet_rl.files import atomic_path
 from duet_rl.generate.follower import KIND, load_follower
 
-FOLLOWER = "follower"  # folder of the fine-tuned one
 _HEARD, _DANCED, _TUNED = 0.05, 0.1, 0.85  # share of the work, about, that is done by then
 _TASK = "task.json"  # in a folder of unfinished work: on what
 
@@ -41,6 +50,7 @@ def choreograph_song(task: SongTask) -> SongResult:
     done = finished(task)
     if done is not None:
         return done
+    require_own_folder(task)
     begun = time.monotonic()
     work = _working_folder(task)
     tell = _teller(work / PROGRESS)

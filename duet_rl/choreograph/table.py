@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from duet_rl.choreograph.files import AFTER, BEFORE, DANCE
+from duet_rl.choreograph.files import AFTER
 from duet_rl.choreograph.rehearsal import DIVERSITY, REWARD
-from duet_rl.choreograph.task import SongResult
+from duet_rl.choreograph.task import BEFORE, DANCE, SongResult
 from duet_rl.evaluate.table import Evaluation, EvaluationRow, write_evaluation
 from duet_rl.files import atomic_path
 from duet_rl.text_table import aligned

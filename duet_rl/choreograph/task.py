@@ -19,6 +19,9 @@ from duet_rl.rl.settings import RLConfig
 RESULT = "song.json"  # in the folder of a song; it is written last
 WORKING = ".work"  # beside the songs: what is not finished yet
 PROGRESS = "progress.json"  # of one of these
+DANCE, BEFORE = "dance", "before"  # files of the dance, and of the one that fine-tuning began with
+RECORD = "guard.jsonl"  # a line a look
+FOLLOWER = "follower"  # folder of the fine-tuned one
 _FREE = {"shown_songs", "shown_seconds", "parallel", "memory"}  # on which no dance depends
 
 
@@ -126,6 +129,25 @@ def finished(task: SongTask) -> SongResult | None:
     except (ValueError, InputError):
         return None
     return result if result.fingerprint == task.fingerprint() else None
+
+
+def require_own_folder(task: SongTask) -> None:
+    """Raise `InputError` if the folder of a song holds what no dance has put there.
+
+    It is replaced as a whole when the song is done, and with it whatever is in it.
+    """
+    if not task.folder.exists():
+        return
+    if not task.folder.is_dir():
+        raise InputError(f"{task.folder} is a file; rename the song, or give another --out")
+    found = {path.name for path in task.folder.iterdir()}
+    known = {RESULT, RECORD, FOLLOWER, f"{BEFORE}.npz"}
+    strange = sorted(name for name in found - known if not name.startswith(f"{DANCE}."))
+    if strange:
+        raise InputError(
+            f"{task.folder} holds {strange[0]}, which is of no dance and would be lost; give "
+            "another --out, or rename the song"
+        )
 
 
 def _hash(*tensors: Tensor) -> str:

@@ -36,7 +36,7 @@ def claimed(folder: Path) -> Iterator[None]:
     free when this process ends, also by `kill -9`.
 
     Raises:
-        InputError: another program works there.
+        InputError: another program works there, or a file is where the folder would be.
     """
     folder = folder.resolve()
     ours = _claimed.get()
@@ -44,7 +44,10 @@ def claimed(folder: Path) -> Iterator[None]:
         yield
         return
     fresh = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(f"{folder} is, or lies in, a file; give a folder as --out") from error
     try:
         with held(folder / LOCK, str(folder), "give another --out"):
             before = _claimed.set(ours | {folder})

@@ -16,10 +16,11 @@ from typing import Any
 
 from bench import print_table, write_results
 
-from duet_rl.choreograph.files import AFTER, BEFORE
+from duet_rl.choreograph.files import AFTER
 from duet_rl.choreograph.rehearsal import DIVERSITY, REWARD
 from duet_rl.choreograph.run import choreograph
 from duet_rl.choreograph.table import Choreography, as_text
+from duet_rl.choreograph.task import BEFORE
 from duet_rl.config import resolve
 from duet_rl.datasets.store import DuetStore
 from duet_rl.evaluate.page import paired_difference

@@ -137,6 +137,20 @@ def test_what_is_done_is_not_done_again(
     assert len(worked) == 4, "a folder without a result is not whole"
 
 
+def test_nothing_of_somebody_elses_is_lost(song: Path, soloist: Path, tmp_path: Path) -> None:
+    notes = tmp_path / "out" / "tango" / "notes.txt"
+    notes.parent.mkdir(parents=True)
+    notes.write_text("mine")
+    found = choreograph([song], soloist, tmp_path / "out", QUICK, RL, progress=False)
+    assert "holds notes.txt" in found.faults["tango"] and notes.read_text() == "mine"
+    report = tmp_path / "demo" / PAGE
+    report.parent.mkdir()
+    report.write_text("of a demo")
+    with pytest.raises(InputError, match="would be lost"):
+        choreograph([song], soloist, tmp_path / "demo", QUICK, RL, progress=False)
+    assert list(report.parent.iterdir()) == [report] and report.read_text() == "of a demo"
+
+
 def test_what_a_killed_run_has_left_is_cleared_away(
     song: Path, soloist: Path, tmp_path: Path
 ) -> None:

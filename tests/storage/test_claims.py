@@ -129,3 +129,12 @@ def test_a_file_system_without_locks_is_told_of_and_worked_on(
     with claimed(tmp_path):
         worked = True
     assert worked and "without locks" in caplog.text
+
+
+def test_a_file_is_no_folder_to_work_in(tmp_path: Path) -> None:
+    file = tmp_path / "song.wav"
+    file.write_bytes(b"sound")
+    for place in (file, file / "out"):
+        with pytest.raises(InputError, match="give a folder as --out"), claimed(place):
+            pass
+    assert file.read_bytes() == b"sound"
