@@ -115,8 +115,10 @@ def test_an_interrupted_run_leaves_nothing_half_done_and_goes_on_by_the_same_com
     record = out / WORKING / "tango" / RECORD
     with started(command(out), tmp_path / "first.log") as program:
         wait_until(
-            lambda: record.is_file() and len(record.read_text().splitlines()) >= 3, START, "looks"
+            lambda: program.poll() is not None or _lines(record) >= 3,
+            *(START, "looks", tmp_path / "first.log"),
         )
+        assert program.poll() is None, (tmp_path / "first.log").read_text()[-2000:]
         family = below(program.pid)
         program.send_signal(signal.SIGINT)
         program.wait(GONE)
@@ -129,6 +131,10 @@ def test_an_interrupted_run_leaves_nothing_half_done_and_goes_on_by_the_same_com
     lines = (out / "tango" / RECORD).read_text().splitlines()
     assert lines[: len(looked)] == looked, "what was seen before the interruption stays"
     assert json.loads(lines[-1])["iteration"] == 12
+
+
+def _lines(file: Path) -> int:
+    return len(file.read_text().splitlines()) if file.is_file() else 0
 
 
 def _names(folder: Path) -> list[str]:
