@@ -80,14 +80,16 @@ class Picker:
         apart: frames between the beginnings of windows that are drawn, the first at frame 0.
 
     Raises:
-        InputError: no clip is long enough.
+        InputError: there is no clip, or none is long enough.
     """
 
     def __init__(self, clips: Sequence[DuetClip], tokens: int, apart: int = 1) -> None:
+        if not clips:
+            raise InputError("there are no clips to dance to; choose another split, or give clips")
         frames = tokens * FRAMES_PER_TOKEN
         self._starts = np.array([clip.frames - frames + 1 for clip in clips])
         if not (self._starts > 0).any():
-            longest = max((clip.seconds for clip in clips), default=0.0)
+            longest = max(clip.seconds for clip in clips)
             raise InputError(
                 f"no clip lasts the {frames / FPS:.1f} s of an episode; the "
                 f"longest of {len(clips)} lasts {longest:.1f} s: set a shorter `seconds`"

@@ -8,6 +8,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from duet_rl.datasets.solo import as_soloist
+from duet_rl.errors import InputError
 from envs.dance import open_dances
 from envs.solo import solo_settings
 from tests.envs.conftest import SECONDS
@@ -74,3 +75,8 @@ def test_a_picture_of_a_soloist_shows_one_body(settings: dict[str, Any]) -> None
 
     assert tint(solo=False) > 60, "a leader is blue"
     assert tint(solo=True) < 30, "and a soloist has none"
+
+
+def test_a_split_without_clips_is_told_as_such(settings: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="no clips to dance to; choose another split"):
+        gymnasium.make(SOLO, **{**settings, "data": []})
