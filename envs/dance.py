@@ -44,6 +44,8 @@ class DanceConfig(Config):
     leader: Literal["features", "tokens", "none"] = "features"
     hears: Hearing = "duolando"  # which features of the music he is told
     beyond: int = Field(0, ge=0)  # token steps of music and leader told past the end of a dance
+    # What is told of the music past the end of a clip: nothing, or its last row, again and again.
+    silent_end: bool = False
 
     @property
     def tokens(self) -> int:
@@ -159,7 +161,10 @@ class DanceBatch:
         steps = self.config.tokens + self.config.beyond
         begins = dict.fromkeys(self.features(clip), frame)
         begins["music"] = heard_near(self.clips[clip], self.config.hears, frame)
-        return {name: window_of(x, begins[name], steps) for name, x in self.features(clip).items()}
+        told = {name: window_of(x, begins[name], steps) for name, x in self.features(clip).items()}
+        if self.config.silent_end:
+            told["music"][max(len(self.features(clip)["music"]) - begins["music"], 0) :] = 0
+        return told
 
     def restart(
         self, generators: Sequence[np.random.Generator], picks: Sequence[Pick] | None = None

@@ -20,6 +20,7 @@ from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path, settle, sha256_of
 from duet_rl.generate.follower import KIND, load_follower
+from duet_rl.models.bailando import BailandoGPTConfig
 from duet_rl.models.follower import AnyGPTConfig, hearing_of
 from duet_rl.models.window_gpt import WindowGPTConfig
 from duet_rl.observe.settings import LogConfig
@@ -157,6 +158,7 @@ def env_settings_of(
             "leader": _told_of(gpt.condition_names),
             "hears": hearing_of(gpt),
             "beyond": gpt.tokens_ahead if isinstance(gpt, WindowGPTConfig) else 0,
+            "silent_end": isinstance(gpt, BailandoGPTConfig) and gpt.music == "window",
         },
     }
 

@@ -27,6 +27,8 @@ from duet_rl.rl.replay import RolloutGroup
 from duet_rl.rl.run import env_settings_of
 from duet_rl.rl.settings import RLConfig
 from duet_rl.tokenizers.frames import MotionBatch
+from envs.dance import DanceBatch
+from envs.scene import Pick
 from tests.envs.dancers import SidestepCodec, walking_couple
 from tests.rl.world import SETTINGS, Pair, pair_of
 
@@ -231,6 +233,20 @@ def test_the_environment_tells_what_the_follower_hears() -> None:
     told = env_settings_of(RLConfig(), WINDOW.model_copy(update={"hears": "bailando_pp"}), "x", "y")
     dance = told["dance"]
     assert (dance["leader"], dance["hears"], dance["beyond"]) == ("none", "bailando_pp", 2)
+
+
+@pytest.mark.parametrize("gpt", [GPT, WINDOW], ids=["rows", "window"])
+def test_the_end_of_a_song_is_heard_in_rl_as_in_dancing(
+    folders: dict[str, Path], gpt: BailandoGPTConfig
+) -> None:
+    dances = make(folders, BAILANDO, gpt).runner.dances
+    assert isinstance(dances, DanceBatch)
+    frame = dances.clips[0].frames - 4 * dances.steps
+    dances.restart([], [Pick(0, frame)] * dances.num_dances)
+    music = dances.clips[0].music[frame:].expand(dances.num_dances, -1, -1)
+    model = BailandoGPT(gpt)
+    (rolled,) = model.told(dances.conditions(), dances.steps)
+    assert torch.equal(rolled, model.told({"music": music}, dances.steps)[0])
 
 
 def test_each_step_draws_windows_of_its_own(folders: dict[str, Path]) -> None:
