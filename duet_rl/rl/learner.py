@@ -201,7 +201,10 @@ class FollowerLearner(TorchLearner):
         )
         verdict: Verdict = fwd_out[VERDICT].at(slice(given, None))
         loss = self._loss(verdict, experience)
-        self.metrics.log_dict(loss.metrics, key=module_id, window=1)
+        known = dict(loss.metrics)
+        if self.follower.reference is None:  # what it would be measured to is not there
+            known.pop("kl", None)
+        self.metrics.log_dict(known, key=module_id, window=1)
         return loss.total
 
     def _loss(self, verdict: Verdict, experience: Experience) -> Loss:

@@ -249,6 +249,17 @@ def test_the_end_of_a_song_is_heard_in_rl_as_in_dancing(
     assert torch.equal(rolled, model.told({"music": music}, dances.steps)[0])
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_no_distance_is_told_to_a_start_that_is_not_kept(
+    folders: dict[str, Path], kept: bool
+) -> None:
+    pair = make(folders, TURNS.model_copy(update={"reference": kept}))
+    logged: dict[str, Any] = {}
+    pair.learner.metrics.log_dict = lambda values, **_: logged.update(values)
+    pair.learner.update(episodes=pair.runner.sample())
+    assert ("kl" in logged) == kept and "entropy" in logged
+
+
 def test_each_step_draws_windows_of_its_own(folders: dict[str, Path]) -> None:
     """Dances to one song, of one beginning and one version, are no reason to draw the same."""
     pair = make(folders, BAILANDO.model_copy(update={"batch_windows": 5, "lr": 1e-9}))
