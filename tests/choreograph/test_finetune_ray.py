@@ -72,6 +72,7 @@ def test_a_guard_that_allows_nothing_keeps_what_was_before(
     assert not (tmp_path / "tango" / FOLLOWER).exists()
 
 
+@pytest.mark.nightly
 def test_a_partner_is_tuned_to_song_and_leader(
     song: Path, partner: Path, tmp_path: Path, ray_cluster: None
 ) -> None:
@@ -85,6 +86,7 @@ def test_a_partner_is_tuned_to_song_and_leader(
     assert "reward/contact" not in found.songs[0].before
 
 
+@pytest.mark.nightly
 def test_a_dancer_of_bailandos_kind_is_tuned_with_bailandos_loss(
     tmp_path: Path, ray_cluster: None
 ) -> None:
