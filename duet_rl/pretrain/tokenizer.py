@@ -161,9 +161,9 @@ class TranslationStage(Stage):
 
 
 def dancers_of(clips: list[DuetClip]) -> list[Motion]:
-    """Return everyone who dances: followers, and leaders where there are any."""
-    followers = [clip.duet.follower for clip in clips]
-    return [*followers, *(clip.duet.leader for clip in clips if not clip.solo)]
+    """Return everyone who dances, clip by clip: the leader where there is one, and the follower."""
+    couples = [(clip.duet.leader, clip.duet.follower)[clip.solo :] for clip in clips]
+    return [dancer for couple in couples for dancer in couple]
 
 
 def rows_of(motion: Motion) -> MotionBatch:
