@@ -100,6 +100,7 @@ def test_a_dancer_of_bailandos_kind_is_tuned_with_bailandos_loss(
     assert all(line["kl"] is not None for line in record)
 
 
+@pytest.mark.nightly
 def test_an_interrupted_run_leaves_nothing_half_done_and_goes_on_by_the_same_command(
     song: Path, soloist: Path, tmp_path: Path
 ) -> None:

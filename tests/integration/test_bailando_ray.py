@@ -35,7 +35,9 @@ rl: {{env_runners: 1, iterations: 1, seconds: 6.0, leaders: 1, new_groups: 4, ba
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("preset", ["bailando", "bailando_fixed"])
+@pytest.mark.parametrize(
+    "preset", ["bailando_fixed", pytest.param("bailando", marks=pytest.mark.nightly)]
+)
 def test_the_recipe_runs_with_only_its_sizes_changed(preset: str, tmp_path: Path) -> None:
     mine = tmp_path / "small.yaml"
     mine.write_text(SMALL.format(preset=preset))

@@ -9,6 +9,9 @@ from duet_rl.observe.settings import LogConfig, MlflowConfig, WandbConfig
 from duet_rl.observe.sink import Origin
 from duet_rl.observe.sinks import open_sinks
 from duet_rl.observe.trackers import known_run
+from tests.integration.processes import wait_until
+
+WRITTEN = 30.0  # s
 
 
 def origin(folder: Path) -> Origin:
@@ -73,8 +76,13 @@ def test_wandb_offline_keeps_the_numbers_in_the_folder_of_the_run(tmp_path: Path
     sinks.write(1, {"reward/foot": 0.5})
     sinks.close(finished=True)
     (written,) = (here.folder / "wandb").glob("offline-run-*/run-*.wandb")
-    content = written.read_bytes()
-    assert b"reward/foot" in content and b"salsa/rl" in content
+
+    def kept() -> bool:
+        content = written.read_bytes()
+        return b"reward/foot" in content and b"salsa/rl" in content
+
+    # W&B's own process writes the file, and may do so after it has said that it is done.
+    wait_until(kept, WRITTEN, "the numbers in W&B's file")
     first = known_run(here.folder, "wandb")
     open_sinks(config, here, done=1).close(finished=True)
     assert known_run(here.folder, "wandb") == first
