@@ -13,6 +13,7 @@ FLOORS = (  # lowest first; rooms on one floor do not import each other
     {"duet_rl.pickles"},
     {"duet_rl.body", "duet_rl.models"},
     {"duet_rl.audio", "duet_rl.posecodes"},
+    {"duet_rl.captions"},
     {
         "duet_rl.checkpoint",
         "duet_rl.resources",
