@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from duet_rl.body.humanml3d import FEATURES, POSITIONS
 from duet_rl.compat.state import (
     numbers_in,
     plain_state,
@@ -16,7 +17,6 @@ from duet_rl.compat.state import (
 from duet_rl.config import validate
 from duet_rl.errors import InputError
 from duet_rl.tokenizers.codes_vq import CodesVQConfig, CodesVQVAE
-from duet_rl.tokenizers.humanml3d import FEATURES, POSITIONS
 
 _CODES = "pc_encoder.codebook.weight"
 _START = "encoder.model.0"

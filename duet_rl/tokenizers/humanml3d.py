@@ -22,19 +22,6 @@ from duet_rl.body.rotations import (
 )
 from duet_rl.errors import InputError
 
-FPS = 20.0
-JOINTS = 22  # the first of SMPL-X: pelvis to wrists
-FEATURES = 263
-
-# What the channels hold, in their order.
-YAW_SPEED = 0  # half the turn to the next frame, rad
-PATH = slice(1, 3)  # X and Z of the root's step to the next frame, seen from the heading, m
-HEIGHT = 3  # of the root, m
-POSITIONS = slice(4, 67)  # of joints 1 to 21 around the root, seen from the heading, m
-ROTATIONS = slice(67, 193)  # of the same joints as 6D, each relative to the one before
-STEPS = slice(193, 259)  # of every joint to the next frame, seen from the heading, m
-CONTACTS = slice(259, 263)  # 1 where a foot stands: left ankle, left toe, right ankle, right toe
-
 _HIPS, _SHOULDERS = (1, 2), (16, 17)  # left, right
 _FEET = (7, 10, 8, 11)  # left ankle, left toe, right ankle, right toe
 _STANDING = 0.002  # m^2; a foot whose step to the next frame has a smaller square stands
@@ -61,7 +48,7 @@ class Quirks:
         swapped_hips: the heading is across shoulders minus hips and not shoulders plus hips, so
             that it is off by tens of degrees. Models that were trained on the format expect it.
         lost_turns: where the heading passes half a turn, the turn of that frame has a wrong sign
-            and `joints_of` puts all that follows elsewhere.
+            and `body.humanml3d.joints_of` puts all that follows elsewhere.
     """
 
     swapped_hips: bool = True
@@ -124,23 +111,6 @@ def features_of(
         standing.to(joints),
     ]
     return torch.cat(parts, dim=-1)
-
-
-def joints_of(features: Float[Tensor, "*batch T 263"]) -> Float[Tensor, "*batch T 22 3"]:
-    """Return the joints that features mean by their positions and path, metres.
-
-    The first frame has its root above the origin. Rotations, steps and contacts are not read.
-    """
-    turns = 2 * features[..., :-1, YAW_SPEED].cumsum(-1)
-    facing = -F.pad(turns, (1, 0))  # radians
-    x, z = features[..., :-1, PATH].unbind(-1)
-    step = F.pad(torch.stack([x, torch.zeros_like(x), z], dim=-1), (0, 0, 1, 0))
-    # The step to a frame is seen from the heading of that frame, not of the one it starts from.
-    path = rotate_yaw(step, facing).cumsum(-2)
-    around = features[..., POSITIONS].unflatten(-1, (JOINTS - 1, 3))
-    others = rotate_yaw(around, facing[..., None]) + path[..., None, :]
-    root = torch.stack([path[..., 0], features[..., HEIGHT], path[..., 2]], dim=-1)
-    return torch.cat([root[..., None, :], others], dim=-2)
 
 
 def _across(joints: Float[Tensor, "*batch 22 3"], swapped_hips: bool) -> Float[Tensor, "*batch 3"]:

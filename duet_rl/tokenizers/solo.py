@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from duet_rl.body.kinematics import forward_kinematics
 from duet_rl.body.rotations import project_to_rotation
 from duet_rl.body.skeleton import NUM_JOINTS, UP
+from duet_rl.body.smpl_fit import fill_joints, fit_rotations, standing_height
 from duet_rl.errors import InputError
 from duet_rl.files import require_folder
 from duet_rl.tokenizers.conv import StreamCache
 from duet_rl.tokenizers.duet import DecodedFollower
 from duet_rl.tokenizers.frames import MotionBatch
-from duet_rl.tokenizers.smpl_body import BODY, fill_joints, fit_rotations, standing_height
+from duet_rl.tokenizers.smpl_body import BODY
 from duet_rl.tokenizers.solo_pose import SoloPoseTokenizer
 from duet_rl.tokenizers.solo_settings import FPS, SoloCodecConfig
 from duet_rl.tokenizers.solo_translation import SoloTranslation

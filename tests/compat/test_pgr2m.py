@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from duet_rl.body.humanml3d import FEATURES
 from duet_rl.compat.pgr2m import original_keys
 from duet_rl.compat.pgr2m_files import OPTIONS, Pgr2m, read_pgr2m
 from duet_rl.compat.pgr2m_refine import original_keys as refine_keys
@@ -17,7 +18,6 @@ from duet_rl.models.pgr2m_refine import RefineConfig, RefineTransformer
 from duet_rl.models.pgr2m_rows import sinusoids
 from duet_rl.posecodes.catalogue import PGR2M392
 from duet_rl.tokenizers.codes_vq import CodesVQConfig, CodesVQVAE
-from duet_rl.tokenizers.humanml3d import FEATURES
 
 PROMPT, ROWS, WIDTH, HEADS, LEVELS, CODES = 12, 6, 8, 2, 2, 4
 SIZES = {

@@ -5,13 +5,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from duet_rl.body.humanml3d import joints_of
 from duet_rl.compat.pgr2m_tokenizer import original_keys, original_state, pgr2m_tokenizer
 from duet_rl.errors import InputError
 from duet_rl.posecodes.catalogue import PGR2M392
 from duet_rl.tokenizers.codes_vq import CodesVQVAE
 from duet_rl.tokenizers.codes_vq_levels import LevelConfig, SoftLevel, choice_entropies
 from duet_rl.tokenizers.codes_vq_residual import DroppableQuantizer, ResidualConfig
-from duet_rl.tokenizers.humanml3d import Quirks, canonical, features_of, joints_of
+from duet_rl.tokenizers.humanml3d import Quirks, canonical, features_of
 from duet_rl.tokenizers.quantizers import perplexity
 from tests.golden.files import needs
 from tests.golden.pgr2m_networks import (

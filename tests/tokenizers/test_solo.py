@@ -10,21 +10,23 @@ from duet_rl.body.contact import feet_above_floor
 from duet_rl.body.kinematics import forward_kinematics
 from duet_rl.body.motion import Motion
 from duet_rl.body.rotations import yaw_matrix
-from duet_rl.body.skeleton import FEET, NUM_JOINTS, SOLE_DEPTH, UP, Skeleton, default_skeleton
+from duet_rl.body.skeleton import (
+    FEET,
+    NUM_JOINTS,
+    SMPL_JOINTS,
+    SOLE_DEPTH,
+    UP,
+    Skeleton,
+    default_skeleton,
+)
+from duet_rl.body.smpl_fit import fill_joints, fit_rotations, standing_height
 from duet_rl.body.stage import put_on_stage, stage
 from duet_rl.errors import InputError
 from duet_rl.tokenizers.codec import build_codec, load_codec
 from duet_rl.tokenizers.duet import DuetCodec
 from duet_rl.tokenizers.frames import MotionBatch
 from duet_rl.tokenizers.rates import doubled, doubled_rotations
-from duet_rl.tokenizers.smpl_body import (
-    SMPL_JOINTS,
-    SMPL_PARTS,
-    fill_joints,
-    fit_rotations,
-    smpl_joints,
-    standing_height,
-)
+from duet_rl.tokenizers.smpl_body import SMPL_PARTS, smpl_joints
 from duet_rl.tokenizers.solo import SoloCodec
 from duet_rl.tokenizers.solo_settings import SoloCodecConfig
 from duet_rl.tokenizers.solo_translation import leaving
