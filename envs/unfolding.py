@@ -93,4 +93,11 @@ def unfold(codec: Codec) -> Unfolding:
     """Return the way in which `codec` can decode a dance that begins now."""
     if isinstance(codec, DuetCodec) and codec.config.frame.causal:
         return StreamUnfolding(codec)
-    return WindowUnfolding(codec, whole=isinstance(codec, SoloCodec))
+    return WindowUnfolding(codec, whole=_adds_up(codec))
+
+
+def _adds_up(codec: Codec) -> bool:
+    """Return whether a dancer's place follows from all of his steps."""
+    if isinstance(codec, DuetCodec):
+        return codec.config.placement.relative_to == "start"
+    return isinstance(codec, SoloCodec)

@@ -15,9 +15,13 @@ from duet_rl.datasets.split import Split
 from duet_rl.datasets.store import DuetStore
 from duet_rl.datasets.windows import Windows, windows_if_any
 from duet_rl.pretrain.stage import Stage, StageConfig, StagePlan
+from duet_rl.tokenizers.body_tokenizer import BodyTokenizer
+from duet_rl.tokenizers.codec import build_codec
+from duet_rl.tokenizers.codes_pose import CodesPoseTokenizer
+from duet_rl.tokenizers.duet import DuetCodec
 from duet_rl.tokenizers.frames import MotionBatch
+from duet_rl.tokenizers.part import ARCHITECTURE, DUET, POSE, TRANSLATION
 from duet_rl.tokenizers.placement import PlacementTokenizer
-from duet_rl.tokenizers.pose import PoseTokenizer
 from duet_rl.tokenizers.solo_pose import SoloPoseTokenizer
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 from duet_rl.tokenizers.tokenizer import DuetCodecConfig
@@ -46,23 +50,23 @@ class DuetRows(NamedTuple):
 class PosePlan(StagePlan):
     """Train the pose tokenizer on both dancers."""
 
-    name: ClassVar[str] = PoseTokenizer.kind
+    name: ClassVar[str] = POSE
     codec: DuetCodecConfig = field(default_factory=DuetCodecConfig)
 
     def open(self) -> "PoseStage":
         """Read the data and build the tokenizer."""
-        return PoseStage(DuetStore.open(self.data), self.config, PoseTokenizer(self.codec))
+        return PoseStage(DuetStore.open(self.data), self.config, build_codec(self.codec).pose)
 
     def settings(self) -> Mapping[str, Any]:
         """Return what the result depends on."""
-        return self.codec.model_dump(mode="json", include={"frame", "pose"})
+        return _settings(self.codec, "pose")
 
 
 @dataclass(frozen=True)
 class TranslationPlan(StagePlan):
     """Train the placement tokenizer on couples."""
 
-    name: ClassVar[str] = PlacementTokenizer.kind
+    name: ClassVar[str] = TRANSLATION
     codec: DuetCodecConfig = field(default_factory=DuetCodecConfig)
 
     def open(self) -> "TranslationStage":
@@ -71,7 +75,7 @@ class TranslationPlan(StagePlan):
 
     def settings(self) -> Mapping[str, Any]:
         """Return what the result depends on."""
-        return self.codec.model_dump(mode="json", include={"frame", "placement", "decoding"})
+        return _settings(self.codec, "placement", "decoding")
 
 
 class DancerStage(Stage):
@@ -106,13 +110,13 @@ class PoseStage(DancerStage):
         self,
         store: DuetStore,
         config: StageConfig,
-        tokenizer: PoseTokenizer | SoloPoseTokenizer,
+        tokenizer: BodyTokenizer | SoloPoseTokenizer,
     ) -> None:
         super().__init__(store, config)
         self.tokenizer = tokenizer
 
     @property
-    def module(self) -> PoseTokenizer | SoloPoseTokenizer:
+    def module(self) -> BodyTokenizer | SoloPoseTokenizer:
         """The tokenizer."""
         return self.tokenizer
 
@@ -121,20 +125,23 @@ class PoseStage(DancerStage):
         self.tokenizer.settle(*batch)
 
     def save(self, folder: Path, meta: Mapping[str, Any]) -> None:
-        """Write the tokenizer."""
+        """Write the tokenizer; a readable one with the pose codes that it has seen."""
+        if isinstance(self.tokenizer, CodesPoseTokenizer):
+            dancers = dancers_of(self.store.clips("train"))
+            self.tokenizer.remember([dancer.joints for dancer in dancers])
         self.tokenizer.save(folder, meta)
 
 
 class TranslationStage(Stage):
-    """Windows of couples for the placement tokenizer."""
+    """Windows of couples for the placement tokenizer, or of dancers whose leaders do not matter."""
 
     def __init__(self, store: DuetStore, config: StageConfig, codec: DuetCodecConfig) -> None:
         super().__init__(store)
-        self.config, self.tokenizer = config, PlacementTokenizer(codec)
+        self.config, self.tokenizer = config, _placement_of(codec)
         frames = config.window_tokens * FRAMES_PER_TOKEN
-        couples = [_couple(clip) for clip in store.clips("train")]
-        self.train = Windows(couples, frames, config.stride)
-        self.val = windows_if_any([_couple(clip) for clip in store.clips("val")], frames)
+        rows = _alone if codec.placement.relative_to == "start" else _couples
+        self.train = Windows(rows(store.clips("train")), frames, config.stride)
+        self.val = windows_if_any(rows(store.clips("val")), frames)
 
     @property
     def module(self) -> PlacementTokenizer:
@@ -171,8 +178,25 @@ def rows_of(motion: Motion) -> MotionBatch:
     return MotionBatch(motion.joints, motion.rotations)
 
 
-def _couple(clip: DuetClip) -> DuetRows:
-    return DuetRows(*rows_of(clip.duet.leader), *rows_of(clip.duet.follower))
+def _couples(clips: list[DuetClip]) -> list[DuetRows]:
+    return [DuetRows(*rows_of(clip.duet.leader), *rows_of(clip.duet.follower)) for clip in clips]
+
+
+def _alone(clips: list[DuetClip]) -> list[DuetRows]:
+    """Return everyone who dances, beside themselves: nothing is looked at but how they move."""
+    return [DuetRows(*rows_of(dancer), *rows_of(dancer)) for dancer in dancers_of(clips)]
+
+
+def _placement_of(codec: DuetCodecConfig) -> PlacementTokenizer:
+    built = build_codec(codec)
+    assert isinstance(built, DuetCodec)
+    return built.placement
+
+
+def _settings(codec: DuetCodecConfig, *sections: str) -> dict[str, Any]:
+    """Return the sections of a codec's settings that a stage depends on, and what it is if rare."""
+    settings = codec.model_dump(mode="json", include={"frame", *sections})
+    return settings if codec.architecture == DUET else settings | {ARCHITECTURE: codec.architecture}
 
 
 def _both(rows: DuetRows) -> tuple[MotionBatch, MotionBatch]:

@@ -1,4 +1,4 @@
-"""The two kinds of codec, told apart by their `architecture`."""
+"""The kinds of codec, told apart by their `architecture`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,12 +11,19 @@ from duet_rl.config import Config, parse_yaml
 from duet_rl.errors import InputError
 from duet_rl.files import require_folder
 from duet_rl.tokenizers.duet import DuetCodec
-from duet_rl.tokenizers.part import ARCHITECTURE, DUET, POSE, SOLO, architecture_in
+from duet_rl.tokenizers.part import ARCHITECTURE, DUET, POSE, READABLE, SOLO, architecture_in
+from duet_rl.tokenizers.readable import ReadableCodec
+from duet_rl.tokenizers.readable_settings import ReadableCodecConfig
 from duet_rl.tokenizers.solo import SoloCodec
 from duet_rl.tokenizers.solo_settings import SoloCodecConfig
 from duet_rl.tokenizers.tokenizer import DuetCodecConfig
 
-AnyCodec: TypeAlias = DuetCodec | SoloCodec
+AnyCodec: TypeAlias = DuetCodec | SoloCodec  # a `ReadableCodec` is a `DuetCodec`
+_CODECS: dict[str, type[DuetCodec] | type[SoloCodec]] = {
+    DUET: DuetCodec,
+    READABLE: ReadableCodec,
+    SOLO: SoloCodec,
+}
 
 
 def _architecture(values: Any) -> str:
@@ -26,19 +33,21 @@ def _architecture(values: Any) -> str:
 
 
 CodecConfig: TypeAlias = Annotated[
-    Annotated[DuetCodecConfig, Tag(DUET)] | Annotated[SoloCodecConfig, Tag(SOLO)],
+    Annotated[DuetCodecConfig, Tag(DUET)]
+    | Annotated[ReadableCodecConfig, Tag(READABLE)]
+    | Annotated[SoloCodecConfig, Tag(SOLO)],
     Discriminator(_architecture),
 ]
-"""Settings of either codec; where `architecture` is not said, of a `DuetCodec`."""
+"""Settings of any codec; where `architecture` is not said, of a `DuetCodec`."""
 
 
 def build_codec(config: DuetCodecConfig | SoloCodecConfig) -> AnyCodec:
     """Return a codec of these settings, untrained."""
-    return SoloCodec(config) if isinstance(config, SoloCodecConfig) else DuetCodec(config)
+    return _CODECS[config.architecture](config)  # type: ignore[arg-type]
 
 
 def load_codec(folder: Path | str) -> AnyCodec:
-    """Return the codec saved in `folder`, of either kind, in evaluation mode.
+    """Return the codec saved in `folder`, of any kind, in evaluation mode.
 
     Raises:
         InputError: no codec is there, of a kind that there is not, or one that does not fit.
@@ -52,9 +61,9 @@ def load_codec(folder: Path | str) -> AnyCodec:
             "which `duet-rl pretrain pose` and `translation` have finished"
         ) from error
     found = architecture_in(stored)
-    if found not in {DUET, SOLO}:
+    if found not in _CODECS:
         raise InputError(
-            f"{pose} is part of a codec of architecture {found!r}; this version knows {DUET!r} and "
-            f"{SOLO!r}: update"
+            f"{pose} is part of a codec of architecture {found!r}; this version knows "
+            f"{', '.join(map(repr, _CODECS))}: update"
         )
-    return SoloCodec.load(folder) if found == SOLO else DuetCodec.load(folder)
+    return _CODECS[found].load(folder)

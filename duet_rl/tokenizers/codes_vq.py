@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from duet_rl.errors import InputError
 from duet_rl.models.streams import StreamEmbedding, check_tokens
 from duet_rl.tokenizers.codes_vq_conv import CodesConvConfig, CodesDecoder, CodesEncoder
-from duet_rl.tokenizers.codes_vq_residual import DROPPED, DroppableQuantizer, ResidualConfig
+from duet_rl.tokenizers.codes_vq_residual import DroppableQuantizer, ResidualConfig
 from duet_rl.tokenizers.conv import StreamCache
 from duet_rl.tokenizers.quantizers import CodebookStatistics, perplexity
-from duet_rl.tokenizers.spec import check_frames
+from duet_rl.tokenizers.spec import DROPPED, check_frames
 
 
 class CodesVQConfig(CodesConvConfig, ResidualConfig):
@@ -171,7 +171,18 @@ class CodesVQVAE(nn.Module):
                 terms["stressed"] = config.stress * stressed
             total = torch.stack(list(terms.values())).sum()
         metrics = {f"loss/{name}": term.detach() for name, term in terms.items()}
-        return total, metrics | self._use(out.tokens), out.statistics
+        return total, metrics | self.use(out.tokens), out.statistics
+
+    @torch.no_grad()
+    def use(self, tokens: Int[Tensor, "B N L"]) -> dict[str, Tensor]:
+        """Return how many codes each level in use spreads over."""
+        metrics = {}
+        for level in range(tokens.shape[-1]):
+            row = tokens[..., level].flatten()
+            if row[0] != DROPPED:
+                counts = torch.bincount(row, minlength=self.config.codes).float()
+                metrics[f"tokens/perplexity_residual{level}"] = perplexity(counts)
+        return metrics
 
     def _reconstructed(
         self, normal: Float[Tensor, "B T C"], pose: Int[Tensor, "B N S"]
@@ -232,14 +243,3 @@ class CodesVQVAE(nn.Module):
                 f"{motion.shape[1]} frames come with pose codes of {pose.shape[1]} tokens; "
                 f"wanted one row of codes for every {self.frames_per_token} frames"
             )
-
-    @torch.no_grad()
-    def _use(self, tokens: Int[Tensor, "B N L"]) -> dict[str, Tensor]:
-        """Return how many codes each level in use spreads over."""
-        metrics = {}
-        for level in range(tokens.shape[-1]):
-            row = tokens[..., level].flatten()
-            if row[0] != DROPPED:
-                counts = torch.bincount(row, minlength=self.config.codes).float()
-                metrics[f"tokens/perplexity_residual{level}"] = perplexity(counts)
-        return metrics

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from duet_rl.errors import InputError
 from duet_rl.tokenizers.codes_vq_levels import HardLevel, Level, LevelConfig, SoftLevel
 from duet_rl.tokenizers.quantizers import CodebookStatistics
+from duet_rl.tokenizers.spec import DROPPED
 
-DROPPED = -1  # token of a level that was left out: it adds nothing
 _SEED_STRIDE = 1_000_003  # steps before the draws of one seed meet those of the next
 
 

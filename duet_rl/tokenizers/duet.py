@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -12,6 +12,7 @@ from duet_rl.body.heading import low_pass, unwrap
 from duet_rl.body.kinematics import Posed, forward_kinematics
 from duet_rl.errors import InputError
 from duet_rl.files import require_folder
+from duet_rl.tokenizers.body_tokenizer import BodyTokenizer
 from duet_rl.tokenizers.conv import StreamCache
 from duet_rl.tokenizers.frames import MotionBatch, smoothed
 from duet_rl.tokenizers.holding import hold_hands
@@ -22,11 +23,14 @@ from duet_rl.tokenizers.leader import (
     leader_features,
     tokens_by_frame,
 )
+from duet_rl.tokenizers.part import POSE, TRANSLATION
 from duet_rl.tokenizers.placement import PlacementTokenizer
 from duet_rl.tokenizers.planting import plant_feet
 from duet_rl.tokenizers.pose import PoseTokenizer
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN, TokenSpec
 from duet_rl.tokenizers.tokenizer import DuetCodecConfig
+
+AnyDuetCodec = TypeVar("AnyDuetCodec", bound="DuetCodec")
 
 
 class DecodedFollower(NamedTuple):
@@ -48,10 +52,13 @@ class DuetCodec(nn.Module):
     the whole clip would have given.
     """
 
+    pose_class: ClassVar[type[BodyTokenizer]] = PoseTokenizer
+    placement_class: ClassVar[type[PlacementTokenizer]] = PlacementTokenizer
+
     def __init__(self, config: DuetCodecConfig) -> None:
         super().__init__()
-        self.pose = PoseTokenizer(config)
-        self.placement = PlacementTokenizer(config)
+        self.pose = self.pose_class(config)
+        self.placement = self.placement_class(config)
         self.config = config
         self.spec = TokenSpec(self.pose.streams + self.placement.streams)
 
@@ -113,8 +120,7 @@ class DuetCodec(nn.Module):
                 f"{tokens.shape[1]} token steps stand for {frames} frames, the leader has "
                 f"{leader.joints.shape[1]}; cut the leader to the tokens"
             )
-        streams = [len(self.pose.streams), len(self.placement.streams)]
-        pose_tokens, placement_tokens = tokens.split(streams, dim=-1)
+        pose_tokens, placement_tokens = self._parts_of(tokens)
         pose = self.pose.decode(pose_tokens, cache)
         placed = self.placement.decode(placement_tokens, leader, cache)
         heading = self._heading(placed.heading, cache)
@@ -177,7 +183,7 @@ class DuetCodec(nn.Module):
         return folder
 
     @classmethod
-    def load(cls, folder: Path | str) -> "DuetCodec":
+    def load(cls: type[AnyDuetCodec], folder: Path | str) -> AnyDuetCodec:
         """Return the codec saved in `folder`, in evaluation mode.
 
         Raises:
@@ -185,8 +191,8 @@ class DuetCodec(nn.Module):
                 different frames of reference.
         """
         folder = require_folder(folder, "a codec")
-        pose = PoseTokenizer.load(folder / PoseTokenizer.kind)
-        placement = PlacementTokenizer.load(folder / PlacementTokenizer.kind)
+        pose = cls.pose_class.load(folder / POSE)
+        placement = cls.placement_class.load(folder / TRANSLATION)
         if pose.config.frame != placement.config.frame:
             raise InputError(
                 f"{folder} mixes two frames of reference: pose {pose.config.frame}, translation "
@@ -195,6 +201,14 @@ class DuetCodec(nn.Module):
         codec = cls(placement.config.model_copy(update={"pose": pose.config.pose}))
         codec.pose, codec.placement = pose, placement
         return codec.eval()
+
+    def _parts_of(
+        self, tokens: Int[Tensor, "B N S"]
+    ) -> tuple[Int[Tensor, "B N P"], Int[Tensor, "B N Q"]]:
+        """Return what the tokens say to the poses and to the placement."""
+        streams = [len(self.pose.streams), len(self.placement.streams)]
+        pose, placement = tokens.split(streams, dim=-1)
+        return pose, placement
 
     def _planted(
         self, posed: Posed, velocity: Tensor, offsets: Tensor, cache: StreamCache | None

@@ -160,8 +160,10 @@ class HeadingFrame(Frame):
         heading = self.heading(motion.joints, dancer, cache)
         return self._positions(motion.joints, heading, _global_rotations(motion.rotations))
 
-    def features(self, motion: MotionBatch) -> PoseFeatures:
-        heading = self.heading(motion.joints, "features")
+    def features(
+        self, motion: MotionBatch, dancer: str = "features", cache: StreamCache | None = None
+    ) -> PoseFeatures:
+        heading = self.heading(motion.joints, dancer, cache)
         turned = _global_rotations(motion.rotations)
         columns = turned[..., :2].mT  # (B, T, 55, 2, 3), the vectors that make 6D
         body = rotate_yaw(columns[:, :, :BODY_JOINTS], -heading[..., None, None])
@@ -169,7 +171,9 @@ class HeadingFrame(Frame):
             (columns[:, :, hand].flatten(2, 3) @ turned[:, :, wrist]).unflatten(2, (-1, 2))
             for wrist, hand in HANDS
         ]
-        velocity = rotate_yaw(velocities(motion.joints[:, :, 0], self.config.fps), -heading)
+        root = after_last(motion.joints[:, :, 0], cache, (dancer, "root"))
+        moved = velocities(root, self.config.fps)[:, -heading.shape[1] :]
+        velocity = rotate_yaw(moved, -heading)
         return PoseFeatures(
             self._positions(motion.joints, heading, turned),
             time_last(torch.cat([body, *hands], dim=2).flatten(3)),
@@ -283,6 +287,15 @@ def velocities(path: Float[Tensor, "B T C"], fps: float) -> Float[Tensor, "B T C
     """Return the velocity that leads to each frame, m/s; the first frame has that of the second."""
     steps = path.diff(dim=1) * fps
     return torch.cat([steps[:, :1] if steps.shape[1] else torch.zeros_like(path), steps], dim=1)
+
+
+def after_last(values: Tensor, cache: StreamCache | None, key: object) -> Tensor:
+    """Return `values` behind the last frame that came before them, where there is one."""
+    if cache is None:
+        return values
+    last = cache.get(key)
+    cache[key] = values[:, -1:]
+    return values if last is None else torch.cat([last, values], dim=1)
 
 
 def smoothed(

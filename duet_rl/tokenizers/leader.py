@@ -10,7 +10,13 @@ from duet_rl.body.contact import foot_speed, palms, planted_feet
 from duet_rl.body.rotations import rotate_yaw
 from duet_rl.body.skeleton import FEET, UP
 from duet_rl.tokenizers.conv import StreamCache
-from duet_rl.tokenizers.frames import FrameConfig, HeadingFrame, MotionBatch, velocities
+from duet_rl.tokenizers.frames import (
+    FrameConfig,
+    HeadingFrame,
+    MotionBatch,
+    after_last,
+    velocities,
+)
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
 LEADER, LEADER_TOKENS = "leader", "leader_tokens"  # names of the two among the conditions
@@ -42,8 +48,8 @@ def leader_features(
     """
     frame = HeadingFrame(config)
     heading = frame.heading(leader.joints, "leader features", cache)
-    joints = _after_last(leader.joints, cache, "leader features joints")
-    turning = _after_last(heading[..., None], cache, "leader features heading")
+    joints = after_last(leader.joints, cache, "leader features joints")
+    turning = after_last(heading[..., None], cache, "leader features heading")
     new = slice(-heading.shape[1], None)
     moved = velocities(joints[:, :, 0], config.fps)[:, new]
     turned = velocities(turning, config.fps)[:, new]
@@ -96,12 +102,3 @@ def window_of(rows: Tensor, frame: int, steps: int) -> Tensor:
     apart = 1 if rows.is_floating_point() else FRAMES_PER_TOKEN
     index = torch.arange(frame, frame + steps * FRAMES_PER_TOKEN, apart)
     return rows[index.clamp_max(len(rows) - 1)]
-
-
-def _after_last(values: Tensor, cache: StreamCache | None, key: str) -> Tensor:
-    """Return `values` behind the last frame that came before them, where there is one."""
-    if cache is None:
-        return values
-    last = cache.get(key)
-    cache[key] = values[:, -1:]
-    return values if last is None else torch.cat([last, values], dim=1)

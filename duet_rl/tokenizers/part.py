@@ -1,24 +1,31 @@
 """What every trainable part of a codec has: a folder, and codebooks that learn."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from duet_rl import checkpoint
 from duet_rl.config import Config, validate
 from duet_rl.errors import InputError
 from duet_rl.tokenizers.quantizers import CodebookStatistics, add_statistics, reduce_statistics
-from duet_rl.tokenizers.vqvae import PartVQVAE, VQVAEOutput
 from duet_rl.tokenizers.workers import current_micro_batch
 
 ARCHITECTURE = "architecture"  # key of a codec's settings that says which kind it is
-DUET, SOLO = "duet", "solo"
+DUET, SOLO, READABLE = "duet", "solo", "readable"
 POSE, TRANSLATION = "pose", "translation"  # kinds of parts, and their sub-folders in a codec's
 
 AnyPart = TypeVar("AnyPart", bound="CodecPart")
+
+
+@runtime_checkable
+class Learns(Protocol):
+    """A quantizer whose codebooks follow what joined batches say of them."""
+
+    def update(self, statistics: Sequence[CodebookStatistics]) -> None:
+        """Move the codebooks."""
 
 
 class CodecPart(nn.Module):
@@ -58,8 +65,12 @@ class CodecPart(nn.Module):
             )
         config = validate(cls.config_class, stored.config, source=str(stored.path))
         part = cls(config)  # type: ignore[call-arg]
+        part.make_room(stored.tensors)
         checkpoint.load_module(part, stored.tensors, stored.path)
         return part.eval()
+
+    def make_room(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take the sizes of stored tensors where no setting tells them; few parts need it."""
 
     @torch.no_grad()
     def settle(self, *batch: Any) -> None:
@@ -72,22 +83,26 @@ class CodecPart(nn.Module):
         self._settling = False
 
     def _learn_codebooks(
-        self, vqvaes: Mapping[str, PartVQVAE], outputs: Mapping[str, VQVAEOutput]
+        self, learned: Iterable[tuple[Learns, Sequence[CodebookStatistics]]]
     ) -> None:
         """Move all codebooks by the joined batch of all workers, told in one message.
 
         Of several micro batches the last one moves them, by what all of them say.
+
+        Args:
+            learned: quantizers, each with what this batch says of its codebooks.
         """
         if self._settling:
             return
-        own = [batch for out in outputs.values() for batch in out.statistics]
+        pairs = [(quantizer, list(batches)) for quantizer, batches in learned]
+        own = [batch for _, batches in pairs for batch in batches]
         self._gathered = add_statistics(self._gathered, own)
         if not current_micro_batch().is_last:
             return
         joined, self._gathered = reduce_statistics(self._gathered), []
-        for name, out in outputs.items():
-            own, joined = joined[: len(out.statistics)], joined[len(out.statistics) :]
-            vqvaes[name].quantizer.update(own)
+        for quantizer, batches in pairs:
+            own, joined = joined[: len(batches)], joined[len(batches) :]
+            quantizer.update(own)
 
 
 def architecture_in(config: Mapping[str, Any]) -> str:

@@ -8,9 +8,10 @@ from torch import Tensor
 
 from duet_rl.body.skeleton import default_skeleton
 from duet_rl.tokenizers.conv import StreamCache
-from duet_rl.tokenizers.frames import MotionBatch, Placed, skeleton_offsets
+from duet_rl.tokenizers.frames import Frame, MotionBatch, Placed, skeleton_offsets
 from duet_rl.tokenizers.losses import motion_loss
 from duet_rl.tokenizers.part import TRANSLATION
+from duet_rl.tokenizers.path import PathFromStart
 from duet_rl.tokenizers.spec import Stream
 from duet_rl.tokenizers.tokenizer import (
     DuetCodecConfig,
@@ -25,7 +26,7 @@ _NAME = "placement"
 
 
 class PlacementTokenizer(Tokenizer):
-    """The follower's place and heading relative to the leader, coarse and then fine.
+    """The follower's place and heading relative to the leader or the start, coarse, then fine.
 
     It also keeps the bones of the followers that it was trained on (`offsets`, metres, the mean
     of the first training batch), so that a decoded follower has a body to dance with.
@@ -37,7 +38,9 @@ class PlacementTokenizer(Tokenizer):
 
     def __init__(self, config: DuetCodecConfig) -> None:
         super().__init__(config)
-        channels = self.frame.placement_channels
+        start = config.placement.relative_to == "start"
+        self.places: Frame = PathFromStart(config.frame) if start else self.frame
+        channels = self.places.placement_channels
         self.vqvae = PartVQVAE(
             config.placement.vqvae,
             inputs=channels,
@@ -55,7 +58,7 @@ class PlacementTokenizer(Tokenizer):
         self, leader: MotionBatch, follower: MotionBatch, cache: StreamCache | None = None
     ) -> Int[Tensor, "B N S"]:
         """Return the tokens of where the follower is; a `cache` continues its clip."""
-        return self.vqvae.encode(self.frame.placement(leader, follower, cache), cache)
+        return self.vqvae.encode(self.places.placement(leader, follower, cache), cache)
 
     def decode(
         self,
@@ -64,7 +67,7 @@ class PlacementTokenizer(Tokenizer):
         cache: StreamCache | None = None,
     ) -> Placed:
         """Return where the tokens put the follower of `leader`."""
-        return self.frame.place(self.vqvae.decode(tokens, cache)[_NAME], leader, cache)
+        return self.places.place(self.vqvae.decode(tokens, cache)[_NAME], leader, cache)
 
     def loss(self, leader: MotionBatch, follower: MotionBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Return what to minimise and what to log; in training, also move the codebooks.
@@ -86,7 +89,7 @@ class PlacementTokenizer(Tokenizer):
             commit = config.vqvae.commit * out.commit_loss.float()
             total = reconstruction + commit
         if self.training:
-            self._learn_codebooks({_NAME: self.vqvae}, {_NAME: out})
+            self._learn_codebooks([(self.vqvae.quantizer, out.statistics)])
         metrics = {
             "loss/placement": reconstruction.detach(),
             "loss/placement_commit": commit.detach(),
@@ -106,12 +109,12 @@ class PlacementTokenizer(Tokenizer):
 
         The couples of a small data set stand in few places; those nearby are as possible.
         """
-        placement = self.frame.placement(leader, follower)
+        placement = self.places.placement(leader, follower)
         config = self.config.placement
         if self.training and (config.shift or config.turn):
             clips = len(placement)
             noise = torch.randn(joined_rows(clips), 3, generator=self.vqvae.generator())
             noise = noise[own_rows(clips)].to(placement)
             scale = noise.new_tensor([config.shift, config.shift, config.turn])
-            placement = self.frame.shifted(placement, noise * scale)
+            placement = self.places.shifted(placement, noise * scale)
         return placement.mT.contiguous()

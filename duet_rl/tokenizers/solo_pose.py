@@ -111,7 +111,9 @@ class SoloPoseTokenizer(CodecPart):
             total = torch.stack(list(terms.values())).sum() / len(outputs)
         vqvaes = {part: self.part(part) for part in SMPL_PARTS}
         if self.training:
-            self._learn_codebooks(vqvaes, outputs)
+            self._learn_codebooks(
+                (vqvaes[part].quantizer, out.statistics) for part, out in outputs.items()
+            )
         metrics = {f"loss/{name}": term.detach() for name, term in terms.items()}
         metrics[f"loss/{POSE}"] = total.detach()
         return total, metrics | codebook_metrics(vqvaes, outputs)

@@ -10,7 +10,13 @@ from torch import Tensor
 from duet_rl.errors import InputError
 
 FRAMES_PER_TOKEN = 4
-CODE = "code"  # the kind of stream whose classes are the codes of a learned codebook
+
+# Kinds of streams, by what their classes are:
+CODE = "code"  # the codes of a learned codebook
+POSE_CODE = "pose"  # the classes of a group of readable pose codes
+RESIDUAL = "residual"  # the codes of a level that adds to what other streams tell
+CONTROL = "control"  # words to the one who dances, such as stop
+DROPPED = -1  # token of a residual level that was left out: it adds nothing
 
 
 @dataclass(frozen=True)
@@ -21,7 +27,7 @@ class Stream:
         name: unique within its spec, e.g. `placement_fine`.
         classes: how many values a token of this stream can take.
         part: what the stream moves: a body part or `placement`.
-        kind: what its classes are; `code` for the codes of a learned codebook.
+        kind: what its classes are: `CODE`, `POSE_CODE`, `RESIDUAL` or `CONTROL`.
         level: 0, or the depth of a residual level.
     """
 
@@ -62,7 +68,7 @@ class TokenSpec:
         return tuple(stream.part for stream in self.streams)
 
     def validate(self, tokens: Int[Tensor, "B N S"]) -> None:
-        """Refuse tokens that this spec cannot mean.
+        """Refuse tokens that this spec cannot mean; a residual level may be `DROPPED`.
 
         Raises:
             InputError: another number of streams, or a token outside the classes of its stream.
@@ -74,10 +80,11 @@ class TokenSpec:
             )
         for index, stream in enumerate(self.streams):
             row = tokens[..., index]
-            if row.numel() and not 0 <= int(row.min()) <= int(row.max()) < stream.classes:
+            least = DROPPED if stream.kind == RESIDUAL else 0
+            if row.numel() and not least <= int(row.min()) <= int(row.max()) < stream.classes:
                 raise InputError(
                     f"stream {stream.name} holds tokens from {int(row.min())} to {int(row.max())}, "
-                    f"wanted 0 to {stream.classes - 1}; use the codec that made them"
+                    f"wanted {least} to {stream.classes - 1}; use the codec that made them"
                 )
 
     def to_dict(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from duet_rl.config import Config
@@ -33,24 +33,32 @@ class PlacementVQVAEConfig(PartVQVAEConfig):
     levels: int = Field(2, ge=1)  # residual codebooks
 
 
-class PoseConfig(Config):
-    """The pose tokenizer: one VQ-VAE a part, and the weights of its losses."""
+class PoseLossConfig(Config):
+    """The weights of the losses of decoded poses."""
 
-    upper: PartVQVAEConfig = PartVQVAEConfig()
-    lower: PartVQVAEConfig = PartVQVAEConfig()
-    hand: HandVQVAEConfig = HandVQVAEConfig()  # each hand has its own
     motion: MotionLossConfig = MotionLossConfig()
     root_motion: MotionLossConfig | None = None  # of the velocity head; None: as `motion`
     kinematics: KinematicLossConfig = KinematicLossConfig()  # heading frame only
     positions: float = Field(0.3, ge=0)  # weight of the positions head
     rotations: float = Field(1.0, ge=0)  # weight of the rotations head
     velocity: float = Field(1.0, ge=0)  # weight of the root velocity head
+
+
+class PoseConfig(PoseLossConfig):
+    """The pose tokenizer: one VQ-VAE a part, and the weights of its losses."""
+
+    upper: PartVQVAEConfig = PartVQVAEConfig()
+    lower: PartVQVAEConfig = PartVQVAEConfig()
+    hand: HandVQVAEConfig = HandVQVAEConfig()  # each hand has its own
     zero_first_joints: bool = False  # encode without each part's first joint (Duolando's quirk)
 
 
 class PlacementConfig(Config):
     """The placement tokenizer."""
 
+    # leader: where the follower is, seen from the leader | start: how a dancer moves and turns, by
+    # himself, from where the leader (of a dancer alone the stage) begins; heading frame only
+    relative_to: Literal["leader", "start"] = "leader"
     vqvae: PlacementVQVAEConfig = PlacementVQVAEConfig()
     motion: MotionLossConfig = MotionLossConfig()
     shift: float = Field(0.15, ge=0)  # m; spread of a random shift over the floor in training
@@ -78,6 +86,12 @@ class DuetCodecConfig(Config):
     pose: PoseConfig = PoseConfig()
     placement: PlacementConfig = PlacementConfig()
     decoding: DecodingConfig = DecodingConfig()
+
+    @model_validator(mode="after")
+    def _check_placement(self) -> "DuetCodecConfig":
+        if self.placement.relative_to == "start" and self.frame.kind != "heading":
+            raise ValueError("placement.relative_to: start is for frame.kind: heading; change one")
+        return self
 
 
 class Tokenizer(CodecPart):

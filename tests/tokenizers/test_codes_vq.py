@@ -9,7 +9,8 @@ from torch import Tensor
 from duet_rl.errors import InputError
 from duet_rl.tokenizers.codes_vq import CodesVQConfig, CodesVQVAE
 from duet_rl.tokenizers.codes_vq_levels import choice_entropies
-from duet_rl.tokenizers.codes_vq_residual import DROPPED, DroppableQuantizer, ResidualConfig
+from duet_rl.tokenizers.codes_vq_residual import DroppableQuantizer, ResidualConfig
+from duet_rl.tokenizers.spec import DROPPED
 from duet_rl.tokenizers.workers import micro_batch
 
 CHANNELS, FRAMES, CLASSES = 6, 32, (3, 2)
