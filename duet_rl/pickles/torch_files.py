@@ -61,7 +61,7 @@ def load_torch_checkpoint(path: Path | str) -> dict[str, Any]:
         with path.open("rb") as file:
             is_zip = file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
             file.seek(0)
-            loaded = _read_zip(file) if is_zip else _read_old(file)
+            loaded = read_zip(file) if is_zip else _read_old(file)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except DAMAGED as error:
@@ -84,7 +84,7 @@ class _Storage(NamedTuple):
     start: int = 0
 
 
-class _TensorBuilder(Builder):
+class TensorBuilder(Builder):
     """Makes tensors too, out of the bytes that `stored` returns for a key."""
 
     def __init__(self, stored: Callable[[str], bytearray]) -> None:
@@ -170,7 +170,10 @@ class _TensorBuilder(Builder):
         return torch.device(kind, *index)
 
 
-def _read_zip(file: io.BufferedIOBase) -> Any:
+def read_zip(
+    file: io.BufferedIOBase,
+    kind: Callable[[Callable[[str], bytearray]], TensorBuilder] = TensorBuilder,
+) -> Any:
     """Return what an archive holds; `zipfile` checks the sum of every file in it."""
     with zipfile.ZipFile(file) as archive:
         folder = _folder(archive)
@@ -182,7 +185,7 @@ def _read_zip(file: io.BufferedIOBase) -> Any:
             order = _bytes(archive, f"{folder}byteorder")
             if order != _BYTE_ORDER:
                 raise InputError(f"its numbers are {ascii(order)[1:]}; save it on another machine")
-        builder = _TensorBuilder(stored)
+        builder = kind(stored)
         pickled = io.BytesIO(_bytes(archive, f"{folder}{_PICKLE}"))
         return builder.value(Unpickler(pickled, builder.known, _storage).load())
 
@@ -212,7 +215,7 @@ def _read_old(file: io.BufferedIOBase) -> Any:
             raise pickle.UnpicklingError("numbers of two kinds in one place")
         return found
 
-    builder = _TensorBuilder(lambda key: numbers[key])
+    builder = TensorBuilder(lambda key: numbers[key])
     if Unpickler(file, ()).load() != _OLD_MAGIC or Unpickler(file, ()).load() != _OLD_VERSION:
         raise pickle.UnpicklingError("neither of its formats")
     Unpickler(file, ()).load()  # about the machine that wrote it
