@@ -24,6 +24,7 @@ from duet_rl.metrics.feet import (
 from duet_rl.metrics.holds import Agreement, agreement, hold_continuity
 from duet_rl.metrics.placement import by_distance, facing_errors, root_errors
 from duet_rl.metrics.smoothness import BODY_JOINTS, boundary_jumps, jerk
+from duet_rl.posecodes.agreement import duet_agreement
 
 TOUCH_DEPTH = 0.03  # m of overlap from which bodies pass through each other, and not just touch
 HOLD_WITHIN = 0.20  # m between two palms that a viewer takes for a hold
@@ -71,6 +72,13 @@ MEASURES: dict[str, Measure] = {
         "share", "higher", "longest unbroken stretch of each hold due, of its time", CONTACT
     ),
     "hold_breaks": Measure("1/min", "lower", "letting go of a hold that is still due", CONTACT),
+    "duet_codes": Measure(
+        "share",
+        "higher",
+        "groups of duet codes (who holds what, where) that are the truth's",
+        CONTACT,
+    ),
+    "duet_codes_kappa": Measure("kappa", "higher", "the same above chance, 1 is all", CONTACT),
     "beat_precision": Measure("share", "higher", "landings of a foot on a music beat", BEATS),
     "beat_recall": Measure("share", "true", "music beats on which a foot lands", BEATS),
     "beat_f1": Measure("F1", "higher", "landings against music beats", BEATS),
@@ -108,8 +116,8 @@ def measure_duet(
         beats: music beats.
         fps: frames per second.
         hold: the holds that are due; without them `hold_*` but for `hold_share` is left out.
-        partner: joints of the true follower; without them `contact_*`, `root_error*` and
-            `facing_error*` are left out.
+        partner: joints of the true follower; without them `contact_*`, `duet_codes*`, `root_error*`
+            and `facing_error*` are left out.
 
     Returns:
         `(B,)` each; NaN for a clip to which the measure does not apply: no beats, no foot planted,
@@ -155,6 +163,8 @@ def _contact_measures(
         truly = hold_due(leader, partner, fps, threshold=HOLD_WITHIN)
         touching, wanted = (x.flatten(2).any(-1) for x in (held, truly))
         measured |= _named("contact", agreement(touching, wanted))
+        codes = duet_agreement(follower, leader, partner)
+        measured |= {"duet_codes": codes.share, "duet_codes_kappa": codes.kappa}
     if hold is not None:
         lasting = hold_continuity(held, hold, fps)
         measured |= _named("hold", agreement(held, hold))

@@ -13,6 +13,7 @@ from duet_rl.config import Config
 from duet_rl.errors import InputError
 from duet_rl.rewards.bailando import BAILANDO_CREDITS, BailandoConfig, bailando_reward
 from duet_rl.rewards.beat import BEAT_CREDITS, BeatConfig, beat_reward
+from duet_rl.rewards.codes import CODES_CREDITS, CodesConfig, codes_reward, hold_codes_reward
 from duet_rl.rewards.consistency import CONSISTENCY_CREDITS, ConsistencyConfig, consistency_reward
 from duet_rl.rewards.contact import CONTACT_CREDITS, ContactConfig, contact_reward
 from duet_rl.rewards.duolando import DUOLANDO_CREDITS, DuolandoConfig, root_consistency
@@ -25,6 +26,7 @@ CREDITS: dict[str, tuple[str, ...]] = {  # term -> parts of the body whose strea
     "beat": BEAT_CREDITS,
     "consistency": CONSISTENCY_CREDITS,
     "tracking": TRACKING_CREDITS,
+    "codes": CODES_CREDITS,
     "duolando": DUOLANDO_CREDITS,
     "bailando": BAILANDO_CREDITS,
 }
@@ -64,6 +66,7 @@ class RewardWeights(Config):
     beat: float = Field(0.5, ge=0)
     consistency: float = Field(0.5, ge=0)
     tracking: float = Field(1.0, ge=0)
+    codes: float = Field(0.0, ge=0)  # the true partner's holds, touches and facing, code by code
     duolando: float = Field(0.0, ge=0)  # the paper's reward, which has no lower bound
     bailando: float = Field(0.0, ge=0)  # the reward of solo dances to music, from -5 to 5
 
@@ -77,6 +80,7 @@ class RewardMixConfig(Config):
     beat: BeatConfig = BeatConfig()
     consistency: ConsistencyConfig = ConsistencyConfig()
     tracking: TrackingConfig = TrackingConfig()
+    codes: CodesConfig = CodesConfig()
     duolando: DuolandoConfig = DuolandoConfig()
     bailando: BailandoConfig = BailandoConfig()
     uncredited: Uncredited = "total"  # a stream that no term credits gets the total, or 1 (paper)
@@ -176,8 +180,8 @@ class RewardMix:
         """Return the terms of `data`.
 
         A term is left out where its weight is 0 or its input is missing: contact without holds or
-        a partner, tracking without a true partner, duolando without what the tokens say of the
-        root.
+        a partner, tracking without a true partner, codes without a partner and either holds or a
+        true one, duolando without what the tokens say of the root.
 
         Raises:
             InputError: no term is left.
@@ -198,17 +202,21 @@ class RewardMix:
         """Return what would compute each term that `data` has the input for."""
         config, fps = self.config, data.fps
         follower = data.follower.contiguous()  # kinematics lays joints out so that norms are slow
-        hold, partner, velocity = data.hold, data.partner, data.root_velocity
+        leader, hold, partner, velocity = data.leader, data.hold, data.partner, data.root_velocity
         terms: dict[str, Callable[[], Tensor]] = {
             "foot": lambda: foot_reward(follower, fps, config.foot, data.leader, data.beats),
             "beat": lambda: beat_reward(follower, data.beats, fps, config.beat),
             "consistency": lambda: consistency_reward(follower, fps, velocity, config.consistency),
             "bailando": lambda: bailando_reward(follower, data.beats, fps, config.bailando),
         }
-        if hold is not None and (leader := data.leader) is not None:
+        if hold is not None and leader is not None:
             terms["contact"] = lambda: contact_reward(follower, leader, hold, fps, config.contact)
         if partner is not None:
             terms["tracking"] = lambda: tracking_reward(follower, partner, config.tracking)
+        if leader is not None and partner is not None:
+            terms["codes"] = lambda: codes_reward(follower, leader, partner, config.codes)
+        elif leader is not None and hold is not None:
+            terms["codes"] = lambda: hold_codes_reward(follower, leader, hold)
         if velocity is not None:
             terms["duolando"] = lambda: root_consistency(follower, velocity, fps, config.duolando)
         return terms

@@ -99,7 +99,7 @@ def test_inputs_are_left_as_they_were():
 
 def test_terms_without_their_input_or_weight_are_left_out():
     data = couple()
-    assert set(RewardMix()(data).per_frame) == set(CREDITS) - {"duolando", "bailando"}
+    assert set(RewardMix()(data).per_frame) == set(CREDITS) - {"codes", "duolando", "bailando"}
     assert "tracking" not in RewardMix()(replace(data, partner=None)).per_frame
     assert "contact" not in RewardMix()(replace(data, hold=None)).per_frame
     no_beat = RewardMixConfig(weights=RewardWeights(beat=0))
