@@ -1,6 +1,6 @@
 """Self-attention within a band of neighbours, and rotary positions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -62,6 +62,20 @@ def make_band(
         mask = (distance >= -back) & (distance <= reach[:, None, None])
         blocks.append(Block(slice(start, stop), slice(first, last), mask[:, None]))
     return Band(tuple(blocks))
+
+
+def known_only(band: Band, known: Bool[Tensor, "B N"]) -> Band:
+    """Return a band in which nobody sees the positions that are not `known`, but they themselves.
+
+    They see themselves so that what they gather is a number; nobody looks at it.
+    """
+    position = torch.arange(known.shape[1], device=known.device)
+
+    def hide(block: Block) -> Block:
+        itself = position[block.queries, None] == position[block.keys]
+        return replace(block, mask=block.mask & (known[:, None, None, block.keys] | itself))
+
+    return Band(tuple(hide(block) for block in band.blocks))
 
 
 def banded_attention(

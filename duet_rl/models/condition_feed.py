@@ -1,6 +1,6 @@
 """Encode conditions as they come in, so that a follower can dance to a leader who still dances."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from jaxtyping import Float
@@ -19,12 +19,22 @@ class ConditionFeed:
     Args:
         conditions: the encoders of a model.
         look_ahead: tokens of future to wait for, for all or by name; None is each one's maximum.
+        absent: names of optional conditions that never come.
     """
 
-    def __init__(self, conditions: Conditions, look_ahead: LookAhead = None) -> None:
+    def __init__(
+        self,
+        conditions: Conditions,
+        look_ahead: LookAhead = None,
+        absent: Collection[str] = (),
+    ) -> None:
         ahead = conditions.resolve(look_ahead)
         self.conditions = conditions
-        self._inlets = {name: _Inlet(conditions[name], ahead[name]) for name in conditions.names}
+        self._inlets = {
+            name: _Inlet(conditions[name], ahead[name])
+            for name in conditions.names
+            if name not in absent
+        }
 
     def feed(self, conditions: Mapping[str, Tensor], last: bool = False) -> None:
         """Take in the next portion of some or all conditions.
@@ -34,11 +44,16 @@ class ConditionFeed:
             last: nothing more of these comes; their last steps do without future.
 
         Raises:
-            InputError: unknown condition, wrong shape, another number of clips, or values that
-                are not finite.
+            InputError: unknown or absent condition, wrong shape, another number of clips, or
+                values that are not finite.
         """
         for name, features in conditions.items():
             self.conditions[name].config.check(features)
+            if name not in self._inlets:
+                raise InputError(
+                    f"condition {name!r} was not told when the dance began; begin it with that "
+                    "condition, or name it as one that comes live"
+                )
             if features.is_floating_point() and not bool(features.isfinite().all()):
                 raise InputError(f"condition {name!r} holds NaN or infinity; clean the clip first")
         sizes = {features.shape[0] for features in conditions.values()}
@@ -50,13 +65,28 @@ class ConditionFeed:
 
     @property
     def ready(self) -> int:
-        """How many finished steps wait to be taken."""
-        return min(inlet.ready for inlet in self._inlets.values())
+        """How many finished steps wait to be taken; 0 where no condition comes at all."""
+        return min((inlet.ready for inlet in self._inlets.values()), default=0)
+
+    @property
+    def endless(self) -> bool:
+        """Whether no condition comes at all, so that every step is told the same, `rest`."""
+        return not self._inlets
+
+    @property
+    def rest(self) -> Float[Tensor, "D"]:
+        """What a step is told where no condition comes."""
+        return self.conditions({}, 1, {})[0, 0]
 
     def take(self) -> Float[Tensor, "B N D"]:
         """Return the summed vectors of all finished steps, and forget them."""
-        steps = self.ready
-        return torch.stack([inlet.take(steps) for inlet in self._inlets.values()]).sum(dim=0)
+        steps, encoded = self.ready, []
+        came = {name: inlet.take(steps) for name, inlet in self._inlets.items()}
+        shape = next(iter(came.values())).shape
+        for name in self.conditions.names:
+            absent = name not in came
+            encoded.append(self.conditions.absent(name).expand(shape) if absent else came[name])
+        return torch.stack(encoded).sum(dim=0)
 
 
 class _Inlet:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
@@ -30,6 +30,8 @@ class ConditionConfig(Config):
     look_ahead: int = Field(default=29, ge=0)  # tokens; the farthest future that it may use
     look_back: int = Field(default=8, ge=0)  # tokens before the present one
     frames_per_token: int = Field(default=4, gt=0)  # of a continuous condition
+    # Share of training clips that are not told of it. Above 0, it may be absent for good.
+    dropout: float = Field(default=0.0, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _has_a_size(self) -> "ConditionConfig":
@@ -43,6 +45,11 @@ class ConditionConfig(Config):
     def rows_per_token(self) -> int:
         """How many rows of the condition's tensor belong to one step of the follower."""
         return self.frames_per_token if self.kind == "continuous" else 1
+
+    @property
+    def optional(self) -> bool:
+        """Whether the follower can do without it."""
+        return self.dropout > 0
 
     def check(self, features: Tensor) -> None:
         """Make sure that `features` are a condition of this kind and size.
@@ -94,9 +101,16 @@ class ConditionEncoder(nn.Module):
         self.local = nn.Sequential(nn.GELU(), nn.Linear(width, width))
         self.attend = AttentionLayer(width, heads, dropout)
         self.norm = nn.LayerNorm(width)
+        self.absent: nn.Parameter | None = None  # stands for every step where nothing is told
+        if config.optional:
+            self.absent = nn.Parameter(torch.zeros(width))
 
     def forward(
-        self, features: Tensor, ahead: int, each: Int[Tensor, "B"] | None = None
+        self,
+        features: Tensor,
+        ahead: int,
+        each: Int[Tensor, "B"] | None = None,
+        dropped: Bool[Tensor, "B"] | None = None,
     ) -> Float[Tensor, "B N D"]:
         """Return one vector per step.
 
@@ -104,11 +118,16 @@ class ConditionEncoder(nn.Module):
             features: `(B, T, C)` floats, or `(B, N, S)` tokens.
             ahead: look-ahead, tokens.
             each: `(B,)`, a smaller look-ahead for each sample.
+            dropped: `(B,)`, samples that are not told of this condition, which is optional.
         """
         x = self.local(self.embed(self._rows(features)))
         band = make_band(x.shape[1], self.config.look_back, ahead, x.device, each)
         positions = torch.arange(x.shape[1], device=x.device)
-        return self.norm(self.attend(x, rotation_of(positions, self.head_channels), band))
+        vectors = self.norm(self.attend(x, rotation_of(positions, self.head_channels), band))
+        if dropped is None:
+            return vectors
+        assert self.absent is not None
+        return torch.where(dropped[:, None, None], self.absent, vectors)
 
     def set_normalisation(self, mean: Float[Tensor, "C"], std: Float[Tensor, "C"]) -> None:
         """Store by how much to shift and scale each feature; a constant feature is not scaled."""
@@ -136,18 +155,23 @@ class ConditionEncoder(nn.Module):
 
 
 class Conditions(nn.Module):
-    """All condition encoders of a model; their vectors are summed."""
+    """All condition encoders of a model; their vectors are summed.
+
+    An optional one may be missing: its `absent` vector stands for it at every step.
+    """
+
+    silence: Tensor
 
     def __init__(
         self, configs: Sequence[ConditionConfig], width: int, heads: int, dropout: float
     ) -> None:
         super().__init__()
         self.names = tuple(config.name for config in configs)
-        if not configs or len(set(self.names)) < len(configs):
+        if len(set(self.names)) < len(configs):
             raise InputError(
-                f"the conditions are called {list(self.names)}; give at least one, each with its "
-                "own name"
+                f"the conditions are called {list(self.names)}; give each its own name"
             )
+        self.register_buffer("silence", torch.zeros(width), persistent=False)
         self.encoders = nn.ModuleDict(
             {config.name: ConditionEncoder(config, width, heads, dropout) for config in configs}
         )
@@ -166,7 +190,8 @@ class Conditions(nn.Module):
         steps: int,
         look_ahead: Mapping[str, int],
         each: Mapping[str, Int[Tensor, "B"]] | None = None,
-    ) -> Float[Tensor, "B steps D"]:
+        dropped: Mapping[str, Bool[Tensor, "B"]] | None = None,
+    ) -> Float[Tensor, "#B steps D"]:
         """Return the sum of all encoded conditions for the first `steps` steps.
 
         Args:
@@ -174,18 +199,40 @@ class Conditions(nn.Module):
             steps: number of follower tokens.
             look_ahead: tokens, for every condition.
             each: a smaller look-ahead for each sample, for every condition.
+            dropped: samples that are not told of some optional conditions.
+
+        Returns:
+            One row for each clip, or one for all where no condition is told.
         """
-        encoded = [
-            self[name](conditions[name], look_ahead[name], None if each is None else each[name])
-            for name in self.names
-        ]
-        return torch.stack([vectors[:, :steps] for vectors in encoded]).sum(dim=0)
+        each, dropped = each or {}, dropped or {}
+        told = [name for name in self.names if name in conditions]
+        batch = conditions[told[0]].shape[0] if told else 1
+        encoded = []
+        for name in self.names:
+            if name in conditions:
+                how = (look_ahead[name], each.get(name), dropped.get(name))
+                encoded.append(self[name](conditions[name], *how)[:, :steps])
+            else:
+                encoded.append(self.absent(name).expand(batch, steps, -1))
+        if not encoded:
+            return self.silence.expand(1, steps, -1)
+        return torch.stack(encoded).sum(dim=0)
+
+    def absent(self, name: str) -> Float[Tensor, "D"]:
+        """Return the vector that stands for a condition that is not told."""
+        vector = self[name].absent
+        assert vector is not None
+        return vector
 
     def require(self, conditions: Mapping[str, Tensor], names: Collection[str]) -> None:
-        """Make sure that the conditions called `names` are given, and none that is unknown."""
+        """Make sure that those of `names` that are not optional are given, and none is unknown."""
         for name in conditions:
             self[name]
-        missing = [name for name in self.names if name in names and name not in conditions]
+        missing = [
+            name
+            for name in self.names
+            if name in names and name not in conditions and not self[name].config.optional
+        ]
         if missing:
             raise InputError(
                 f"condition {_list(missing)} is missing; this model needs {_list(self.names)}"
@@ -198,8 +245,8 @@ class Conditions(nn.Module):
             InputError: a condition is missing, unknown, of the wrong shape, or too short.
         """
         self.require(conditions, self.names)
-        for name in self.names:
-            features, config = conditions[name], self[name].config
+        for name, features in conditions.items():
+            config = self[name].config
             config.check(features)
             if features.shape[0] != batch:
                 raise InputError(
@@ -245,6 +292,14 @@ class Conditions(nn.Module):
             pick = uniform((batch,), generator, device) * len(options)
             drawn[name] = options.to(device)[pick.long()]
         return drawn
+
+    def drop(self, batch: int, generator: torch.Generator | None) -> dict[str, Bool[Tensor, "B"]]:
+        """Return which samples are not told of each optional condition, each by itself."""
+        return {
+            name: uniform((batch,), generator, self.silence.device) < self[name].config.dropout
+            for name in self.names
+            if self[name].config.optional
+        }
 
 
 def _list(names: Sequence[str]) -> str:

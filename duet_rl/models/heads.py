@@ -1,6 +1,7 @@
 """What is read from the hidden state: logits of every stream, and the value."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from jaxtyping import Float, Int
@@ -17,56 +18,75 @@ class StreamHeads(nn.Module):
 
     With `see_earlier`, the classifier of a stream also sees the tokens that the streams before
     it take in the same step, so that the parts of the body agree; the streams then have to be
-    sampled one after the other.
+    sampled one after the other. In `blocks` (their sizes), streams are sampled a block at a time
+    and see those of earlier blocks.
     """
 
-    def __init__(self, classes: Sequence[int], width: int, see_earlier: bool) -> None:
+    def __init__(
+        self, classes: Sequence[int], width: int, see_earlier: bool, blocks: Sequence[int] = ()
+    ) -> None:
         super().__init__()
         self.classes = tuple(classes)
+        sizes = tuple(blocks) or (1,) * len(self.classes)
+        assert sum(sizes) == len(self.classes)
+        ends = tuple(accumulate(sizes))
+        self.blocks = tuple(range(end - size, end) for size, end in zip(sizes, ends, strict=True))
         self.classify = nn.Linear(width, sum(classes))
-        self.see_earlier = see_earlier and len(self.classes) > 1
+        self.see_earlier = see_earlier and len(self.blocks) > 1
         if self.see_earlier:
-            self.earlier = StreamEmbedding(self.classes[:-1], width)
+            self.earlier = StreamEmbedding(self.classes[: self.blocks[-1].start], width)
             self.norm = nn.LayerNorm(width)
             self.combine = FeedForward(width)
 
     def forward(
         self, hidden: Float[Tensor, "B N #S D"], tokens: Int[Tensor, "B N S"]
     ) -> tuple[Tensor, ...]:
-        """Return the logits of each stream, `(B, N, V)`; stream s sees `tokens[..., :s]`."""
+        """Return the logits of each stream, `(B, N, V)`; none sees its own block of `tokens`."""
         if self.see_earlier:
-            each = self.earlier.each(tokens[..., :-1])  # (B, N, S - 1, D)
-            nothing = torch.zeros_like(each[:, :, :1])
-            hidden = self._combine(hidden, torch.cat([nothing, each], dim=2).cumsum(dim=2))
+            taken = [self.read(index, tokens) for index in range(len(self.blocks) - 1)]
+            seen = torch.stack([torch.zeros_like(taken[0]), *taken], dim=2)
+            hidden = self._combine(hidden, seen.cumsum(dim=2))
         if hidden.shape[2] == 1:
             return self.independent(hidden[:, :, 0])
-        return tuple(
-            self._classify(stream, hidden[:, :, stream]) for stream in range(len(self.classes))
-        )
+        logits: list[Tensor] = []
+        for index in range(len(self.blocks)):
+            logits.extend(self._classify(index, hidden[:, :, index]))
+        return tuple(logits)
 
     def independent(self, hidden: Float[Tensor, "*batch D"]) -> tuple[Tensor, ...]:
         """Return the logits of every stream at once, `(..., V)`, from one state."""
         return self.classify(hidden).split(self.classes, dim=-1)
 
-    def one(
-        self, stream: int, hidden: Float[Tensor, "B D"], earlier: Sequence[Int[Tensor, "B"]]
-    ) -> Float[Tensor, "B V"]:
-        """Return the logits of one stream, given the tokens of the streams before it."""
+    def block(
+        self, index: int, hidden: Float[Tensor, "B D"], seen: Float[Tensor, "B D"]
+    ) -> tuple[Tensor, ...]:
+        """Return the logits of the streams of one block, `(B, V)` each.
+
+        Args:
+            index: of the block.
+            hidden: state of the step, or of the block's stream.
+            seen: sum of what `read` makes of the blocks before; zeros for the first.
+        """
         if self.see_earlier:
-            seen = torch.zeros_like(hidden)
-            for before, tokens in enumerate(earlier):
-                seen = seen + self.earlier.one(before, tokens)
             hidden = self._combine(hidden, seen)
-        return self._classify(stream, hidden)
+        return self._classify(index, hidden)
+
+    def read(self, index: int, tokens: Int[Tensor, "*batch S"]) -> Float[Tensor, "*batch D"]:
+        """Return what later blocks see of the tokens of one block."""
+        streams = self.blocks[index]
+        return self.earlier.some(streams.start, tokens[..., streams.start : streams.stop])
 
     def _combine(self, hidden: Tensor, seen: Tensor) -> Tensor:
         mixed = hidden + seen
         return mixed + self.combine(self.norm(mixed))
 
-    def _classify(self, stream: int, hidden: Tensor) -> Tensor:
-        start = sum(self.classes[:stream])
-        rows = slice(start, start + self.classes[stream])
-        return nn.functional.linear(hidden, self.classify.weight[rows], self.classify.bias[rows])
+    def _classify(self, index: int, hidden: Tensor) -> tuple[Tensor, ...]:
+        streams = self.blocks[index]
+        start = sum(self.classes[: streams.start])
+        classes = self.classes[streams.start : streams.stop]
+        rows = slice(start, start + sum(classes))
+        weight, bias = self.classify.weight[rows], self.classify.bias[rows]
+        return nn.functional.linear(hidden, weight, bias).split(classes, dim=-1)
 
 
 class ValueHead(nn.Module):

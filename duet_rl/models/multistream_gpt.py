@@ -1,10 +1,10 @@
 """The follower: a GPT over several token streams, conditioned on music and leader."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
@@ -13,7 +13,16 @@ from duet_rl.errors import InputError
 from duet_rl.models.attention import Rotation, make_band, rotation_of
 from duet_rl.models.conditions import ConditionConfig, Conditions, LookAhead
 from duet_rl.models.heads import StreamHeads, ValueHead
-from duet_rl.models.streams import INIT_STD, StreamEmbedding, check_tokens, corrupt, uniform
+from duet_rl.models.prompt import Prompt
+from duet_rl.models.streams import (
+    INIT_STD,
+    STOP_CLASSES,
+    StreamEmbedding,
+    check_tokens,
+    corrupt,
+    uniform,
+)
+from duet_rl.models.text import PromptEncoder, TextConfig, check_batch
 from duet_rl.models.transformer import Transformer, initialise
 
 
@@ -35,7 +44,13 @@ class MultiStreamGPTConfig(Config):
     context: int = Field(default=32, gt=0)
     history_corruption: float = Field(default=0.5, ge=0, le=1)  # of past tokens, in training
     heads_see: Literal["none", "earlier"] = "none"  # tokens of the same step, of earlier streams
+    # Sizes of the blocks of streams that are sampled together, when heads see earlier ones: a
+    # stream sees those of the blocks before its own. () lets each see all before it.
+    head_blocks: tuple[int, ...] = ()
     look_aheads: tuple[int, ...] = (0, 2, 4, 8, 16, 29)  # tokens; one is drawn in training
+    text: TextConfig | None = None  # how words are heard; None: not at all
+    text_dropout: float = Field(default=0.1, ge=0, lt=1)  # of training clips, told no words
+    stop: bool = False  # the last stream says where the clip ends: 0 it goes on, 1 it stops
 
     @model_validator(mode="after")
     def _fits_together(self) -> "MultiStreamGPTConfig":
@@ -48,6 +63,13 @@ class MultiStreamGPTConfig(Config):
             raise ValueError(f"look_aheads is {self.look_aheads}; give one or more, 0 or above")
         if any(classes < 1 for classes in self.classes):
             raise ValueError(f"classes is {self.classes}; every stream needs one or more")
+        if any(size < 1 for size in self.head_blocks):
+            raise ValueError(f"head_blocks is {self.head_blocks}; give sizes of 1 or more")
+        if self.head_blocks and (self.heads_see, self.layout) != ("earlier", "fused"):
+            raise ValueError(
+                "head_blocks are for heads_see: earlier and layout: fused; set these, or leave "
+                "head_blocks empty"
+            )
         return self
 
     @property
@@ -85,8 +107,7 @@ class MultiStreamGPT(nn.Module):
 
     def __init__(self, config: MultiStreamGPTConfig) -> None:
         super().__init__()
-        if not config.classes:
-            raise InputError("the model has no token streams; set classes from the TokenSpec")
+        _check_streams(config)
         self.config = config
         self.streams = len(config.classes)
         width = config.width
@@ -97,9 +118,13 @@ class MultiStreamGPT(nn.Module):
             self.step_positions = nn.Embedding(config.max_tokens, width)
             nn.init.normal_(self.step_positions.weight, std=INIT_STD)
         self.dropout = nn.Dropout(config.dropout)
-        self.trunk = Transformer(width, config.layers, config.heads, config.dropout)
-        self.heads = StreamHeads(config.classes, width, config.heads_see == "earlier")
+        prompted = config.text is not None
+        self.trunk = Transformer(width, config.layers, config.heads, config.dropout, prompted)
+        self.heads = StreamHeads(
+            config.classes, width, config.heads_see == "earlier", config.head_blocks
+        )
         self.value = ValueHead(self.streams, width)
+        self.words = None if config.text is None else PromptEncoder(config.text, width)
         initialise(self, config.layers)
 
     @property
@@ -129,34 +154,41 @@ class MultiStreamGPT(nn.Module):
         conditions: Mapping[str, Tensor],
         look_ahead: LookAhead = None,
         generator: torch.Generator | None = None,
+        text: Tensor | None = None,
     ) -> GPTOutput:
         """Return logits and values of every step; step i never sees `tokens[:, i:]`.
 
         Args:
             tokens: the follower's tokens, `(B, N, S)`.
             conditions: by name, `(B, T, C)` features with T at least N x frames per token (what
-                lies beyond serves the look-ahead) or `(B, N, S)` tokens.
+                lies beyond serves the look-ahead) or `(B, N, S)` tokens. Optional ones may be
+                missing.
             look_ahead: tokens of future that conditions may use, for all or by name; None is
                 their maximum, in training a random one for each sample and condition.
-            generator: draws corruption and look-ahead in training.
+            generator: draws in training: corruption, look-ahead, and what is not told.
+            text: of each clip, from the `TextReader` of the model's settings; None says nothing.
 
         Raises:
-            InputError: tokens or conditions of the wrong shape, class or name.
+            InputError: tokens, conditions or text of the wrong shape, class or name.
         """
         self.check(tokens, conditions)
         batch, steps, _ = tokens.shape
         resolved = self.conditions.resolve(look_ahead)
         each, past, offset = None, tokens, 0
+        dropped, silent = None, None
         if self.training:
             if look_ahead is None:
                 each = self.conditions.draw(self.config.look_aheads, batch, generator)
-            past = corrupt(tokens, self.config.classes, self.config.history_corruption, generator)
+            past = self._corrupt(tokens, generator)
             offset = self._draw_offset(steps, generator)
-        told = self.conditions(conditions, steps, resolved, each)
+            dropped = self.conditions.drop(batch, generator)
+            if text is not None:
+                silent = uniform((batch,), generator, tokens.device) < self.config.text_dropout
+        told = self.conditions(conditions, steps, resolved, each, dropped)
         x = self._inputs(past, told, offset)
         band = make_band(x.shape[1], self.window - 1, 0, x.device)
         rotation = self.rotation(torch.arange(x.shape[1], device=x.device))
-        hidden = self.trunk(self.dropout(x), rotation, band)
+        hidden = self.trunk(self.dropout(x), rotation, band, self.prompt(text, batch, silent))
         hidden = hidden.unflatten(1, (steps, self.positions_per_step))
         return GPTOutput(self.heads(hidden, tokens), self.value(hidden), hidden[:, :, 0])
 
@@ -168,6 +200,29 @@ class MultiStreamGPT(nn.Module):
             raise InputError("the follower's tokens have no steps; give at least one")
         self.check_steps(steps)
         self.conditions.check(conditions, batch, steps)
+
+    def prompt(
+        self, text: Tensor | None, batch: int, silent: Bool[Tensor, "B"] | None = None
+    ) -> Prompt | None:
+        """Return what the trunk hears of a text; None for a model that hears no words.
+
+        Args:
+            text: of each clip, from the `TextReader` of the model's settings.
+            batch: number of clips.
+            silent: `(B,)`, clips whose words are not heard.
+
+        Raises:
+            InputError: a text for a model that hears none, or of another reader or batch.
+        """
+        if self.words is None:
+            if text is not None:
+                raise InputError(
+                    "this model hears no words; leave the text out, or train one with text"
+                )
+            return None
+        if text is not None:
+            check_batch(len(text), batch)
+        return self.words(text, batch, silent)
 
     def check_steps(self, steps: int) -> None:
         """Make sure that the positions of a clip of `steps` steps are known."""
@@ -189,7 +244,7 @@ class MultiStreamGPT(nn.Module):
         step: int,
         previous: Int[Tensor, "B S"] | None,
         stream: int = 0,
-        taken: Sequence[Int[Tensor, "B"]] = (),
+        taken: Int[Tensor, "B S"] | None = None,
     ) -> Float[Tensor, "B D"]:
         """Return the trunk's input at one position, when a clip is decoded step by step.
 
@@ -198,12 +253,13 @@ class MultiStreamGPT(nn.Module):
             step: counts from the start of the clip.
             previous: tokens of the step before; None at step 0.
             stream: which position of the step, in the interleaved layout.
-            taken: tokens of the earlier streams of this step.
+            taken: tokens of this step; those of earlier streams are looked at.
         """
         if self.config.positions == "learned":
             told = told + self.step_positions.weight[step]
         if stream > 0:
-            return self.history.one(stream - 1, taken[stream - 1]) + told
+            assert taken is not None
+            return self.history.one(stream - 1, taken[:, stream - 1]) + told
         if previous is None:
             return self.start + told
         if self.config.layout == "fused":
@@ -223,9 +279,35 @@ class MultiStreamGPT(nn.Module):
         start = self.start.expand(batch, 1, -1)
         return torch.cat([start, before[:, :-1]], dim=1) + told
 
+    def _corrupt(self, tokens: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Return the past that training sees; no token of it says that the clip has stopped."""
+        rate, classes = self.config.history_corruption, self.config.classes
+        if not self.config.stop:
+            return corrupt(tokens, classes, rate, generator)
+        motion = corrupt(tokens[..., :-1], classes[:-1], rate, generator)
+        return torch.cat([motion, tokens[..., -1:]], dim=-1)
+
     def _draw_offset(self, steps: int, generator: torch.Generator | None) -> int:
         """Return where a training window lies among the learned positions: all get trained."""
         if self.config.positions != "learned":
             return 0
         room = self.config.max_tokens - steps + 1
         return int(uniform((), generator, torch.device("cpu")) * room)
+
+
+def _check_streams(config: MultiStreamGPTConfig) -> None:
+    """Refuse settings that do not fit the streams, which come with the data."""
+    if not config.classes:
+        raise InputError("the model has no token streams; set classes from the TokenSpec")
+    if not config.conditions and config.text is None:
+        raise InputError("the model is told nothing; give at least one condition, or set text")
+    if config.stop and (len(config.classes) < 2 or config.classes[-1] != STOP_CLASSES):
+        raise InputError(
+            f"the last of the streams {config.classes} is to say where a clip stops, with "
+            f"{STOP_CLASSES} classes; put such a stream last, or set stop: false"
+        )
+    if config.head_blocks and sum(config.head_blocks) != len(config.classes):
+        raise InputError(
+            f"head_blocks {config.head_blocks} hold {sum(config.head_blocks)} streams and the "
+            f"model has {len(config.classes)}; give sizes that sum up to that"
+        )

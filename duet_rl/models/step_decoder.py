@@ -15,9 +15,12 @@ from duet_rl.models.conditions import LookAhead
 from duet_rl.models.kv_cache import KVCache
 from duet_rl.models.multistream_gpt import MultiStreamGPT
 from duet_rl.models.policy import DEFAULT_SAMPLING, SamplingConfig, choose, stack_logits
+from duet_rl.models.prompt import Heard
 from duet_rl.models.streams import check_tokens
+from duet_rl.models.text import check_batch
 
 ROTATIONS = 256  # positions whose rotary angles are computed at once
+ENDLESS = 1 << 30  # steps that are ready where no condition has to come
 
 
 class SampledStep(NamedTuple):
@@ -42,7 +45,8 @@ class StepDecoder:
         dtype: `torch.bfloat16` runs the matrix products in that type.
 
     A recording: `start(conditions)`, then `sample()` while `ready`. A live leader:
-    `start({"music": song}, live={"leader"})`, then `feed` and `sample` by turns.
+    `start({"music": song}, live={"leader"})`, then `feed` and `sample` by turns. Words alone:
+    `start({}, text=read)`, then `sample()` as long as one likes.
     """
 
     def __init__(
@@ -57,28 +61,49 @@ class StepDecoder:
         self.position = 0  # steps decoded so far
         self._feed = ConditionFeed(model.conditions, look_ahead)
         self._told: Tensor | None = None  # (B, n, D), conditions of the steps to come
+        self._rest: Tensor | None = None  # (B, D), told at every step where no condition comes
+        self._texts: int | None = None  # how many clips have words
+        self._heard: Sequence[Heard] = ()  # keys and values of the words, for each layer
         self._cache: KVCache | None = None
         self._previous: Tensor | None = None  # (B, S), tokens of the last step
         self._rotations: Rotation | None = None
         self._rotations_from = 0
 
-    def start(self, conditions: Mapping[str, Tensor], live: Collection[str] = ()) -> None:
+    def start(
+        self,
+        conditions: Mapping[str, Tensor],
+        live: Collection[str] = (),
+        text: Tensor | None = None,
+    ) -> None:
         """Begin a new batch of dances.
 
         Args:
-            conditions: by name, `(B, T, C)` or tokens `(B, N, S)`, of the entire clips.
+            conditions: by name, `(B, T, C)` or tokens `(B, N, S)`, of the entire clips. Optional
+                ones may be missing.
             live: names of conditions that are still being made: what is given of them, if
                 anything, is their beginning, and `feed` brings the rest.
+            text: of each clip, from the `TextReader` of the model's settings; None says nothing.
 
         Raises:
-            InputError: conditions that do not fit the model or hold NaN.
+            InputError: conditions or a text that do not fit the model or each other, or NaN.
         """
         self.position = 0
-        self._previous = self._told = None
-        self._feed = ConditionFeed(self.model.conditions, self.look_ahead)
+        self._previous = self._told = self._rest = None
         if self._cache is not None:
             self._cache.clear()
-        self.model.conditions.require(conditions, set(self.model.conditions.names) - set(live))
+        names = self.model.conditions.names
+        self.model.conditions.require(conditions, set(names) - set(live))
+        absent = set(names) - set(conditions) - set(live)
+        self._feed = ConditionFeed(self.model.conditions, self.look_ahead, absent)
+        self._hear(text)
+        if self._feed.endless:
+            if self._texts is None:
+                raise InputError(
+                    "no condition and no text is given, so that nobody knows how many clips are "
+                    "wanted; give one text for each, which may be empty"
+                )
+            with self._running():
+                self._rest = self._feed.rest.expand(self._texts, -1)
         for last in (True, False):
             given = {name: x for name, x in conditions.items() if (name not in live) == last}
             self.feed(given, last)
@@ -97,12 +122,19 @@ class StepDecoder:
             self._feed.feed(conditions, last)
             if self._feed.ready:
                 fresh = self._feed.take()
+                if self._texts is not None:
+                    check_batch(self._texts, len(fresh))
                 old = self._told
                 self._told = fresh if old is None else torch.cat([old, fresh], dim=1)
 
     @property
     def ready(self) -> int:
-        """How many steps can be decoded with the conditions that have come."""
+        """How many steps can be decoded with the conditions that have come.
+
+        `ENDLESS` where there are none but words.
+        """
+        if self._rest is not None:
+            return ENDLESS
         return 0 if self._told is None else self._told.shape[1]
 
     def sample(
@@ -153,7 +185,7 @@ class StepDecoder:
             self._check(previous, told)
             self._previous = previous.clone()
         with self._running():
-            logits = self.model.heads.independent(self._advance(told, 0, ()))
+            logits = self.model.heads.independent(self._advance(told))
             self._finish(None)
         return tuple(part.clone() for part in logits)
 
@@ -166,51 +198,58 @@ class StepDecoder:
     ) -> SampledStep:
         model = self.model
         if model.streams_independent:
-            hidden = self._advance(told, 0, ())
+            hidden = self._advance(told)
             logits = stack_logits(model.heads.independent(hidden))
             tokens, likely = choose(logits, sampling, generator, given)
             return SampledStep(tokens, likely, model.value(hidden[:, None]).float())
-        taken: list[Tensor] = []
+        tokens = told.new_zeros(len(told), model.streams, dtype=torch.int64)
         likely_each, values = [], []
-        for stream in range(model.streams):
-            if stream == 0 or model.positions_per_step > 1:
-                hidden = self._advance(told, stream, taken)
+        seen = torch.zeros_like(told)
+        for index, streams in enumerate(model.heads.blocks):
+            if index == 0 or model.positions_per_step > 1:
+                hidden = self._advance(told, index, tokens)
                 value = model.value(hidden[:, None])
-            token, likely = choose(
-                model.heads.one(stream, hidden, taken),
-                sampling,
-                generator,
-                None if given is None else given[:, stream],
-            )
-            taken.append(token)
+            columns = slice(streams.start, streams.stop)
+            logits = stack_logits(model.heads.block(index, hidden, seen))
+            picked = None if given is None else given[:, columns]
+            tokens[:, columns], likely = choose(logits, sampling, generator, picked)
+            if model.heads.see_earlier and streams.stop < model.streams:
+                seen = seen + model.heads.read(index, tokens)
             likely_each.append(likely)
-            values.append(value[:, stream])
-        return SampledStep(
-            torch.stack(taken, dim=1),
-            torch.stack(likely_each, dim=1),
-            torch.stack(values, dim=1).float(),
-        )
+            values.append(value[:, columns])
+        return SampledStep(tokens, torch.cat(likely_each, dim=1), torch.cat(values, dim=1).float())
 
-    def _advance(self, told: Tensor, stream: int, taken: Sequence[Tensor]) -> Tensor:
+    def _advance(self, told: Tensor, stream: int = 0, taken: Tensor | None = None) -> Tensor:
         """Run the trunk at one position; return its state `(B, D)`."""
         model, cache = self.model, self._cache_for(told)
         x = model.input_of_step(told, self.position, self._previous, stream, taken)
         rotation = self._rotation(cache.position)
-        return model.trunk.step(x[:, None], rotation, cache)[:, 0]
+        return model.trunk.step(x[:, None], rotation, cache, self._heard)[:, 0]
+
+    def _hear(self, text: Tensor | None) -> None:
+        """Compute keys and values of the words, once for all steps."""
+        self._texts, self._heard = None if text is None else len(text), ()
+        with self._running():
+            prompt = self.model.prompt(text, self._texts or 1)
+            if prompt is not None:
+                self._heard = self.model.trunk.read(prompt)
 
     def _next_told(self) -> Tensor:
         """Return the encoded conditions of the next step, `(B, D)`."""
-        if self._told is None or not self.ready:
+        if not self.ready:
             raise InputError(
                 f"step {self.position} has no conditions yet: start a clip, or feed more of it "
                 "(as far ahead as the model looks)"
             )
         self.model.check_steps(self.position + 1)
+        if self._rest is not None:
+            return self._rest
+        assert self._told is not None
         return self._told[:, 0]
 
     def _finish(self, tokens: Tensor | None) -> None:
-        assert self._told is not None
-        self._told = self._told[:, 1:]
+        if self._told is not None:
+            self._told = self._told[:, 1:]
         self._previous = tokens
         self.position += 1
 

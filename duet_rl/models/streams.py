@@ -5,12 +5,14 @@ from itertools import accumulate
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from duet_rl.errors import InputError
 
 INIT_STD = 0.5  # of the entries of an embedding vector
+GOES_ON, STOPS = 0, 1  # the classes of a stop stream
+STOP_CLASSES = 2
 
 
 def uniform(
@@ -62,6 +64,25 @@ def corrupt(
     return torch.where(hit, random, tokens)
 
 
+def steps_danced(tokens: Int[Tensor, "B N S"]) -> Int[Tensor, "B"]:
+    """Return how many steps each clip has before its last stream says `STOPS`, 1 at least."""
+    stopped = (tokens[..., -1] == STOPS).cumsum(dim=1) > 0
+    return (~stopped).sum(dim=1).clamp(min=1)
+
+
+def tokens_that_count(tokens: Int[Tensor, "B N S"]) -> Bool[Tensor, "B N S"]:
+    """Return which tokens of clips with a stop stream, their last one, a loss may look at.
+
+    The row of the first `STOPS` is no step of the dance: of it that token alone counts, and
+    nothing of the rows behind.
+    """
+    stops = (tokens[..., -1:] == STOPS).cumsum(dim=1)
+    before = stops == 0
+    first = (stops == 1) & (tokens[..., -1:] == STOPS)
+    motion = before.expand(*tokens.shape[:2], tokens.shape[2] - 1)
+    return torch.cat([motion, before | first], dim=-1)
+
+
 class StreamEmbedding(nn.Module):
     """One table that holds a vector for every class of every stream."""
 
@@ -82,6 +103,12 @@ class StreamEmbedding(nn.Module):
     def each(self, tokens: Int[Tensor, "B N S"]) -> Float[Tensor, "B N S D"]:
         """Return the vector of every token by itself."""
         return self.table(tokens + self.offsets)
+
+    def some(self, first: int, tokens: Int[Tensor, "*batch S"]) -> Float[Tensor, "*batch D"]:
+        """Return the summed vectors of the tokens of neighbouring streams from `first` on."""
+        rows = tokens + self.offsets[first : first + tokens.shape[-1]]
+        summed = F.embedding_bag(rows.flatten(0, -2), self.table.weight, mode="sum")
+        return summed.view(*tokens.shape[:-1], -1)
 
     def one(self, stream: int, tokens: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch D"]:
         """Return the vectors of tokens that all belong to one stream."""

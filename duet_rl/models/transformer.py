@@ -1,12 +1,14 @@
 """A stack of pre-norm transformer layers, whole clips or one position at a time."""
 
 import math
+from collections.abc import Sequence
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from duet_rl.models.attention import Band, Rotation, SelfAttention
 from duet_rl.models.kv_cache import KVCache
+from duet_rl.models.prompt import Heard, Prompt, PromptAttention
 from duet_rl.models.repeated import Repeated
 
 EXPANSION = 4  # hidden units of the feed-forward part, times the width
@@ -50,53 +52,98 @@ class AttentionLayer(nn.Module):
 
 
 class TransformerLayer(Repeated):
-    """Attention, then the feed-forward part, each normalised before and added to its input."""
+    """Attention, then the feed-forward part, each normalised before and added to its input.
+
+    A layer that is `prompted` hears a prompt between the two.
+    """
 
     def __init__(
-        self, width: int, heads: int, dropout: float, attention_dropout: float = 0.0
+        self,
+        width: int,
+        heads: int,
+        dropout: float,
+        attention_dropout: float = 0.0,
+        prompted: bool = False,
     ) -> None:
         super().__init__()
         self.attend = AttentionLayer(width, heads, dropout, attention_dropout)
+        self.hear = PromptAttention(width, heads, dropout) if prompted else None
         self.norm = nn.LayerNorm(width)
         self.feed_forward = FeedForward(width)
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, x: Float[Tensor, "B N D"], rotation: Rotation | None, band: Band
+        self,
+        x: Float[Tensor, "B N D"],
+        rotation: Rotation | None,
+        band: Band,
+        prompt: Prompt | None = None,
     ) -> Float[Tensor, "B N D"]:
         x = self.attend(x, rotation, band)
+        if self.hear is not None:
+            assert prompt is not None
+            x = self.hear(x, self.hear.read(prompt))
         return x + self.dropout(self.feed_forward(self.norm(x)))
 
     def step(
-        self, x: Float[Tensor, "B 1 D"], rotation: Rotation | None, cache: KVCache, layer: int
+        self,
+        x: Float[Tensor, "B 1 D"],
+        rotation: Rotation | None,
+        cache: KVCache,
+        layer: int,
+        heard: Heard | None = None,
     ) -> Float[Tensor, "B 1 D"]:
         """Return the output at the newest position; `layer` is this layer's place in `cache`."""
         x = self.attend.step(x, rotation, cache, layer)
+        if self.hear is not None:
+            assert heard is not None
+            x = self.hear(x, heard)
         return x + self.feed_forward(self.norm(x))
 
 
 class Transformer(nn.Module):
-    """`layers` transformer layers and a final normalisation."""
+    """`layers` transformer layers and a final normalisation; `prompted` ones hear a prompt."""
 
-    def __init__(self, width: int, layers: int, heads: int, dropout: float) -> None:
+    def __init__(
+        self, width: int, layers: int, heads: int, dropout: float, prompted: bool = False
+    ) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(TransformerLayer(width, heads, dropout) for _ in range(layers))
+        self.layers = nn.ModuleList(
+            TransformerLayer(width, heads, dropout, prompted=prompted) for _ in range(layers)
+        )
         self.norm = nn.LayerNorm(width)
 
     def forward(
-        self, x: Float[Tensor, "B N D"], rotation: Rotation | None, band: Band
+        self,
+        x: Float[Tensor, "B N D"],
+        rotation: Rotation | None,
+        band: Band,
+        prompt: Prompt | None = None,
     ) -> Float[Tensor, "B N D"]:
+        told = () if prompt is None else (prompt,)
         for layer in self.layers:
-            x = layer(x, rotation, band)
+            x = layer(x, rotation, band, *told)
         return self.norm(x)
 
+    def read(self, prompt: Prompt) -> tuple[Heard, ...]:
+        """Return what each layer makes of a prompt, for `step`."""
+        heard = []
+        for layer in self.layers:
+            assert isinstance(layer, TransformerLayer) and layer.hear is not None
+            heard.append(layer.hear.read(prompt))
+        return tuple(heard)
+
     def step(
-        self, x: Float[Tensor, "B 1 D"], rotation: Rotation | None, cache: KVCache
+        self,
+        x: Float[Tensor, "B 1 D"],
+        rotation: Rotation | None,
+        cache: KVCache,
+        heard: Sequence[Heard] = (),
     ) -> Float[Tensor, "B 1 D"]:
         """Return the output at the newest position and move `cache` past it."""
         for index, layer in enumerate(self.layers):
             assert isinstance(layer, TransformerLayer)
-            x = layer.step(x, rotation, cache, index)
+            x = layer.step(x, rotation, cache, index, heard[index] if heard else None)
         cache.advance()
         return self.norm(x)
 
