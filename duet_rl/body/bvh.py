@@ -1,29 +1,25 @@
 """BVH files: any hierarchy in, our 55 joints out. Rotations are copied, never solved for."""
 
-import logging
-from collections.abc import Iterator
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from duet_rl.body.bvh_file import BvhFile, BvhJoint, open_bvh
 from duet_rl.body.heading import unwrap
 from duet_rl.body.motion import Motion
 from duet_rl.body.rotations import euler_to_matrix, matrix_to_euler
 from duet_rl.body.skeleton import CHILDREN, JOINT_NAMES, Skeleton
 from duet_rl.errors import InputError
-from duet_rl.files import atomic_path, require_file
-
-logger = logging.getLogger(__name__)
+from duet_rl.files import atomic_path
 
 _ORDER = "ZXY"  # rotation channels that we write
 _END_SITE = 0.7  # length of an end site we write, as a share of the bone before it
-_RATES = (23.976, 24, 25, 29.97, 30, 48, 50, 59.94, 60, 90, 100, 120, 240)  # fps that files mean
-_RATE_SLACK = 2e-3  # share by which a rounded frame time may miss its rate
 _FIXED = 1e-3  # file units; a position channel that strays less from its offset says nothing new
 
 
@@ -41,6 +37,7 @@ class BvhMotion:
         rotations: each joint relative to its parent, `(T, J, 3, 3)`.
         root: world position of the root, `(T, 3)`, metres.
         fps: frames per second.
+        moves: `offsets` frame by frame, `(T, J, 3)`, metres, where bones change; else None.
     """
 
     name: str
@@ -51,17 +48,25 @@ class BvhMotion:
     rotations: Float[Tensor, "T J 3 3"]
     root: Float[Tensor, "T 3"]
     fps: float
+    moves: Float[Tensor, "T J 3"] | None = None
 
     def pose(self) -> tuple[Float[Tensor, "T J 3"], Float[Tensor, "T J 3 3"]]:
         """Return world positions (metres) and global rotations of the file's own joints."""
         places, turns = [self.root], [self.rotations[:, 0]]
         for joint, parent in enumerate(self.parents[1:], start=1):
-            places.append(places[parent] + turns[parent] @ self.offsets[joint])
+            bone = self.offsets[joint] if self.moves is None else self.moves[:, joint, :, None]
+            turned = turns[parent] @ bone
+            places.append(places[parent] + (turned if self.moves is None else turned.squeeze(-1)))
             turns.append(turns[parent] @ self.rotations[:, joint])
         return torch.stack(places, dim=1), torch.stack(turns, dim=1)
 
 
-def read_bvh(path: Path | str, fps: float | None = None, scale: float = 1.0) -> BvhMotion:
+def read_bvh(
+    path: Path | str,
+    fps: float | None = None,
+    scale: float = 1.0,
+    person: int | str | None = None,
+) -> BvhMotion:
     """Return the motion in a BVH file.
 
     The root's position channels are taken as its place in the world, without its offset, as
@@ -71,40 +76,69 @@ def read_bvh(path: Path | str, fps: float | None = None, scale: float = 1.0) -> 
         path: the file.
         fps: true frames per second, where the header's frame time is wrong.
         scale: metres per unit of the file; 0.01 for centimetres.
+        person: of a file with several, one by number (from 1) or by the name of the root.
 
     Raises:
         InputError: no such file, a damaged or truncated one, NaN, or channels that we cannot read.
     """
-    path = require_file(path, "a BVH motion")
     for name, value in (("fps", fps), ("scale", scale)):
         if value is not None and not 0 < value < float("inf"):
-            raise InputError(f"{name} {value} for {path.name}; wanted a number above 0")
-    head, mark, tail = path.read_text(encoding="utf-8", errors="replace").partition("MOTION")
-    if not head.lstrip("\ufeff \t\r\n").startswith("HIERARCHY"):
-        raise InputError(f"{path}: does not begin with HIERARCHY; wanted a BVH text file")
-    if not mark:
-        raise InputError(f"{path}: has no MOTION section; the file is truncated, fetch it again")
-    nodes = _read_hierarchy(path, head)
-    joints = [node for node in nodes if not node.is_end]
-    values, header_fps = _read_frames(path, tail, sum(len(node.channels) for node in joints))
-    root, rotations = _read_channels(path, joints, values)
-    index = {id(node): number for number, node in enumerate(joints)}
-    offsets = torch.tensor([node.offset for node in joints], dtype=torch.float64) * scale
-    offsets[0] = 0
-    return BvhMotion(
-        name=path.stem,
-        names=tuple(node.name for node in joints),
-        parents=tuple(-1 if node.parent is None else index[id(node.parent)] for node in joints),
-        offsets=offsets.float(),
-        end_sites={
-            node.parent.name: torch.tensor(node.offset) * scale
-            for node in nodes
-            if node.is_end and node.parent is not None
-        },
-        rotations=rotations.float(),
-        root=(root * scale).float(),
-        fps=float(fps or header_fps),
-    )
+            raise InputError(f"{name} {value} for {Path(path).name}; wanted a number above 0")
+    return BvhReader(open_bvh(path), person, fps, scale).frames()
+
+
+class BvhReader:
+    """One person of a BVH file, whose frames are made into matrices as they are asked for."""
+
+    def __init__(
+        self,
+        file: BvhFile,
+        person: int | str | None = None,
+        fps: float | None = None,
+        scale: float = 1.0,
+    ) -> None:
+        self.fps = float(fps or file.fps)
+        self.count = len(file.values)
+        self._file, self._scale = file, scale
+        self._joints = file.person(person)
+        self._offsets, self._movers = _bones(file, self._joints)
+
+    def scaled(self, scale: float) -> "BvhReader":
+        """Return the reader of the same person with other units; metres per unit of the file."""
+        other = copy(self)
+        other._scale = scale
+        return other
+
+    def frames(self, which: slice | Sequence[int] = slice(None)) -> BvhMotion:
+        """Return some frames, all by default."""
+        values = self._file.values[which]
+        joints, scale = self._joints, self._scale
+        places = _columns(joints[0], "position")
+        root = torch.zeros(len(values), 3, dtype=torch.float64)
+        if places:
+            root = torch.from_numpy(values[:, places])
+        moves = None
+        if self._movers:
+            moves = (self._offsets * scale).float().repeat(len(values), 1, 1)
+            for joint, added in self._movers.items():
+                place = torch.from_numpy(values[:, _columns(joints[joint], "position")])
+                place = place + self._offsets[joint] if added else place
+                moves[:, joint] = (place * scale).float()
+        return BvhMotion(
+            name=self._file.path.stem,
+            names=tuple(joint.name for joint in joints),
+            parents=tuple(joint.parent for joint in joints),
+            offsets=(self._offsets * scale).float(),
+            end_sites={
+                joint.name: torch.tensor(joint.end_site) * scale
+                for joint in joints
+                if joint.end_site is not None
+            },
+            rotations=_rotations(values, joints).float(),
+            root=(root * scale).float(),
+            fps=self.fps,
+            moves=moves,
+        )
 
 
 def write_bvh(path: Path | str, motion: Motion, scale: float = 1.0) -> None:
@@ -154,114 +188,51 @@ def bvh_to_motion(bvh: BvhMotion) -> Motion:
     return Motion.from_rotations(bvh.root, bvh.rotations[:, order], skeleton, bvh.fps)
 
 
-@dataclass(eq=False)
-class _Node:
-    name: str
-    parent: "_Node | None"
-    is_end: bool = False
-    offset: tuple[float, ...] = (0.0, 0.0, 0.0)
-    channels: tuple[str, ...] = ()
+def _bones(file: BvhFile, joints: Sequence[BvhJoint]) -> tuple[Tensor, dict[int, bool]]:
+    """Return the bone to each joint, `(J, 3)` file units, and which joints move along theirs.
 
-
-def _read_hierarchy(path: Path, text: str) -> list[_Node]:
-    words = iter(text.split()[1:])
-    nodes: list[_Node] = []
-    open_nodes: list[_Node] = []
-    for word in words:
-        if word in ("ROOT", "JOINT", "End"):
-            if (word == "ROOT") == bool(nodes) or bool(nodes) != bool(open_nodes):
-                _damaged(path, f"{word} out of place (one ROOT, and all else within its braces)")
-            parent = open_nodes[-1] if open_nodes else None
-            nodes.append(_Node(_next(path, words), parent, is_end=word == "End"))
-            open_nodes.append(nodes[-1])
-            if _next(path, words) != "{":
-                _damaged(path, f"no brace after {nodes[-1].name} (a name must be one word)")
-        elif not open_nodes:
-            _damaged(path, f"{word!r} in the hierarchy")
-        elif word == "}":
-            open_nodes.pop()
-        else:
-            _read_property(path, open_nodes[-1], word, words)
-    if open_nodes or not nodes:
-        _damaged(path, "a hierarchy whose braces do not close")
-    names = [node.name for node in nodes if not node.is_end]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(f"{path}: the joint name {twice[0]} appears twice; rename one of them")
-    return nodes
-
-
-def _read_property(path: Path, node: _Node, word: str, words: Iterator[str]) -> None:
-    if word == "OFFSET":
-        node.offset = tuple(_number(path, _next(path, words)) for _ in range(3))
-    elif word == "CHANNELS":
-        count = int(_number(path, _next(path, words)))
-        node.channels = tuple(_next(path, words) for _ in range(count))
-    else:
-        _damaged(path, f"{word!r} in the hierarchy")
-
-
-def _read_frames(path: Path, text: str, channels: int) -> tuple[np.ndarray, float]:
-    header, _, body = text.partition("Frame Time:")
-    count = header.split()
-    if len(count) != 2 or count[0] != "Frames:" or not count[1].isdigit():
-        _damaged(path, "no line 'Frames: <count>' after MOTION")
-    words = body.split()
-    frame_time = _number(path, words[0]) if words else 0.0
-    if frame_time <= 0:
-        _damaged(path, f"a frame time of {frame_time} s")
-    try:
-        values = np.array(words[1:], dtype=np.float64)
-    except ValueError:
-        _damaged(path, f"{next(w for w in words[1:] if not _is_number(w))!r} among the numbers")
-    frames = int(count[1])
-    if frames == 0 or len(values) != frames * channels:
-        raise InputError(
-            f"{path}: the header promises {frames} frames of {channels} numbers, found "
-            f"{len(values) / max(channels, 1):.1f} frames; the file is damaged or truncated, "
-            "fetch it again"
-        )
-    if not np.isfinite(values).all():
-        frame = int(np.flatnonzero(~np.isfinite(values))[0]) // channels
-        raise InputError(f"{path}: NaN or infinity in frame {frame}; repair or cut the take")
-    return values.reshape(frames, channels), _rate(1 / frame_time)
-
-
-def _read_channels(path: Path, joints: list[_Node], values: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Return root positions `(T, 3)` in file units and local rotations `(T, J, 3, 3)`."""
-    root = torch.zeros(len(values), 3, dtype=torch.float64)
-    angles, orders = [], []
-    first = 0
-    for node in joints:
-        columns = torch.from_numpy(values[:, first : first + len(node.channels)])
-        first += len(node.channels)
-        order = "".join(name[0] for name in node.channels if name.endswith("rotation"))
-        places = {name: k for k, name in enumerate(node.channels) if name.endswith("position")}
-        if sorted(order) != ["X", "Y", "Z"] or len(places) not in (0, 3):
-            raise InputError(
-                f"{path}: {node.name} has the channels {' '.join(node.channels) or 'none'}; wanted "
-                "X, Y and Z rotation, with or without X, Y and Z position"
-            )
-        orders.append(order)
-        angles.append(
-            columns[:, [k for k in range(len(node.channels)) if k not in places.values()]]
-        )
-        if not places:
+    A joint may have position channels that repeat its offset, that are added to it, or that move
+    it; of the movers it is told whether their channels are added.
+    """
+    offsets = torch.tensor([joint.offset for joint in joints], dtype=torch.float64)
+    offsets[0] = 0
+    movers: dict[int, bool] = {}
+    for number, joint in enumerate(joints[1:], start=1):
+        columns = _columns(joint, "position")
+        if not columns:
             continue
-        place = columns[:, [places[f"{axis}position"] for axis in "XYZ"]]
-        if node.parent is None:
-            root = place
-        elif (place - torch.tensor(node.offset, dtype=place.dtype)).abs().max() > _FIXED:
-            raise InputError(
-                f"{path}: the bone to {node.name} changes its length; wanted rotations only, "
-                "export the take with fixed bones"
-            )
-    radians = torch.stack(angles, dim=1).deg2rad()  # (T, J, 3)
+        places = torch.from_numpy(file.values[:, columns])
+        middle = places.mean(0)
+        # Some programs write the place itself, some what is added to the offset.
+        added = bool(middle.norm() < (middle - offsets[number]).norm())
+        if (places - middle).abs().max() > _FIXED:
+            movers[number] = added
+        else:
+            offsets[number] = middle + offsets[number] if added else middle
+    return offsets, movers
+
+
+def _columns(joint: BvhJoint, kind: str) -> list[int]:
+    """Return where X, Y and Z of a kind stand in a frame; of rotations, in the file's order."""
+    order = "XYZ" if kind == "position" else [c[0] for c in joint.channels if c.endswith(kind)]
+    names = [f"{axis}{kind}" for axis in order]
+    return [joint.column + joint.channels.index(n) for n in names if n in joint.channels]
+
+
+def _rotations(values: np.ndarray, joints: Sequence[BvhJoint]) -> Float[Tensor, "T J 3 3"]:
+    """Return local rotations; an axis without a channel does not turn."""
+    radians = torch.zeros(len(values), len(joints), 3, dtype=torch.float64)
+    orders = []
+    for number, joint in enumerate(joints):
+        columns = _columns(joint, "rotation")
+        radians[:, number, : len(columns)] = torch.from_numpy(values[:, columns]).deg2rad()
+        order = "".join(name[0] for name in joint.channels if name.endswith("rotation"))
+        orders.append(order + "".join(axis for axis in "XYZ" if axis not in order))
     rotations = torch.empty(*radians.shape, 3, dtype=radians.dtype)
     for order in set(orders):
         turned_so = [joint for joint, theirs in enumerate(orders) if theirs == order]
         rotations[:, turned_so] = euler_to_matrix(radians[:, turned_so], order)
-    return root, rotations
+    return rotations
 
 
 def _write_joint(
@@ -283,33 +254,3 @@ def _write_joint(
 
 def _xyz(vector: Tensor) -> str:
     return " ".join(f"{value:.8f}" for value in vector.tolist())
-
-
-def _rate(fps: float) -> float:
-    nearest = min(_RATES, key=lambda rate: abs(rate - fps))
-    return float(nearest) if abs(nearest - fps) < _RATE_SLACK * fps else fps
-
-
-def _next(path: Path, words: Iterator[str]) -> str:
-    word = next(words, None)
-    if word is None:
-        _damaged(path, "a hierarchy that breaks off")
-    return word
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
-
-
-def _number(path: Path, word: str) -> float:
-    if not _is_number(word) or not np.isfinite(float(word)):
-        _damaged(path, f"{word!r} where a number was due")
-    return float(word)
-
-
-def _damaged(path: Path, found: str) -> NoReturn:
-    raise InputError(f"{path}: found {found}; wanted a whole BVH file, fetch or export it again")

@@ -153,14 +153,46 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
         read_bvh(tmp_path / "bad.bvh")
 
 
-def test_a_bone_that_changes_its_length_is_refused(tmp_path):
-    (tmp_path / "two.bvh").write_text(
+def two_joints(place: str) -> str:
+    """A root and a joint one unit above it, whose position channels say `place` in two frames."""
+    return (
         "HIERARCHY ROOT a { OFFSET 0 0 0 CHANNELS 3 Zrotation Xrotation Yrotation JOINT b { OFFSET "
         "0 1 0 CHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation } } MOTION "
-        "Frames: 1 Frame Time: 0.04 0 0 0 0 1.2 0 0 0 0"
+        f"Frames: 2 Frame Time: 0.04 {place}"
     )
-    with pytest.raises(InputError, match="bone to b changes its length"):
-        read_bvh(tmp_path / "two.bvh")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "heights"),
+    [
+        ("0 1 0", "0 1 0", [1.0, 1.0]),  # the offset again
+        ("0 0 0", "0 0 0", [1.0, 1.0]),  # what is added to it
+        ("0 1.2 0", "0 1.2 0", [1.2, 1.2]),  # another bone
+        ("0 1.2 0", "0 0.9 0", [1.2, 0.9]),  # a bone that stretches
+        ("0 0.2 0", "0 -0.1 0", [1.2, 0.9]),  # the same, added
+    ],
+)
+def test_position_channels_of_a_joint_say_where_it_is(tmp_path, first, second, heights):
+    rows = " ".join(f"90 0 0 {place} 0 0 0" for place in (first, second))
+    (tmp_path / "two.bvh").write_text(two_joints(rows))
+    joints, _ = read_bvh(tmp_path / "two.bvh").pose()
+    expected = torch.tensor([[-height, 0.0, 0.0] for height in heights])  # turned about z
+    torch.testing.assert_close(joints[:, 1], expected)
+
+
+def test_of_several_persons_one_is_chosen(tmp_path):
+    person = (
+        "ROOT {} {{ OFFSET 0 0 0 CHANNELS 3 Xposition Yposition Zposition JOINT top {{ OFFSET 0 1 "
+        "0 CHANNELS 1 Zrotation End Site {{ OFFSET 0 1 0 }} }} }} "
+    )
+    text = "HIERARCHY " + person.format("ann") + person.format("bob")
+    text += "MOTION Frames: 1 Frame Time: 0.04 1 2 3 0 4 5 6 90"
+    (tmp_path / "two.bvh").write_text(text)
+    roots = {who: read_bvh(tmp_path / "two.bvh", person=who) for who in (None, 1, "ann", 2, "bob")}
+    assert [roots[who].root[0, 0] for who in roots] == [1, 1, 1, 4, 4]
+    torch.testing.assert_close(roots[2].rotations[0, 1, :2, 0], torch.tensor([0.0, 1.0]))
+    with pytest.raises(InputError, match="no person 3; it has 2: ann, bob"):
+        read_bvh(tmp_path / "two.bvh", person=3)
 
 
 @pytest.mark.parametrize("setting", [{"fps": 0.0}, {"fps": -60.0}, {"scale": 0.0}])
