@@ -13,6 +13,7 @@ from duet_rl.errors import InputError
 INIT_STD = 0.5  # of the entries of an embedding vector
 GOES_ON, STOPS = 0, 1  # the classes of a stop stream
 STOP_CLASSES = 2
+DROPPED = -1  # a residual token that is not there: it adds nothing, and no loss looks at it
 
 
 def uniform(
