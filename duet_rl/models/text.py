@@ -219,7 +219,8 @@ class _Sentences(nn.Module):
         if self.training:
             self.seen[both[known].flatten()] = 1
         else:
-            known = known & (self.seen[both].all(dim=-1) | ~self.seen.any())
+            heard = self.seen.bool()
+            known = known & (heard[both].all(dim=-1) | ~heard.any())
         length = read.shape[1]
         band = known_only(make_band(length, length, length, read.device), known)
         positions = torch.arange(length, device=read.device)
