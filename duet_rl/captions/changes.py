@@ -13,6 +13,7 @@ from duet_rl.captions.signals import (
     BODY_SPEED,
     FPS,
     HEADING,
+    HELD,
     OWN_BEARING,
     PARTNER_BEARING,
     PARTNER_DISTANCE,
@@ -108,6 +109,10 @@ BANDS: tuple[Band, ...] = (
         for other in SIDES
     ),
     *(
+        Band(HELD[side], -_INFINITE, 0.2, 0.03, "couple", "dancer", f"holds partner's {side} hand")
+        for side in SIDES
+    ),
+    *(
         Band(f"gap-{side}_hand-{ends}", -_INFINITE, 0.1, 0.03, "couple", f"{side} hand", what)
         for side in SIDES
         for ends, what in (
@@ -116,16 +121,16 @@ BANDS: tuple[Band, ...] = (
         )
     ),
     *(
-        Band(f"gap-partner_{side}_hand-{ends}", -_INFINITE, 0.1, 0.03, "couple", "partner", what)
+        Band(f"gap-partner_{side}_hand-{ends}", -_INFINITE, 0.1, 0.03, "couple", "dancer", what)
         for side in SIDES
         for ends, what in (
-            ("left_shoulder-right_shoulder", f"has {side} hand on dancer's shoulders"),
-            ("pelvis-spine3", f"has {side} hand on dancer's waist"),
+            ("left_shoulder-right_shoulder", f"has partner's {side} hand on shoulders"),
+            ("pelvis-spine3", f"has partner's {side} hand on waist"),
         )
     ),
     Band(PARTNER_BEARING, -_INFINITE, 45, 5, "couple", "dancer", "faces partner"),
     Band(PARTNER_BEARING, 135, _INFINITE, 5, "couple", "dancer", "turns back on partner"),
-    Band(OWN_BEARING, 135, _INFINITE, 5, "couple", "partner", "turns back on dancer"),
+    Band(OWN_BEARING, 135, _INFINITE, 5, "couple", "dancer", "is behind partner"),
     Band(PARTNER_SIDE, 45, 135, 5, "couple", "dancer", "has partner on the left"),
     Band(PARTNER_SIDE, -135, -45, 5, "couple", "dancer", "has partner on the right"),
     Band(PARTNER_DISTANCE, -_INFINITE, 0.6, 0.03, "couple", "dancer", "is close to partner"),

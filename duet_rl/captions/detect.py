@@ -54,7 +54,7 @@ def true_among(fact: Fact, stated: Sequence[Stated], frames: int) -> bool:
 def occurrences(fact: Fact, stated: Sequence[Stated], frames: int) -> list[Stated]:
     """Return when a fact holds, with its place in time and its relation to another fact."""
     bare = fact.bare
-    found = [one for one in stated if one.fact == bare]
+    found = [one for one in stated if one.fact == bare or _any_amount(bare, one.fact)]
     if fact.when == "first":
         return [s for s in found if 3 * s.start < frames and 3 * s.stop <= 2 * frames]
     if fact.when == "last":
@@ -64,6 +64,11 @@ def occurrences(fact: Fact, stated: Sequence[Stated], frames: int) -> list[State
     others = occurrences(fact.other, stated, frames)
     related = _after if fact.when == "then" else _beside
     return [s for s in found if any(related(s, other) for other in others)]
+
+
+def _any_amount(fact: Fact, of: Fact) -> bool:
+    """Return whether a fact is a turn to one side by any amount, and the other one is such."""
+    return fact.kind == of.kind == "turn" and of.what.split()[0] == fact.what
 
 
 def _after(one: Stated, other: Stated) -> bool:

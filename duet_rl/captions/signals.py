@@ -26,16 +26,16 @@ PARTNER_SIDE = "partner_side"  # degrees from ahead to the partner, left positiv
 PARTNER_BEARING = "partner_bearing"  # degrees from ahead to the partner, 180 is behind
 OWN_BEARING = "own_bearing"  # degrees from where the partner looks to the dancer
 PARTNER_DISTANCE = "distance-pelvis-partner_pelvis"  # m
+# By side, m from that hand of the partner to the nearer of the own.
+HELD = {side: f"distance-hands-partner_{side}_hand" for side in ("left", "right")}
 
 _MEDIAN = 5  # frames; a median drops outliers and keeps edges
 _PATH_SIGMA = 5.0  # frames; sways of the pelvis with every step are no way gone
 _SPEED_SIGMA = 10.0  # frames
 _HEIGHT = Catalogue("height", rows("up", UP, "pelvis lowest", object=""))
 _BODY = slice(WRISTS[-1] + 1)
-_SIDES = {
-    "turn-pelvis-ahead-pelvis-partner_pelvis": PARTNER_BEARING,
-    "turn-partner_pelvis-partner_ahead-partner_pelvis-pelvis": OWN_BEARING,
-}
+_TO_PARTNER = "turn-pelvis-ahead-pelvis-partner_pelvis"
+_FROM_PARTNER = "turn-partner_pelvis-partner_ahead-partner_pelvis-pelvis"
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,11 +80,14 @@ def signals_of(
         smooth = _median(of_groups).numpy()
         values.update((row.name, smooth[:, g]) for g, row in enumerate(catalogue.rows))
     values.update(_path(joints))
-    for name, bearing in _SIDES.items():
-        if name in values:
-            values[bearing] = np.abs(values[name])
-            if bearing == PARTNER_BEARING:
-                values[PARTNER_SIDE] = values[name]
+    if partner is not None:
+        values[PARTNER_SIDE] = values[_TO_PARTNER]
+        values[PARTNER_BEARING], values[OWN_BEARING] = (
+            np.abs(values[name]) for name in (_TO_PARTNER, _FROM_PARTNER)
+        )
+        for side, name in HELD.items():
+            own = [values[f"distance-{hand}_hand-partner_{side}_hand"] for hand in HELD]
+            values[name] = np.minimum(*own)
     return Signals(values, len(joints), partner is not None)
 
 
