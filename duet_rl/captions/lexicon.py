@@ -37,7 +37,7 @@ _MEANINGS: dict[str, str] = {
     "closer": "closer nearer",
     "far": "far",
     "away": "away",
-    "wide": "wide widely",
+    "wide": "wide widely wider",
     "together": "together",
     "apart": "apart",
     "crossed": "crossed cross crosses crossing",
@@ -92,7 +92,8 @@ _SILENT = (
     "somebody dancer dancers dancer's man woman figure this that who there is are be being been "
     "was of to in at by with for from around its body chest pace makes make making does do keep "
     "keeps keeping kept hold holds holding held has have having had let lets put puts putting take "
-    "takes stand stands standing stood very also so again please get gets getting high level than out"
+    "takes feel feels stand stands standing stood very also so again please get gets getting high "
+    "level than out"
 )
 _DETERMINERS = frozenset("the a an his her their its my your our own".split())
 # Words that mean one thing together -> words that mean it.

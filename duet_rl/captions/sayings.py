@@ -75,9 +75,9 @@ _SIDED: dict[tuple[Kind, str, str], str] = {
     ("couple", "{s} hand", "on partner's waist"): "has {p} {s} hand on the partner's waist"
     "|keeps {p} {s} arm on the partner's waist",
     ("couple", "dancer", "has partner's {s} hand on shoulders"): "has the partner's {s} hand on "
-    "the shoulders|keeps the partner's {s} hand on both shoulders",
+    "the shoulder|feels the partner's {s} hand on both shoulders",
     ("couple", "dancer", "has partner's {s} hand on waist"): "has the partner's {s} hand on the "
-    "waist|keeps the partner's {s} hand by the waist",
+    "waist|feels the partner's {s} hand on the waist",
     ("couple", "dancer", "has partner on the {s}"): "has the partner on the {s}"
     "|keeps the partner to the {s}",
     ("state", "trunk", "leaning {s}"): "leans to the {s}|keeps {p} trunk leaning {s}"
