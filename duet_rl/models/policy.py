@@ -23,6 +23,9 @@ class SamplingConfig(Config):
     temperature: float = Field(default=0.8, ge=0)  # 0 takes the likeliest token
     top_k: int | None = Field(default=None, ge=1)  # only the k likeliest classes
     top_p: float | None = Field(default=None, gt=0, le=1)  # only the likeliest that sum to p
+    # How far words lead away from what is danced without them; 1 is what training showed. Of
+    # dances to words alone; every step then costs two.
+    guidance: float = Field(default=1.0, ge=0)
 
 
 DEFAULT_SAMPLING = SamplingConfig()

@@ -10,6 +10,7 @@ from torch import Tensor
 from duet_rl.errors import InputError
 from duet_rl.models.conditions import LookAhead
 from duet_rl.models.follower import FollowerGPT
+from duet_rl.models.guided_decoder import GuidedDecoder
 from duet_rl.models.policy import DEFAULT_SAMPLING, SamplingConfig, log_probs
 from duet_rl.models.step_decoder import ENDLESS, SampledStep, StepDecoder
 from duet_rl.models.streams import STOPS, steps_danced
@@ -37,6 +38,7 @@ def generate(
     look_ahead: LookAhead = None,
     prompt: Int[Tensor, "B P S"] | None = None,
     text: Tensor | None = None,
+    ends: bool = True,
 ) -> Sampled:
     """Sample the follower's tokens for a batch of clips, with a KV cache where there can be one.
 
@@ -51,6 +53,7 @@ def generate(
         prompt: `(B, P, S)`, known first tokens; a follower with `prompt_steps` that gets none
             begins with the `start_tokens` of its config.
         text: of each clip, from the `TextReader` of the model's settings; None says nothing.
+        ends: whether a model with a stop stream ends its clips; if not, they last all `steps`.
 
     Returns:
         Tokens with their log-probabilities and values, those of the prompt included. What lies
@@ -67,6 +70,8 @@ def generate(
         danced = dance(model, conditions, steps, sampling, generator, prompt)
         return Sampled(*danced, _whole(danced[0]))
     decoder = StepDecoder(model, look_ahead)
+    if text is not None and sampling.guidance != 1:
+        decoder = GuidedDecoder(model, sampling.guidance, look_ahead)
     decoder.start(conditions, text=text)
     if steps is None and decoder.ready == ENDLESS:
         raise InputError("there are words and no music or leader; say how many steps at most")
@@ -83,13 +88,15 @@ def generate(
     for step in range(steps):
         given = prompt[:, step] if prompt is not None and step < known else None
         taken.append(decoder.sample(sampling, generator, given))
-        if model.config.stop:
+        if not ends:
+            decoder.go_on()
+        elif model.config.stop:
             stops = taken[-1].tokens[:, -1] == STOPS
             stopped = stops if stopped is None else stopped | stops
             if step + 1 >= known and bool(stopped.all()):
                 break
     tokens, likely, values = (torch.stack(parts, dim=1) for parts in zip(*taken, strict=True))
-    lengths = steps_danced(tokens) if model.config.stop else _whole(tokens)
+    lengths = steps_danced(tokens) if model.config.stop and ends else _whole(tokens)
     return Sampled(tokens, likely, values, lengths)
 
 

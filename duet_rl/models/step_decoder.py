@@ -16,7 +16,7 @@ from duet_rl.models.kv_cache import KVCache
 from duet_rl.models.multistream_gpt import MultiStreamGPT
 from duet_rl.models.policy import DEFAULT_SAMPLING, SamplingConfig, choose, stack_logits
 from duet_rl.models.prompt import Heard
-from duet_rl.models.streams import check_tokens
+from duet_rl.models.streams import GOES_ON, check_tokens
 from duet_rl.models.text import check_batch
 
 ROTATIONS = 256  # positions whose rotary angles are computed at once
@@ -161,6 +161,13 @@ class StepDecoder:
             self._finish(step.tokens)
         return SampledStep(*(part.clone() for part in step))
 
+    def go_on(self) -> None:
+        """Let dances that have just said that they are over go on, as if they had not."""
+        if self.model.config.stop and self._previous is not None:
+            with self._running():
+                going = torch.full_like(self._previous[:, -1:], GOES_ON)
+                self._previous = torch.cat([self._previous[:, :-1], going], dim=1)
+
     def step(self, previous: Int[Tensor, "B S"] | None = None) -> tuple[Tensor, ...]:
         """Return the logits `(B, V)` of every stream at the next step, for one's own sampler.
 
@@ -200,7 +207,7 @@ class StepDecoder:
         if model.streams_independent:
             hidden = self._advance(told)
             logits = stack_logits(model.heads.independent(hidden))
-            tokens, likely = choose(logits, sampling, generator, given)
+            tokens, likely = self._choose(logits, sampling, generator, given)
             return SampledStep(tokens, likely, model.value(hidden[:, None]).float())
         tokens = told.new_zeros(len(told), model.streams, dtype=torch.int64)
         likely_each, values = [], []
@@ -212,12 +219,22 @@ class StepDecoder:
             columns = slice(streams.start, streams.stop)
             logits = stack_logits(model.heads.block(index, hidden, seen))
             picked = None if given is None else given[:, columns]
-            tokens[:, columns], likely = choose(logits, sampling, generator, picked)
+            tokens[:, columns], likely = self._choose(logits, sampling, generator, picked)
             if model.heads.see_earlier and streams.stop < model.streams:
                 seen = seen + model.heads.read(index, tokens)
             likely_each.append(likely)
             values.append(value[:, columns])
         return SampledStep(tokens, torch.cat(likely_each, dim=1), torch.cat(values, dim=1).float())
+
+    def _choose(
+        self,
+        logits: Tensor,
+        sampling: SamplingConfig,
+        generator: torch.Generator | None,
+        given: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the tokens of some streams of a step and their log-probabilities."""
+        return choose(logits, sampling, generator, given)
 
     def _advance(self, told: Tensor, stream: int = 0, taken: Tensor | None = None) -> Tensor:
         """Run the trunk at one position; return its state `(B, D)`."""

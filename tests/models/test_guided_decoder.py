@@ -1,0 +1,77 @@
+"""Guidance: 1 is the follower itself, 0 one who was told nothing; a dance may outlast its stop."""
+
+import torch
+
+from duet_rl.models.policy import SamplingConfig
+from duet_rl.models.sampling import generate
+from duet_rl.models.streams import STOPS
+from duet_rl.models.text import TextConfig, reader_of
+from tests.models.small import LEADER, MUSIC, small_conditions, small_gpt
+
+WORDS = TextConfig(buckets=64, width=16, layers=1, heads=2)
+TEXTS = ["raises the left arm", "turns right"]
+
+
+def dance(gpt, guidance: float, text: torch.Tensor | None, temperature: float = 0.0):
+    sampling = SamplingConfig(temperature=temperature, guidance=guidance)
+    generator = torch.Generator().manual_seed(1)
+    return generate(gpt, small_conditions(steps=12), 12, sampling, generator, text=text)
+
+
+def listening_gpt(**changes):
+    """A follower whose dance depends on its words, though it has learned nothing."""
+    gpt = small_gpt(text=WORDS, **changes)
+    with torch.no_grad():
+        for name, weights in gpt.named_parameters():
+            if "heard" in name or "prompt" in name or "words" in name:
+                weights.add_(torch.randn_like(weights) * 0.3)
+    return gpt
+
+
+def test_no_guidance_is_the_follower_itself_and_none_at_all_hears_nothing() -> None:
+    gpt, text = listening_gpt(), reader_of(WORDS).read(TEXTS)
+    nothing = torch.zeros_like(text)
+    told, untold = dance(gpt, 1.0, text).tokens, dance(gpt, 1.0, nothing).tokens
+    assert not torch.equal(told, untold)
+    almost = 1.0 + 1e-7
+    assert torch.equal(dance(gpt, almost, text).tokens, told)
+    assert torch.equal(dance(gpt, 0.0, text).tokens, untold)
+
+
+def test_guidance_makes_what_words_ask_for_likelier() -> None:
+    """The policy's logits are untold + g x (told - untold): written out for the first step."""
+    gpt, text = listening_gpt(heads_see="none"), reader_of(WORDS).read(TEXTS)
+    conditions = small_conditions(steps=12)
+    tokens = torch.zeros(2, 12, gpt.streams, dtype=torch.int64)
+    with torch.no_grad():
+        told = gpt(tokens, conditions, text=text).logits
+        untold = gpt(tokens, conditions, text=torch.zeros_like(text)).logits
+    guided = [b[:, 0] + 3.0 * (a[:, 0] - b[:, 0]) for a, b in zip(told, untold, strict=True)]
+    wanted = torch.stack([x.argmax(-1) for x in guided], dim=-1)
+    assert torch.equal(dance(gpt, 3.0, text).tokens[:, 0], wanted)
+
+
+def test_optional_conditions_may_be_missing_under_guidance() -> None:
+    optional = tuple(each.model_copy(update={"dropout": 0.5}) for each in (MUSIC, LEADER))
+    gpt, text = listening_gpt(conditions=optional), reader_of(WORDS).read(TEXTS)
+    sampling = SamplingConfig(temperature=0, guidance=2.0)
+    assert generate(gpt, {}, 5, sampling, text=text).tokens.shape == (2, 5, gpt.streams)
+
+
+def test_a_dance_that_is_not_to_end_goes_on_as_if_it_had_not_stopped() -> None:
+    classes = (20, 12, 2)
+    gpt = listening_gpt(classes=classes, stop=True)
+    with torch.no_grad():
+        gpt.heads.classify.bias[-1] += 100.0  # it stops at once
+    text, sampling = reader_of(WORDS).read(TEXTS), SamplingConfig(temperature=0)
+    conditions = small_conditions(steps=12)
+    ended = generate(gpt, conditions, 12, sampling, text=text)
+    assert ended.tokens.shape[1] == 1 and ended.lengths.tolist() == [1, 1]
+    whole = generate(gpt, conditions, 12, sampling, text=text, ends=False)
+    assert whole.tokens.shape[1] == 12 and whole.lengths.tolist() == [12, 12]
+    assert (whole.tokens[..., -1] == STOPS).all()
+    past = whole.tokens.clone()
+    past[..., -1] = 0  # what it is told of itself
+    with torch.no_grad():
+        logits = gpt(past, conditions, text=text).logits
+    assert torch.equal(logits[0].argmax(-1), whole.tokens[..., 0])
