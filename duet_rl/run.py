@@ -23,7 +23,8 @@ from duet_rl.datasets.synthetic_takes import synthetic_tasks
 from duet_rl.errors import InputError
 from duet_rl.evaluate.settings import EvaluateConfig
 from duet_rl.generate.dd100 import export_dances, export_takes
-from duet_rl.generate.follower import load_follower, require_same_music
+from duet_rl.generate.follower import load_follower
+from duet_rl.generate.inputs import require_same_music
 from duet_rl.lab.comparison import Comparison
 from duet_rl.lab.losses import run_lab
 from duet_rl.lab.settings import LabConfig
@@ -31,6 +32,7 @@ from duet_rl.models.follower import hearing_of
 from duet_rl.models.sampling import SamplingConfig
 from duet_rl.observe.settings import LogConfig
 from duet_rl.pretrain.follower import FOLLOWER, FollowerConfig, FollowerPlan
+from duet_rl.pretrain.refine import REFINE, RefineConfig, RefinePlan, lend_refiner
 from duet_rl.pretrain.run import run_stages
 from duet_rl.pretrain.solo_tokenizer import SoloPosePlan, SoloTranslationPlan
 from duet_rl.pretrain.stage import ClusterConfig, StagePlan
@@ -39,10 +41,12 @@ from duet_rl.rl.run import run_rl
 from duet_rl.rl.settings import RLConfig
 from duet_rl.storage.claims import claimed
 from duet_rl.tokenizers.codec import CodecConfig
+from duet_rl.tokenizers.readable_settings import ReadableCodecConfig
 from duet_rl.tokenizers.solo_settings import SoloCodecConfig
 from duet_rl.tokenizers.tokenizer import DuetCodecConfig
 
-PretrainStage = Literal["pose", "translation", "follower", "all"]
+PretrainStage = Literal["pose", "translation", "refine", "follower", "all", "text2motion"]
+_WHOLE = {"all", "text2motion"}  # they are every stage
 
 
 class RunConfig(Config):
@@ -56,6 +60,7 @@ class RunConfig(Config):
     codec: CodecConfig = DuetCodecConfig()  # motion tokens, of a duet or of a soloist
     pose: TokenizerStageConfig = TokenizerStageConfig()  # training of the pose tokenizer
     translation: TokenizerStageConfig = TokenizerStageConfig()  # training of the placement one
+    refine: RefineConfig = RefineConfig()  # training of a readable codec's levels, and its size
     follower: FollowerConfig = FollowerConfig()  # training of the GPT, and its size
     cluster: ClusterConfig = ClusterConfig()  # workers of the pretraining
     rl: RLConfig = RLConfig()  # refinement, with the rewards
@@ -202,13 +207,17 @@ def pretrain(
     """
     store = DuetStore.open(data)  # a wrong folder is told here and not by a worker
     before = out / FOLLOWER
-    if stage in {FOLLOWER, "all"}:  # now, and not after the days that the codec takes
+    with_follower = stage in {FOLLOWER, *_WHOLE}
+    if with_follower:  # now, and not after the days that the codec takes
         require_sound(store, hearing_of(config.follower.gpt), ("train", "val"))
-    if stage in {FOLLOWER, "all"} and checkpoint.is_checkpoint(before, FOLLOWER):
+    if with_follower and checkpoint.is_checkpoint(before, FOLLOWER):
         require_same_music(f"the follower {before}", facts_in(checkpoint.read_meta(before)), store)
     plans = stage_plans(config, stage, data, out, codec)
     with claimed(out):
-        return run_stages(plans, config.cluster, progress)
+        folders = run_stages(plans, config.cluster, progress)
+        if stage == REFINE:
+            lend_refiner(out)
+        return folders
 
 
 def refine(config: RunConfig, follower: Path, data: Path, out: Path, progress: bool = True) -> Path:
@@ -262,20 +271,46 @@ def stage_plans(
     """Return one stage or all of them, as `pretrain` trains them.
 
     Raises:
-        InputError: a codec for stages that use none.
+        InputError: a codec for stages that use none, or settings that a stage is not for.
     """
     if codec is not None and stage not in {FOLLOWER}:
         raise InputError(f"a codec was given, which stage {stage!r} does not use; leave it out")
+    if stage == "text2motion":
+        _require_words(config)
     data, out = data.resolve(), out.resolve()  # workers stand in another folder
     codec = codec and codec.resolve()
     plans: dict[str, StagePlan] = {
         plan.name: plan
         for plan in (
             *_codec_plans(config, data, out),
+            *_refine_plans(config, data, out),
             FollowerPlan(config.follower, data, out, codec, log=config.log),
         )
     }
-    return list(plans.values()) if stage == "all" else [plans[stage]]
+    if stage == REFINE and REFINE not in plans:
+        raise InputError(
+            f"stage {REFINE} learns the residual levels of a readable codec, and "
+            f"codec.architecture is {config.codec.architecture}; give --preset readable or "
+            "text2motion"
+        )
+    return list(plans.values()) if stage in _WHOLE else [plans[stage]]
+
+
+def _refine_plans(config: RunConfig, data: Path, out: Path) -> list[StagePlan]:
+    """Return the stage of the refiner, where the codec has levels to refine."""
+    if not isinstance(config.codec, ReadableCodecConfig):
+        return []
+    return [RefinePlan(config.refine, data, out, config.follower.alone, log=config.log)]
+
+
+def _require_words(config: RunConfig) -> None:
+    """Raise `InputError` if the settings are not those of dancers to words."""
+    if config.follower.text is None or not isinstance(config.codec, ReadableCodecConfig):
+        raise InputError(
+            "stage text2motion trains a dancer to words, and these settings read none "
+            "(follower.text) or write no words (codec.architecture=readable); give --preset "
+            "text2motion, or a file that is based_on it"
+        )
 
 
 def _codec_plans(config: RunConfig, data: Path, out: Path) -> tuple[StagePlan, StagePlan]:

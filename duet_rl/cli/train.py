@@ -13,12 +13,20 @@ class StageName(str, Enum):
 
     pose = "pose"
     translation = "translation"
+    refine = "refine"
     follower = "follower"
     all = "all"
+    text2motion = "text2motion"
 
 
 def pretrain(
-    stage: Annotated[StageName, typer.Argument(help="pose and translation are the tokenizers.")],
+    stage: Annotated[
+        StageName,
+        typer.Argument(
+            help="pose and translation are the tokenizers, refine goes with a readable codec, and "
+            "text2motion is all stages of a dancer to words."
+        ),
+    ],
     data: DataPlace,
     out: OutPlace,
     settings: Settings = None,
@@ -28,18 +36,26 @@ def pretrain(
             metavar="PATH", help="Train the follower on this codec, not on the run's own."
         ),
     ] = None,
-    preset: Preset = DEFAULT_PRESET,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help=f"A shipped preset or a YAML file [default: {DEFAULT_PRESET}; text2motion for the "
+            "stage of that name].",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Pretrain tokenizers and follower as a Ray Train job.
 
-    Settings begin with `codec.`, `pose.`, `translation.`, `follower.` or `cluster.`, e.g.
-    follower.gpt.layers=6 cluster.workers=4 cluster.use_gpu=true.
+    Settings begin with `codec.`, `pose.`, `translation.`, `refine.`, `follower.` or `cluster.`,
+    e.g. follower.gpt.layers=6 cluster.workers=4 cluster.use_gpu=true.
     """
     from duet_rl import run
     from duet_rl.config import resolve
     from duet_rl.storage.mirror import fetched, working
 
-    config = resolve(run.RunConfig, preset, settings or ())
+    usual = stage.value if stage is StageName.text2motion else DEFAULT_PRESET
+    config = resolve(run.RunConfig, usual if preset is None else preset, settings or ())
     with working(out) as place:  # which can be written: told before anything is copied
         store, tokenizers = fetched(data), None if codec is None else fetched(codec)
         for folder in run.pretrain(config, stage.value, store, place.local, tokenizers):

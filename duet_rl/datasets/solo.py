@@ -1,6 +1,6 @@
 """Soloists out of couples: a store of either dancer, or of both, alone with the music."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,19 @@ def as_soloist(clip: DuetClip, dancer: str = "follower", name: str | None = None
     return solo_clip(
         put_on_stage(motion), replace(clip, name=name or clip.name), f"{clip.source}, {dancer}"
     )
+
+
+def soloists_of(clips: Sequence[DuetClip]) -> list[DuetClip]:
+    """Return everyone who dances in clips as a soloist; those who are alone stay as they are."""
+    return [
+        alone
+        for clip in clips
+        for alone in (
+            [clip]
+            if clip.solo
+            else [as_soloist(clip, one, f"{clip.name}_{one}") for one in DANCERS]
+        )
+    ]
 
 
 def solo_clip(motion: Motion, like: DuetClip, source: str) -> DuetClip:

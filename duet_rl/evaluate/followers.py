@@ -21,7 +21,8 @@ from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.evaluate.settings import EvaluateConfig
 from duet_rl.files import require_folder
-from duet_rl.generate.follower import KIND, load_follower, require_device
+from duet_rl.generate.follower import KIND, load_follower
+from duet_rl.generate.inputs import require_device
 from duet_rl.generate.judged import stacked
 from duet_rl.metrics.baselines import mirror_leader, typical_distance
 from duet_rl.metrics.other_take import placed_to

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from duet_rl.body.motion import Duet
 from duet_rl.datasets.dd100_files import BETAS, GENDER, load_body
-from duet_rl.generate.follower import require_device
+from duet_rl.generate.inputs import require_device
 
 _AT_ONCE = 64  # frames whose two meshes are in memory, 16 MB
 

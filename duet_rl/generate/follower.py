@@ -10,18 +10,28 @@ from jaxtyping import Float
 from torch import Tensor
 
 from duet_rl import checkpoint
-from duet_rl.audio.provenance import MusicFacts, are_alike, describe, facts_in
+from duet_rl.audio.provenance import MusicFacts, facts_in
 from duet_rl.body.motion import Motion
 from duet_rl.body.skeleton import Skeleton
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.datasets.hearing import hear
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
+from duet_rl.generate.inputs import (
+    lengthened,
+    require_device,
+    require_music_lasts,
+    require_same_music,
+)
+from duet_rl.generate.prompts import decoded, hears_words, words_for
 from duet_rl.models.conditions import LookAhead
 from duet_rl.models.duolando import DuolandoGPTConfig
 from duet_rl.models.follower import FollowerGPT, build_gpt, hearing_of, read_gpt_config
+from duet_rl.models.multistream_gpt import MultiStreamGPTConfig
 from duet_rl.models.policy import DEFAULT_SAMPLING, SamplingConfig
+from duet_rl.models.sampling import Sampled
 from duet_rl.models.sampling import generate as sample_tokens
+from duet_rl.models.streams import STOP_CLASSES
 from duet_rl.models.window_gpt import WindowGPT
 from duet_rl.tokenizers.codec import AnyCodec, load_codec
 from duet_rl.tokenizers.duet import DecodedFollower
@@ -31,7 +41,6 @@ from duet_rl.tokenizers.solo import SoloCodec
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
 KIND = "follower"  # of the checkpoint folder
-MUSIC_SLACK = 1.0  # s by which music may end before the leader; its last frame then goes on
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +60,25 @@ class Follower:
     def needs_leader(self) -> bool:
         """Whether it wants to be told of a leader."""
         return bool({LEADER, LEADER_TOKENS} & set(self.model.config.condition_names))
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """What it has to be told of, beside words."""
+        config = self.model.config
+        if isinstance(config, MultiStreamGPTConfig):
+            return tuple(each.name for each in config.conditions if not each.optional)
+        return config.condition_names
+
+    @property
+    def hears_words(self) -> bool:
+        """Whether a text tells it what to dance."""
+        return hears_words(self.model)
+
+    @property
+    def ends(self) -> bool:
+        """Whether it says when its dance is over."""
+        config = self.model.config
+        return isinstance(config, MultiStreamGPTConfig) and config.stop
 
     @property
     def music(self) -> MusicFacts:
@@ -116,57 +144,90 @@ class Follower:
     def dance(
         self,
         leaders: Sequence[Motion],
-        music: Float[Tensor, "B T C"],
+        music: Float[Tensor, "B T C"] | None,
         seed: int = 0,
         sampling: SamplingConfig = DEFAULT_SAMPLING,
         look_ahead: LookAhead = None,
         true_followers: Sequence[Motion] | None = None,
         original_length: bool = False,
+        text: Sequence[str] | None = None,
     ) -> DecodedFollower:
         """Return one follower for each of `B` leaders, sampled as one batch.
 
         Args:
             leaders: of equal length, whole tokens, 30 fps; the stage of a soloist.
-            music: features of the same frames, see `music_of`.
+            music: features of the same frames, see `music_of`; None: it hears none.
             seed: of the sampling; one seed gives one dance.
             sampling: temperature and cut-offs.
             look_ahead: tokens of future that the follower may know; None is all it was made for.
             true_followers: where a model has to be given its first tokens, they are these dancers'.
             original_length: a Duolando GPT stops as early as the original, which dances no token
                 whose future it does not know.
+            text: what each of them is told in words; an empty one says nothing.
 
         Returns:
-            The followers, on the model's device.
+            The followers, on the model's device, as long as the leaders.
 
         Raises:
-            InputError: leaders and music that do not fit each other or the model.
+            InputError: leaders, music and text that do not fit each other or the model.
         """
         leader = self._stacked(leaders)
         frames = leader.joints.shape[1]
-        if music.shape[:2] != leader.joints.shape[:2] or frames % FRAMES_PER_TOKEN:
+        heard = leader.joints.shape[:2] if music is None else music.shape[:2]
+        if heard != leader.joints.shape[:2] or frames % FRAMES_PER_TOKEN:
             raise InputError(
-                f"{len(leaders)} leaders of {frames} frames and music of {tuple(music.shape[:2])} "
+                f"{len(leaders)} leaders of {frames} frames and music of {tuple(heard)} "
                 f"(clips, frames); both must have one number of frames, a multiple of "
                 f"{FRAMES_PER_TOKEN}"
             )
-        generator = torch.Generator().manual_seed(seed)
         prompt = None
         if true_followers is not None and self.model.prompt_steps:
             prompt = self.codec.first_tokens(leader, self._stacked(true_followers))
-        sampled = sample_tokens(
-            self.model,
-            self._conditions(leader, music.to(self.device)),
-            sampling=sampling,
-            generator=generator,
-            look_ahead=look_ahead,
-            prompt=prompt,
-        )
-        tokens = sampled.tokens
+        conditions = self.conditions(leader, music)
+        steps = None if conditions else frames // FRAMES_PER_TOKEN
+        words = words_for(self.model, text, len(leaders))
+        sampled = self.sample(conditions, steps, seed, sampling, look_ahead, prompt, words)
+        tokens = sampled.tokens[..., : len(self.codec.spec)]  # of one who ends: all but the stop
         config = self.model.config
         if original_length and isinstance(config, DuolandoGPTConfig):
             known = max(tokens.shape[1] - config.look_forward, 1)
             tokens, leader = tokens[:, :known], leader.cut(0, known * FRAMES_PER_TOKEN)
-        return self.codec.decode(tokens, leader)
+        return decoded(self.codec, tokens, leader, text)
+
+    def sample(
+        self,
+        conditions: Mapping[str, Tensor],
+        steps: int | None,
+        seed: int = 0,
+        sampling: SamplingConfig = DEFAULT_SAMPLING,
+        look_ahead: LookAhead = None,
+        prompt: Tensor | None = None,
+        words: Tensor | None = None,
+        ends: bool = False,
+    ) -> Sampled:
+        """Return the tokens of a batch of dances, and how long each lasts.
+
+        Args:
+            conditions: from `conditions`.
+            steps: how many; None is as many as the conditions last.
+            seed: of the sampling.
+            sampling: temperature and cut-offs.
+            look_ahead: tokens of future that the follower may know.
+            prompt: known first tokens.
+            words: of each dance, from `generate.prompts.words_for`.
+            ends: whether one who `ends` does so; else all dances last all steps.
+        """
+        return sample_tokens(
+            self.model,
+            conditions,
+            steps=steps,
+            sampling=sampling,
+            generator=torch.Generator().manual_seed(seed),
+            look_ahead=look_ahead,
+            prompt=prompt,
+            text=words,
+            ends=ends,
+        )
 
     def _stacked(self, motions: Sequence[Motion]) -> MotionBatch:
         return MotionBatch(
@@ -174,16 +235,26 @@ class Follower:
             torch.stack([motion.rotations for motion in motions]).to(self.device),
         )
 
-    def _conditions(self, leader: MotionBatch, music: Tensor) -> dict[str, Tensor]:
-        """Return what the model asks for, by name."""
+    def conditions(self, leader: MotionBatch | None, music: Tensor | None) -> dict[str, Tensor]:
+        """Return what the model asks for and is told, by name.
+
+        Args:
+            leader: None: it is told of none.
+            music: `(B, T, C)`; None: it hears none.
+
+        Raises:
+            InputError: something that it cannot do without is not told.
+        """
         wanted = self.model.config.condition_names
-        known = {"music": music, **self.codec.describe_leader(leader, wanted)}
-        if unknown := sorted(set(wanted) - set(known)):
+        known = {} if leader is None else self.codec.describe_leader(leader, wanted)
+        if music is not None:
+            known["music"] = music.to(self.device)
+        if unknown := sorted(set(self.requires) - set(known)):
             raise InputError(
                 f"the follower wants the conditions {unknown}; a leader and music give "
                 f"{sorted(known)}: use a checkpoint trained on these"
             )
-        return {name: known[name] for name in wanted}
+        return {name: known[name] for name in wanted if name in known}
 
 
 def load_follower(folder: Path | str, device: torch.device | str = "cpu") -> Follower:
@@ -197,7 +268,8 @@ def load_follower(folder: Path | str, device: torch.device | str = "cpu") -> Fol
     saved = checkpoint.load(folder, KIND)
     codec = load_codec(folder)
     config = read_gpt_config(saved.config, str(folder / checkpoint.CONFIG))
-    if config.classes != codec.spec.classes:
+    stops = isinstance(config, MultiStreamGPTConfig) and config.stop
+    if config.classes != codec.spec.classes + ((STOP_CLASSES,) if stops else ()):
         raise InputError(
             f"{folder}: the model writes streams of {config.classes} classes, its codec reads "
             f"{codec.spec.classes}; train the follower on this codec"
@@ -205,41 +277,6 @@ def load_follower(folder: Path | str, device: torch.device | str = "cpu") -> Fol
     model = build_gpt(config)
     checkpoint.load_module(model, saved.tensors, folder)
     return Follower(codec.to(device).eval(), model.to(device).eval(), saved.meta)
-
-
-def require_device(device: torch.device | str) -> torch.device:
-    """Return the device if there is one of that name here.
-
-    Raises:
-        InputError: torch knows no such device, or has no GPU of that number.
-    """
-    try:
-        found = torch.device(device)
-    except RuntimeError as error:
-        raise InputError(f"there is no device {device!r}; give cpu or cuda") from error
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if found.type == "cuda" and (found.index or 0) >= gpus:
-        raise InputError(
-            f"{found} is asked for, and torch sees {gpus} GPUs here; give --device cpu"
-        )
-    return found
-
-
-def require_same_music(follower: str, music: MusicFacts, store: DuetStore) -> None:
-    """Raise `InputError` if a follower that learned from `music` cannot hear that of `store`.
-
-    Args:
-        follower: its name, for the message.
-        music: the facts of its music features.
-        store: clips that it is to dance to.
-    """
-    if not are_alike(music, store.music):
-        raise InputError(
-            f"{follower} learned from music features of {describe(music)}, and the store "
-            f"{store.path} has those of {describe(store.music)}; prepare a store with "
-            f"prepare.music.compat={music.get('compat')}, or train a follower on this one, "
-            "in a folder of its own"
-        )
 
 
 def generate(
@@ -268,20 +305,15 @@ def generate(
     """
     leader = leader.resample(FPS)
     frames = leader.frames
-    missing = (frames - len(music)) / FPS
-    if len(music) == 0 or missing > MUSIC_SLACK:
-        raise InputError(
-            f"the music lasts {len(music) / FPS:.1f} s and the leader {leader.seconds:.1f} s; give "
-            "music as long as the leader, or cut the leader"
-        )
+    require_music_lasts(music, frames)
     whole = -(-frames // FRAMES_PER_TOKEN) * FRAMES_PER_TOKEN
     padded = Motion(
-        _lengthened(leader.joints, whole),
-        _lengthened(leader.rotations, whole),
+        lengthened(leader.joints, whole),
+        lengthened(leader.rotations, whole),
         leader.skeleton,
         FPS,
     )
-    heard = _lengthened(music, whole).expand(samples, -1, -1)
+    heard = lengthened(music, whole).expand(samples, -1, -1)
     danced = follower.dance([padded] * samples, heard, seed, sampling, look_ahead)
     skeleton = Skeleton(follower.codec.offsets.cpu(), KIND)
     return [
@@ -318,9 +350,3 @@ def dance_clip(
     )
     skeleton = Skeleton(follower.codec.offsets.cpu(), KIND)
     return Motion(decoded.joints[0].cpu(), decoded.rotations[0].cpu(), skeleton, FPS)
-
-
-def _lengthened(values: Tensor, frames: int) -> Tensor:
-    """Return the first `frames` rows; where there are fewer, the last one goes on."""
-    last = values[-1:].expand(max(frames - len(values), 0), *values.shape[1:])
-    return torch.cat([values[:frames], last])

@@ -17,6 +17,8 @@ from duet_rl.pretrain.window_stage import WindowStage
 
 __all__ = ["FOLLOWER", "FollowerConfig", "FollowerPlan"]
 
+_OF_STREAMS = ("text", "alone", "told_dropout")  # settings that a GPT of windows does not know
+
 
 @dataclass(frozen=True)
 class FollowerPlan(StagePlan):
@@ -39,19 +41,55 @@ class FollowerPlan(StagePlan):
 
     def require_fit(self) -> None:
         """Raise `InputError` if soloists are to learn from couples, or the other way round."""
-        store, leader = DuetStore.open(self.data), self.config.leader
-        if isinstance(self.config.gpt, WindowGPTConfig) or store.solo == (leader == "none"):
+        store, config = DuetStore.open(self.data), self.config
+        self._require_settings_fit()
+        leader = config.leader
+        alone = store.solo or config.alone
+        if isinstance(config.gpt, WindowGPTConfig) or alone == (leader == "none"):
             return
         if store.solo:
             raise InputError(
                 f"{self.data} holds soloists, and follower.leader={leader} is for couples; set "
                 "follower.leader=none (--preset solo), or give a store of couples"
             )
+        if config.alone:
+            raise InputError(
+                f"follower.alone=true lets each dancer learn by himself, and follower.leader="
+                f"{leader} tells him of a leader; set follower.leader=none or follower.alone=false"
+            )
         raise InputError(
             f"{self.data} holds couples, and follower.leader=none is for soloists; make soloists "
             f"of them (`duet-rl prepare solo {self.data} --out NEW`), or set "
             "follower.leader=features (the other presets)"
         )
+
+    def _require_settings_fit(self) -> None:
+        """Raise `InputError` if settings ask for what this kind of GPT cannot do."""
+        config, gpt = self.config, self.config.gpt
+        if isinstance(gpt, WindowGPTConfig):
+            asked = [name for name in _OF_STREAMS if getattr(config, name)]
+            if asked:
+                raise InputError(
+                    f"follower.{asked[0]} is for a multi-stream GPT, and follower.gpt.architecture "
+                    f"is {gpt.architecture}; leave it out, or set "
+                    "follower.gpt.architecture=multistream"
+                )
+            return
+        if gpt.text is not None and config.text is None:
+            raise InputError(
+                "follower.gpt.text is set and follower.text is not, so that no captions would be "
+                "read; set follower.text, which both hear of"
+            )
+        if config.text is None and not config.music and config.leader == "none":
+            raise InputError(
+                "the follower would be told of nothing: no music, no leader, no words; set "
+                "follower.music=true, follower.text={} or follower.leader=features"
+            )
+        if gpt.stop and config.leader != "none":
+            raise InputError(
+                "follower.gpt.stop lets a dance end where it likes, and one beside a leader ends "
+                "with the leader; set follower.gpt.stop=false or follower.leader=none"
+            )
 
     def settings(self) -> Mapping[str, Any]:
         """Return what the result depends on."""

@@ -10,13 +10,18 @@ from pydantic import Field
 
 from duet_rl import checkpoint
 from duet_rl.audio.provenance import META_KEY
+from duet_rl.datasets.clip import DuetClip
+from duet_rl.datasets.solo import soloists_of
+from duet_rl.datasets.split import Split
 from duet_rl.datasets.store import DuetStore
 from duet_rl.files import atomic_path
 from duet_rl.models.follower import FollowerGPT, FollowerGPTConfig
 from duet_rl.models.multistream_gpt import MultiStreamGPTConfig
+from duet_rl.models.text import TextConfig
 from duet_rl.pretrain.rollouts import Rollouts
 from duet_rl.pretrain.stage import Stage, StageConfig
 from duet_rl.tokenizers.codec import load_codec
+from duet_rl.tokenizers.part import REFINE
 from duet_rl.tokenizers.placement import PlacementTokenizer
 from duet_rl.tokenizers.pose import PoseTokenizer
 
@@ -38,6 +43,16 @@ class FollowerConfig(StageConfig):
     leader: Literal["features", "tokens", "both", "none"] = "features"
     look_ahead: int = Field(29, ge=0, le=29)  # tokens; the farthest future it is trained with
     look_back: int = Field(8, ge=0)  # tokens of music and leader before the present
+    music: bool = True  # whether it hears the music
+    # Share of windows that are not told of the music, and as many not of the leader. Above 0, it
+    # dances without either too, if there are words.
+    told_dropout: float = Field(0.0, ge=0, lt=1)
+    # even: every stream weighs 1 | entropy: by the share of its entropy that it leaves open
+    stream_weights: Literal["even", "entropy"] = "even"
+    text: TextConfig | None = None  # how it reads captions of what it dances; None: it reads none
+    alone: bool = False  # each dancer of a couple learns by himself, as a soloist; leader: none
+    # With `gpt.stop`: windows last from here to `window_tokens`, and end with a stop.
+    shortest_tokens: int = Field(16, ge=1)
 
 
 class FollowerStage(Stage):
@@ -51,8 +66,13 @@ class FollowerStage(Stage):
         self.config, self.codec_folder = config, codec_folder
         self.codec = load_codec(codec_folder)
         self.rollouts = Rollouts(
-            self.codec, store.clips("val"), config.rollouts, config.rollout_tokens
+            self.codec, self.clips("val"), config.rollouts, config.rollout_tokens
         )
+
+    def clips(self, split: Split) -> list[DuetClip]:
+        """Return the clips of a split, those of couples cut in two if each dances alone."""
+        clips = self.store.clips(split)
+        return soloists_of(clips) if self.config.alone else clips
 
     @property
     @abstractmethod
@@ -67,8 +87,9 @@ class FollowerStage(Stage):
         """Write the GPT with its codec beside it, so that the folder dances by itself."""
         with atomic_path(folder) as temporary:
             temporary.mkdir()
-            for part in PARTS:
-                shutil.copytree(self.codec_folder / part, temporary / part)
+            for part in (*PARTS, REFINE):
+                if part in PARTS or (self.codec_folder / part).is_dir():
+                    shutil.copytree(self.codec_folder / part, temporary / part)
             checkpoint.write_files(
                 temporary,
                 kind=self.kind,

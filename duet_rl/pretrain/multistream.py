@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from duet_rl.audio.features import MUSIC_DIMS
 from duet_rl.datasets.clip import DuetClip
@@ -14,8 +15,17 @@ from duet_rl.datasets.store import DuetStore
 from duet_rl.datasets.windows import Windows, windows_if_any
 from duet_rl.models.conditions import ConditionConfig
 from duet_rl.models.multistream_gpt import MultiStreamGPT, MultiStreamGPTConfig
+from duet_rl.models.streams import GOES_ON, STOP_CLASSES, STOPS
+from duet_rl.models.text import reader_of
 from duet_rl.pretrain.follower_stage import FollowerConfig, FollowerStage
-from duet_rl.pretrain.stage import Metrics
+from duet_rl.pretrain.multistream_loss import STOP, FollowerLoss, entropy_weights
+from duet_rl.pretrain.text_windows import (
+    VALIDATION,
+    WindowCaptions,
+    captioner_of,
+    dancers_to_tell,
+    generators_of,
+)
 from duet_rl.tokenizers.frames import MotionBatch
 from duet_rl.tokenizers.leader import LEADER, LEADER_TOKENS
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
@@ -27,50 +37,47 @@ _TOLD: Mapping[str, tuple[str, ...]] = {
     "both": (LEADER, LEADER_TOKENS),
     "none": (),
 }
+_CAPTION, _LENGTH = 0, 1  # purposes of draws
 
 
 class TokenRows(NamedTuple):
     """A couple token step by token step; what the follower is not told of has no channels."""
 
     tokens: Int[Tensor, "*batch N S"]
-    music: Float[Tensor, "*batch N 4 54"]
+    music: Float[Tensor, "*batch N 4 M"]
     leader: Float[Tensor, "*batch N 4 C"]
     leader_tokens: Int[Tensor, "*batch N K"]
-
-
-class FollowerLoss(nn.Module):
-    """A GPT whose call gives its loss; the value head is left to RL."""
-
-    def __init__(self, gpt: MultiStreamGPT, names: Sequence[str]) -> None:
-        super().__init__()
-        self.gpt, self.names = gpt, tuple(names)
-        gpt.value.requires_grad_(False)
-
-    def forward(
-        self, tokens: Int[Tensor, "B N S"], conditions: Mapping[str, Tensor]
-    ) -> tuple[Tensor, Metrics]:
-        """Return the sum over streams of the mean negative log-likelihood, in nats."""
-        return stream_losses(self.gpt(tokens, conditions).logits, tokens, self.names)
+    clip: Int[Tensor, "*batch N"]  # number of the clip
+    frame: Int[Tensor, "*batch N"]  # of the clip, at which the step begins
 
 
 class MultiStreamStage(FollowerStage):
-    """Windows of tokens with music and leader for the GPT."""
+    """Windows of tokens with music, leader and words for the GPT."""
 
     def __init__(self, store: DuetStore, config: FollowerConfig, codec_folder: Path) -> None:
         super().__init__(store, config, codec_folder)
         assert isinstance(config.gpt, MultiStreamGPTConfig)
-        self.told = _TOLD[config.leader]
-        rows = [row for clip in store.clips("train") for row in self._encode(clip)]
+        self.told = ((MUSIC,) if config.music else ()) + _TOLD[config.leader]
+        clips, held_out = self.clips("train"), self.clips("val")
+        rows = [row for number, clip in enumerate(clips) for row in self._encode(clip, number)]
         window = config.window_tokens
         self.train = Windows(rows, window, config.stride)
-        self.val = windows_if_any([self._encode(clip)[0] for clip in store.clips("val")], window)
-        known = {"classes": self.codec.spec.classes, "conditions": self._conditions()}
-        gpt = MultiStreamGPT(config.gpt.model_copy(update=known))
+        last = len(clips)
+        val = [self._encode(clip, last + i)[0] for i, clip in enumerate(held_out)]
+        self.val = windows_if_any(val, window)
+        gpt = MultiStreamGPT(self._gpt_config(config.gpt))
         for name, column in ((MUSIC, 1), (LEADER, 2)):
             if name in gpt.conditions.names:
                 frames = torch.cat([row[column].flatten(0, 1) for row in rows])
                 gpt.conditions[name].set_normalisation(frames.mean(0), frames.std(0))
-        self._module = FollowerLoss(gpt, self.codec.spec.names)
+        self.ends = gpt.config.stop
+        self.captions: WindowCaptions | None = None
+        if config.text is not None:
+            dancers = dancers_to_tell([*clips, *held_out])
+            self.reader = reader_of(config.text)
+            self.captions = WindowCaptions(dancers, captioner_of(dancers[:last]))
+        names = self.codec.spec.names + ((STOP,) if self.ends else ())
+        self._module = FollowerLoss(gpt, names, self._weights([row.tokens for row in rows]))
 
     @property
     def module(self) -> FollowerLoss:
@@ -83,23 +90,44 @@ class MultiStreamStage(FollowerStage):
         return self._module.gpt
 
     def batch(self, step: int, rank: int, world: int) -> tuple[Any, ...]:
-        """Return tokens and conditions."""
-        return self._flat(self.draw(step, rank, world))
+        """Return tokens, conditions and what is told in words."""
+        rows = self.draw(step, rank, world)
+        return self._flat(rows, step, rank * len(rows.clip))
 
     def held_out(self) -> tuple[Any, ...] | None:
-        """Return tokens and conditions of held-out clips."""
+        """Return tokens, conditions and captions of held-out clips."""
         if self.val is None:
             return None
-        return self._flat(self.val.covering(self.config.validation_windows))
+        return self._flat(self.val.covering(self.config.validation_windows), VALIDATION, 0)
+
+    def _gpt_config(self, gpt: MultiStreamGPTConfig) -> MultiStreamGPTConfig:
+        """Return the settings of the GPT with what the data and this stage know."""
+        known = {
+            "classes": self.codec.spec.classes + ((STOP_CLASSES,) if gpt.stop else ()),
+            "conditions": self._conditions(),
+            "text": self.config.text,
+        }
+        return MultiStreamGPTConfig.model_validate(gpt.model_copy(update=known).model_dump())
+
+    def _weights(self, rows: Sequence[Int[Tensor, "_ S"]]) -> Float[Tensor, "W"]:
+        """Return how much each stream weighs in the loss; the one that stops weighs 1."""
+        spec = self.codec.spec
+        even = self.config.stream_weights == "even"
+        weights = torch.ones(len(spec)) if even else entropy_weights(rows, spec)
+        return F.pad(weights, (0, int(self.ends)), value=1.0)
 
     def _conditions(self) -> tuple[ConditionConfig, ...]:
-        reach = {"look_ahead": self.config.look_ahead, "look_back": self.config.look_back}
+        reach = {
+            "look_ahead": self.config.look_ahead,
+            "look_back": self.config.look_back,
+            "dropout": self.config.told_dropout,
+        }
         features = {MUSIC: MUSIC_DIMS, LEADER: self.codec.leader_channels}
         conditions = [
             ConditionConfig(
                 name=name, channels=features[name], frames_per_token=FRAMES_PER_TOKEN, **reach
             )
-            for name in (MUSIC, *self.told)
+            for name in self.told
             if name in features
         ]
         if LEADER_TOKENS in self.told:
@@ -109,7 +137,7 @@ class MultiStreamStage(FollowerStage):
             )
         return tuple(conditions)
 
-    def _encode(self, clip: DuetClip) -> list[TokenRows]:
+    def _encode(self, clip: DuetClip, number: int) -> list[TokenRows]:
         """Return a clip as tokens, once for every frame that its first token may begin at."""
         codec = self.codec
         leader, follower = (
@@ -117,6 +145,7 @@ class MultiStreamStage(FollowerStage):
             for motion in (clip.duet.leader, clip.duet.follower)
         )
         features = codec.leader_features(leader)[0] if LEADER in self.told else None
+        music = clip.music if MUSIC in self.told else clip.music[:, :0]
         rows = []
         for start in range(FRAMES_PER_TOKEN):
             count = (clip.frames - start) // FRAMES_PER_TOKEN
@@ -127,11 +156,13 @@ class MultiStreamStage(FollowerStage):
             rows.append(
                 TokenRows(
                     codec.encode(led, followed)[0],
-                    clip.music[cut].unflatten(0, steps),
+                    music[cut].unflatten(0, steps),
                     torch.empty(*steps, 0)
                     if features is None
                     else features[cut].unflatten(0, steps),
                     self._leader_tokens(led, count),
+                    torch.full((count,), number),
+                    start + FRAMES_PER_TOKEN * torch.arange(count),
                 )
             )
         return rows
@@ -141,23 +172,41 @@ class MultiStreamStage(FollowerStage):
             return self.codec.leader_tokens(leader)[0]
         return torch.empty(count, 0, dtype=torch.int64)
 
-    def _flat(self, rows: TokenRows) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the tokens, and conditions as the GPT takes them."""
+    def _flat(self, rows: TokenRows, step: int, first: int) -> tuple[Any, ...]:
+        """Return the tokens, conditions as the GPT takes them, and what is told in words.
+
+        Args:
+            rows: windows.
+            step: of the training.
+            first: number of the first of these windows among those of the step.
+        """
         known = {
             MUSIC: rows.music.flatten(1, 2),
             LEADER: rows.leader.flatten(1, 2),
             LEADER_TOKENS: rows.leader_tokens,
         }
-        return rows.tokens, {name: known[name] for name in (MUSIC, *self.told)}
+        conditions = {name: known[name] for name in self.told}
+        count, steps, _ = rows.tokens.shape
+        tokens, lengths = rows.tokens, torch.full((count,), steps)
+        if self.ends:
+            lengths = self._lengths(count, step, first)
+            tokens = _with_stops(tokens, lengths)
+        if self.captions is None:
+            return tokens, conditions
+        each = generators_of(self.config.seed, step, first, count, _CAPTION)
+        texts = self.captions.texts(rows.clip[:, 0], rows.frame[:, 0], lengths, each)
+        return tokens, conditions, self.reader.read(texts)
+
+    def _lengths(self, count: int, step: int, first: int) -> Int[Tensor, "B"]:
+        """Return how many steps each window of a step lasts; one more is left for the stop."""
+        longest = self.config.window_tokens - 1
+        shortest = min(self.config.shortest_tokens, longest)
+        each = generators_of(self.config.seed, step, first, count, _LENGTH)
+        return torch.cat([torch.randint(shortest, longest + 1, (1,), generator=g) for g in each])
 
 
-def stream_losses(
-    logits: Sequence[Tensor], tokens: Int[Tensor, "B N S"], names: Sequence[str]
-) -> tuple[Tensor, Metrics]:
-    """Return the sum over streams of the mean negative log-likelihood in nats, and each."""
-    losses = [
-        nn.functional.cross_entropy(stream.flatten(0, 1).float(), tokens[..., i].flatten())
-        for i, stream in enumerate(logits)
-    ]
-    named = zip(names, losses, strict=True)
-    return torch.stack(losses).sum(), {f"nll/{name}": x.detach() for name, x in named}
+def _with_stops(tokens: Int[Tensor, "B N S"], lengths: Int[Tensor, "B"]) -> Int[Tensor, "B N R"]:
+    """Return tokens with the stream that says at which step a dance is over."""
+    over = torch.arange(tokens.shape[1]) >= lengths[:, None]
+    stops = torch.where(over, STOPS, GOES_ON)[..., None]
+    return torch.cat([tokens, stops], dim=-1)

@@ -19,7 +19,7 @@ from duet_rl.models.duolando import FOLLOWER_STREAMS, LEADER, DuolandoGPTConfig
 from duet_rl.models.follower import AnyGPTConfig, build_gpt, hearing_of
 from duet_rl.models.window_gpt import WindowGPT, WindowGPTConfig
 from duet_rl.pretrain.follower_stage import FollowerConfig, FollowerStage
-from duet_rl.pretrain.multistream import stream_losses
+from duet_rl.pretrain.multistream_loss import stream_losses
 from duet_rl.pretrain.stage import Metrics
 from duet_rl.tokenizers.codec import AnyCodec
 from duet_rl.tokenizers.frames import MotionBatch

@@ -16,6 +16,7 @@ from duet_rl.tokenizers.workers import current_micro_batch
 ARCHITECTURE = "architecture"  # key of a codec's settings that says which kind it is
 DUET, SOLO, READABLE = "duet", "solo", "readable"
 POSE, TRANSLATION = "pose", "translation"  # kinds of parts, and their sub-folders in a codec's
+REFINE = "refine"  # kind and sub-folder of the refiner of a readable codec
 
 AnyPart = TypeVar("AnyPart", bound="CodecPart")
 

@@ -30,7 +30,7 @@ from duet_rl.config import resolve
 from duet_rl.models.duolando import DuolandoGPT, DuolandoGPTConfig
 from duet_rl.models.follower import build_gpt
 from duet_rl.models.repeated import Repeated
-from duet_rl.pretrain.multistream import stream_losses
+from duet_rl.pretrain.multistream_loss import stream_losses
 from duet_rl.pretrain.stage import Metrics, StageConfig
 from duet_rl.pretrain.step import autocast, optimiser_of, prepare, take_step, to_device
 from duet_rl.pretrain.window_stage import WindowLoss

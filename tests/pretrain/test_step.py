@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from duet_rl.errors import InputError
 from duet_rl.models.conditions import ConditionConfig
 from duet_rl.models.multistream_gpt import MultiStreamGPT, MultiStreamGPTConfig
-from duet_rl.pretrain.multistream import FollowerLoss
+from duet_rl.pretrain.multistream_loss import FollowerLoss
 from duet_rl.pretrain.stage import Metrics, Stage, StageConfig
 from duet_rl.pretrain.step import autocast, optimiser_of, prepare, take_step
 from duet_rl.pretrain.tokenizer import PosePlan, TranslationPlan
