@@ -47,11 +47,23 @@ class MovementEncoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.out = nn.Linear(width, width)
 
-    def forward(self, features: Float[Tensor, "B T C"]) -> Float[Tensor, "B N D"]:
-        """Return `N = T // 4` steps."""
+    def forward(
+        self, features: Float[Tensor, "B T C"], frames: Int[Tensor, "B"] | None = None
+    ) -> Float[Tensor, "B N D"]:
+        """Return `N = T // 4` steps.
+
+        Args:
+            features: of motions, zeros after the end of the shorter ones.
+            frames: of each motion, so that its last step does not depend on the longest of the
+                batch; None: as published, where it does.
+        """
         steps = features.mT
         for convolution in (self.down, self.down_again):
             steps = F.leaky_relu(self.dropout(convolution(steps)), _SLOPE)
+            if frames is not None:
+                frames = frames // _STRIDE
+                places = torch.arange(steps.shape[-1], device=steps.device)
+                steps = steps * (places < frames[:, None])[:, None]
         return self.out(steps.mT)
 
 
@@ -113,10 +125,17 @@ class MotionReader(nn.Module):
         self.sequence = SequenceEncoder(config.movement, hidden, hidden, config.width)
 
     def forward(
-        self, features: Float[Tensor, "B T C"], frames: Int[Tensor, "B"]
+        self, features: Float[Tensor, "B T C"], frames: Int[Tensor, "B"], apart: bool = False
     ) -> Float[Tensor, "B D"]:
-        """Return a vector of the first `frames` frames of each motion, four at least."""
-        return self.sequence(self.movement(features), frames // UNIT)
+        """Return a vector of the first `frames` frames of each motion, four at least.
+
+        Args:
+            features: zeros after the last frame of each.
+            frames: of each motion.
+            apart: no motion depends on how long others of the batch are; as published one does.
+        """
+        steps = self.movement(features, frames if apart else None)
+        return self.sequence(steps, frames // UNIT)
 
 
 class TextMotionEvaluator(nn.Module):
