@@ -62,3 +62,52 @@ def bailando(
         f"{folder}: {len(config['classes'])} streams of {max(config['classes'])} codes, width "
         f"{config['width']}, {config['heads']} heads; hears music as {config['hears']}"
     )
+
+
+@app.command()
+def pgr2m(
+    tokenizer: Annotated[Path, typer.Option(help="Checkpoint of the pose-guided tokenizer.")],
+    base: Annotated[Path, typer.Option(help="Checkpoint of the transformer: text to pose codes.")],
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    refine: Annotated[
+        Path | None, typer.Option(help="Checkpoint of the transformer of residual codes.")
+    ] = None,
+    mean: Annotated[
+        Path | None, typer.Option(help="Mean.npy of the motion that it was trained on.")
+    ] = None,
+    std: Annotated[Path | None, typer.Option(help="Its Std.npy.")] = None,
+    clip: Annotated[
+        Path | None,
+        typer.Option(help="CLIP ViT-B/32 to keep too: a folder of a model hub, or ViT-B-32.pt."),
+    ] = None,
+    base_heads: Annotated[
+        int | None, typer.Option(min=1, help="Attention heads, if no arguments.yaml says so.")
+    ] = None,
+    refine_heads: Annotated[
+        int | None, typer.Option(min=1, help="The same of the refine transformer.")
+    ] = None,
+    keywords: Annotated[
+        bool | None,
+        typer.Option(
+            "--keywords/--no-keywords",
+            help="Trained with key words? If no arguments.yaml says so: yes.",
+        ),
+    ] = None,
+) -> None:
+    """Make a text-to-motion folder of PGR2M's checkpoints; no code in them is run."""
+    from duet_rl.checkpoint import CONFIG
+    from duet_rl.compat.pgr2m_convert import convert
+    from duet_rl.config import parse_yaml
+
+    folder = convert(
+        tokenizer, base, out, refine, mean, std, clip, base_heads, refine_heads, keywords
+    )
+    config = parse_yaml((folder / CONFIG).read_text(), CONFIG)
+    size = config["tokenizer"]
+    levels = "pose codes alone" if refine is None else f"{size['levels']} levels of refinement"
+    typer.echo(
+        f"{folder}: {config['channels']} features a frame ({config['units']}), "
+        f"{len(config['base']['classes'])} groups of pose codes, {levels}; prompts of "
+        f"{config['base']['prompt_steps']} vectors"
+        + ("" if clip is None else ", written by the text tower kept with it")
+    )

@@ -61,12 +61,17 @@ def read_original(path: Path | str, kind: str, marks: Mapping[str, str]) -> Orig
     return Original(path, state, loaded.get(_CONFIG), facts)
 
 
-def require_free(out: Path) -> None:
-    """Raise `InputError` if a follower written to `out` would take the place of something else."""
+def require_free(out: Path, kind: str = FOLLOWER) -> None:
+    """Raise `InputError` if what is written to `out` would take the place of something else.
+
+    Args:
+        out: the folder to write.
+        kind: of the checkpoint, which may take the place of one of its kind.
+    """
     if out.is_file() or (
-        out.is_dir() and any(out.iterdir()) and not checkpoint.is_checkpoint(out, FOLLOWER)
+        out.is_dir() and any(out.iterdir()) and not checkpoint.is_checkpoint(out, kind)
     ):
-        raise InputError(f"{out} exists and holds no follower; give a folder that is new or empty")
+        raise InputError(f"{out} exists and holds no {kind}; give a folder that is new or empty")
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from duet_rl.compat.state import (
 )
 from duet_rl.config import validate
 from duet_rl.errors import InputError
-from duet_rl.models.pgr2m import PoseCodeGPT, PoseCodeGPTConfig
+from duet_rl.models.pgr2m import PoseCodeGPT, PoseCodeGPTConfig, PoseCodePromptConfig
 from duet_rl.models.pgr2m_rows import sinusoids
 
 POSITIONS = "pos_embed.embed"  # end of the name of their fixed positions
@@ -25,6 +25,7 @@ _UNUSED = "trans_base.pos_embedding.weight"  # positions that they have and neve
 _TRUNK, _HEAD = "trans_base.blocks", "trans_head.blocks"  # one trunk of ours
 _KINDS = ("weight", "bias")
 _CLASSIFY = "trans_head.head.weight"
+_PAPER = PoseCodeGPTConfig()
 _CLOSE = 1e-4  # how far fixed positions may be from those of the formula
 
 
@@ -33,7 +34,7 @@ def pgr2m_gpt(
     classes: Sequence[int],
     stored: Any = None,
     heads: int | None = None,
-    prompt_steps: int = PoseCodeGPTConfig().prompt_steps,
+    prompt_steps: int = _PAPER.prompt_steps,
 ) -> PoseCodeGPT:
     """Return the base transformer of an original state dict, ready to use or to train on.
 
@@ -41,8 +42,9 @@ def pgr2m_gpt(
         state: the original's tensors, with or without the prefix `module.`; masks may be left out.
         classes: of each group of pose codes, which the tensors do not tell apart.
         stored: the options that the original was trained with.
-        heads: of attention, if the options do not say so.
-        prompt_steps: vectors of a prompt; the rest of the positions are rows.
+        heads: of attention, if the options do not say so; by default, of a model as wide as the
+            published one, as many as that has.
+        prompt_steps: vectors of a prompt.
 
     Raises:
         InputError: lists the keys that are missing, extra or of another shape, or says which size
@@ -52,13 +54,15 @@ def pgr2m_gpt(
     layers = (count_layers(tensors, f"{_TRUNK}."), count_layers(tensors, f"{_HEAD}."))
     positions = size_of(tensors, (f"trans_base.{POSITIONS}", 0), (_UNUSED, 0))
     widths = [(f"trans_base.{name}.bias", 0) for name in ("tok_emb", "cond_emb")]
+    width = size_of(tensors, *widths, (_CLASSIFY, 1))
     values = {
         "classes": tuple(classes),
         "prompt_channels": size_of(tensors, ("trans_base.cond_emb.weight", 1)),
         "prompt_steps": prompt_steps,
-        "steps": None if positions is None else positions - prompt_steps,
-        "width": size_of(tensors, *widths, (_CLASSIFY, 1)),
-        "heads": heads_of(stored, heads),
+        # Also without key words, the original leaves them their places (spec 12, 14).
+        "steps": None if positions is None else positions - _PAPER.prompt_steps,
+        "width": width,
+        "heads": heads_of(stored, heads, _PAPER if width == _PAPER.width else None),
         "layers": sum(layers) or None,
     }
     known = {name: value for name, value in values.items() if value is not None}
@@ -88,17 +92,30 @@ def original_keys(trunk_layers: int, head_layers: int) -> dict[str, tuple[str, .
     return keys
 
 
-def heads_of(stored: Any, heads: int | None) -> int:
+def heads_of(stored: Any, heads: int | None, usual: PoseCodePromptConfig | None = None) -> int:
     """Return the number of attention heads, which no tensor tells.
 
+    Args:
+        stored: the options that the original was trained with.
+        heads: what the caller says.
+        usual: a model that has as many, if neither tells.
+
     Raises:
-        InputError: neither the options nor the caller say it, or the options disagree.
+        InputError: neither the options nor the caller say it, or they disagree.
     """
-    told = numbers_in(stored, ("num_heads", "n_head", "n_heads", "heads")) if heads is None else {}
+    told = numbers_in(stored, ("num_heads", "n_head", "n_heads", "heads"))
+    if heads is not None and len(told) == 1 and told != {heads}:
+        raise InputError(
+            f"the stored options say {told.pop():g} heads of attention, and {heads} were given; "
+            "leave the number out"
+        )
+    if heads is None and not told and usual is not None:
+        return usual.heads
     if heads is None and len(told) != 1:
         raise InputError(
             f"the stored options tell {len(told)} numbers of attention heads; say how many there "
-            "are: PGR2M's base transformer has 16, its refine transformer 8"
+            "are (--base-heads, --refine-heads): PGR2M's base transformer has 16, its refine "
+            "transformer 8"
         )
     return int(min(told)) if heads is None else heads
 

@@ -1,62 +1,29 @@
-"""PGR2M's checkpoint files, read together: from the vectors of a text to motion features."""
+"""PGR2M's checkpoint files, read together and told apart."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from duet_rl.compat.files import named
 from duet_rl.compat.pgr2m import pgr2m_gpt
 from duet_rl.compat.pgr2m_refine import pgr2m_refine
 from duet_rl.compat.pgr2m_tokenizer import pgr2m_tokenizer
-from duet_rl.compat.state import plain_state, some
+from duet_rl.compat.state import plain_state, some, values_in
 from duet_rl.config import parse_yaml, read_yaml
 from duet_rl.errors import InputError
-from duet_rl.models.pgr2m import PoseCodeGPT
+from duet_rl.models.pgr2m import PoseCodeGPT, PoseCodeGPTConfig
 from duet_rl.models.pgr2m_refine import RefineTransformer
-from duet_rl.models.pgr2m_rows import tokens_of
-from duet_rl.models.policy import DEFAULT_SAMPLING, SamplingConfig
 from duet_rl.pickles import load_torch_checkpoint
 from duet_rl.posecodes.catalogue import PGR2M392
 from duet_rl.tokenizers.codes_vq import CodesVQVAE
+from duet_rl.tokenizers.pgr2m import Pgr2m
 
 OPTIONS = "arguments.yaml"  # that lies beside a checkpoint: how it was trained
+_USE_KEYWORDS = ("use_keywords", "use_keyword")  # what the options call it
 _TOKENIZER, _BASE, _REFINE = "tokenizer", "base transformer", "refine transformer"
 _MARKS = {_TOKENIZER: "rvq.", _BASE: "trans_head.", _REFINE: "proc_in."}  # of keys, no other's
-
-
-class Pgr2m(NamedTuple):
-    """The models of one training."""
-
-    tokenizer: CodesVQVAE
-    base: PoseCodeGPT
-    refine: RefineTransformer | None  # None: motion of pose codes alone
-
-    def motion(
-        self,
-        prompt: Float[Tensor, "B P C"],
-        sampling: SamplingConfig = DEFAULT_SAMPLING,
-        generator: torch.Generator | None = None,
-    ) -> list[Float[Tensor, "T F"]]:
-        """Return the motion of each prompt, as the tokenizer's features.
-
-        Args:
-            prompt: vectors of a text, as the models were trained with.
-            sampling: of pose codes; what refines them is the likeliest.
-            generator: the source of chance.
-        """
-        clips, lengths = self.base.sample(prompt, sampling, generator)
-        motions = []
-        for i, length in enumerate(lengths.tolist()):
-            rows, told = clips[i : i + 1, :length], prompt[i : i + 1]
-            rest = None if self.refine is None else self.refine.sample(told, rows)
-            pose = tokens_of(rows, self.base.config.classes)
-            with torch.no_grad():
-                motions.append(self.tokenizer.decode(pose, rest)[0])
-        return motions
 
 
 def read_pgr2m(
@@ -65,6 +32,7 @@ def read_pgr2m(
     refine: Path | str | None = None,
     base_heads: int | None = None,
     refine_heads: int | None = None,
+    keywords: bool | None = None,
 ) -> Pgr2m:
     """Return the models of original checkpoints, in evaluation mode; no code in them is run.
 
@@ -76,6 +44,8 @@ def read_pgr2m(
         refine: checkpoint of the transformer from pose codes to residual tokens.
         base_heads: of the base transformer's attention, if its options do not say so.
         refine_heads: of the refine transformer's.
+        keywords: whether a prompt is a sentence and eleven vectors of key words, or the sentence
+            alone; None: as the options of the base transformer say, and with them if they do not.
 
     Raises:
         InputError: names the file that is missing, damaged, hostile or swapped for another, lists
@@ -88,12 +58,13 @@ def read_pgr2m(
         codec = pgr2m_tokenizer(state, classes, options)
     state, options = _read(base, _BASE)
     with named(Path(base)):
-        gpt = pgr2m_gpt(state, classes, options, base_heads)
+        steps = _prompt_steps(options, keywords)
+        gpt = pgr2m_gpt(state, classes, options, base_heads, steps)
     if refine is None:
         return Pgr2m(codec, gpt, None)
     state, options = _read(refine, _REFINE)
     with named(Path(refine)):
-        finer = pgr2m_refine(state, classes, options, refine_heads)
+        finer = pgr2m_refine(state, classes, options, refine_heads, steps)
         _require_one_training(codec, gpt, finer)
     return Pgr2m(codec, gpt, finer)
 
@@ -120,6 +91,17 @@ def _read(path: Path | str, kind: str) -> tuple[dict[str, Tensor], dict[str, Any
     return state, parse_yaml(read_yaml(beside), str(beside)) if beside.is_file() else {}
 
 
+def _prompt_steps(stored: Any, keywords: bool | None) -> int:
+    """Return how many vectors a prompt has."""
+    told = set(values_in(stored, _USE_KEYWORDS))
+    if keywords is not None and told and told != {keywords}:
+        raise InputError(
+            f"its options say use_keywords: {told.pop()}; leave --keywords and --no-keywords out"
+        )
+    with_keywords = told != {False} if keywords is None else keywords
+    return PoseCodeGPTConfig().prompt_steps if with_keywords else 1
+
+
 def _is_state(value: Any) -> bool:
     """Return whether a value of a checkpoint is a model's weights by name."""
     return (
@@ -136,6 +118,11 @@ def _require_one_training(codec: CodesVQVAE, gpt: PoseCodeGPT, refine: RefineTra
         raise InputError(
             f"its prompts are {told[1]} (vectors, channels) and those of the base transformer "
             f"{told[0]}; give two files of one training"
+        )
+    if refine.config.steps < gpt.config.steps:
+        raise InputError(
+            f"it knows clips of {refine.config.steps} rows and the base transformer writes up to "
+            f"{gpt.config.steps}; give two files of one training"
         )
     codes = [(x.levels, x.codes) for x in (codec.config, refine.config)]
     if codes[0] != codes[1]:

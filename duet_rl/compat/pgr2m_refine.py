@@ -26,6 +26,7 @@ _EMBEDDINGS = {  # ours -> theirs
     "embed_level": "proc_in.quant_emb",
 }
 _KINDS = ("weight", "bias")
+_PAPER = RefineConfig()
 
 
 def pgr2m_refine(
@@ -33,7 +34,7 @@ def pgr2m_refine(
     classes: Sequence[int],
     stored: Any = None,
     heads: int | None = None,
-    prompt_steps: int = RefineConfig().prompt_steps,
+    prompt_steps: int = _PAPER.prompt_steps,
 ) -> RefineTransformer:
     """Return the refine transformer of an original state dict, ready to use or to train on.
 
@@ -53,7 +54,7 @@ def pgr2m_refine(
             is not told.
     """
     tensors = {k: v for k, v in plain_state(state).items() if not k.startswith(_ALIASES)}
-    config = _config(tensors, classes, heads_of(stored, heads), prompt_steps)
+    config = _config(tensors, classes, stored, heads, prompt_steps)
     refine = RefineTransformer(config)
     keys = original_keys(config)
     require_shapes(tensors, _shapes(refine, keys, size_of(tensors, (_POSITIONS, 0)) or 0))
@@ -95,21 +96,26 @@ def _shapes(
 
 
 def _config(
-    tensors: Mapping[str, Tensor], classes: Sequence[int], heads: int, prompt_steps: int
+    tensors: Mapping[str, Tensor],
+    classes: Sequence[int],
+    stored: Any,
+    heads: int | None,
+    prompt_steps: int,
 ) -> RefineConfig:
-    """Return the sizes that the tensors tell."""
+    """Return the sizes that the tensors tell, and what the options tell beside them."""
     shared = _SHARED in tensors
     tables = (_SHARED,) if shared else (_SAID, _SAID_BIAS)
     positions = size_of(tensors, (_POSITIONS, 0))
     said = size_of(tensors, *((name, 1) for name in tables))
     levels = [(name, 0) for name in tables]
+    width = size_of(tensors, *((f"{name}.bias", 0) for name in _EMBEDDINGS.values()))
     values = {
         "classes": tuple(classes),
         "prompt_channels": size_of(tensors, ("proc_in.cond_emb.weight", 1)),
         "prompt_steps": prompt_steps,
         "steps": None if positions is None else positions - prompt_steps,
-        "width": size_of(tensors, *((f"{name}.bias", 0) for name in _EMBEDDINGS.values())),
-        "heads": heads,
+        "width": width,
+        "heads": heads_of(stored, heads, _PAPER if width == _PAPER.width else None),
         "layers": count_layers(tensors, f"{_BLOCKS}.") or None,
         "levels": size_of(tensors, *levels, ("proc_in.quant_emb.weight", 1)),
         "codes": None if said is None else said - FLAGS,

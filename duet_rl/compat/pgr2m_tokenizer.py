@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from duet_rl.body.humanml3d import FEATURES, POSITIONS
+from duet_rl.body.humanml3d import FEATURES
 from duet_rl.compat.state import (
     numbers_in,
     plain_state,
@@ -17,6 +17,7 @@ from duet_rl.compat.state import (
 from duet_rl.config import validate
 from duet_rl.errors import InputError
 from duet_rl.tokenizers.codes_vq import CodesVQConfig, CodesVQVAE
+from duet_rl.tokenizers.pgr2m import new_tokenizer
 
 _CODES = "pc_encoder.codebook.weight"
 _START = "encoder.model.0"
@@ -61,8 +62,7 @@ def pgr2m_tokenizer(
     tensors = plain_state(state)
     config = _config(tensors, stored)
     channels = size_of(tensors, (f"{_START}.weight", 1)) or FEATURES
-    stressed = (POSITIONS.start, POSITIONS.stop) if channels >= POSITIONS.stop else None
-    vqvae = CodesVQVAE(config, channels, classes, stressed)
+    vqvae = new_tokenizer(config, channels, tuple(classes))
     ours, keys = vqvae.state_dict(), original_keys(config)
     require_shapes(tensors, {theirs: ours[name].shape for theirs, name in keys.items()})
     ours |= {name: single_precision(tensors[theirs]) for theirs, name in keys.items()}

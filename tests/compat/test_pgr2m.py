@@ -1,83 +1,33 @@
 """PGR2M's checkpoint files become models that fit each other, or are refused by name."""
 
-import json
 from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
 from duet_rl.body.humanml3d import FEATURES
-from duet_rl.compat.pgr2m import original_keys
-from duet_rl.compat.pgr2m_files import OPTIONS, Pgr2m, read_pgr2m
-from duet_rl.compat.pgr2m_refine import original_keys as refine_keys
-from duet_rl.compat.pgr2m_tokenizer import original_state
+from duet_rl.compat.pgr2m_files import OPTIONS, read_pgr2m
 from duet_rl.errors import InputError
 from duet_rl.models.pgr2m import PoseCodeGPT, PoseCodeGPTConfig
 from duet_rl.models.pgr2m_refine import RefineConfig, RefineTransformer
-from duet_rl.models.pgr2m_rows import sinusoids
 from duet_rl.posecodes.catalogue import PGR2M392
 from duet_rl.tokenizers.codes_vq import CodesVQConfig, CodesVQVAE
-
-PROMPT, ROWS, WIDTH, HEADS, LEVELS, CODES = 12, 6, 8, 2, 2, 4
-SIZES = {
-    "classes": PGR2M392.classes,
-    "prompt_channels": 3,
-    "steps": ROWS,
-    "width": WIDTH,
-    "heads": HEADS,
-    "layers": 2,
-}
-Files = dict[str, Path]
-
-
-def tokenizer_state(codes: int = CODES) -> dict[str, Tensor]:
-    config = CodesVQConfig(
-        width=WIDTH, code_width=WIDTH, depth=1, levels=LEVELS, codes=codes, quantizer="soft"
-    )
-    return original_state(CodesVQVAE(config, FEATURES, PGR2M392.classes))
-
-
-def split(tensors: dict[str, Tensor], keys: dict[str, tuple[str, ...]]) -> dict[str, Tensor]:
-    """Return our tensors under the original's names."""
-    return {
-        source: part.clone()
-        for name, sources in keys.items()
-        for source, part in zip(sources, tensors[name].chunk(len(sources)), strict=True)
-    }
-
-
-def base_state() -> dict[str, Tensor]:
-    gpt = PoseCodeGPT(PoseCodeGPTConfig(**SIZES))
-    return split(gpt.state_dict(), original_keys(1, 1)) | {
-        "trans_base.pos_embedding.weight": torch.zeros(PROMPT + ROWS, WIDTH),
-        "trans_base.pos_embed.embed": sinusoids(PROMPT + ROWS, WIDTH)[:, None],
-        "trans_base.blocks.0.attn.mask": torch.ones(1, 1, PROMPT + ROWS, PROMPT + ROWS),
-    }
-
-
-def refine_state(**changes: int) -> dict[str, Tensor]:
-    config = RefineConfig(**(SIZES | {"levels": LEVELS, "codes": CODES, "shared": False} | changes))
-    refine = RefineTransformer(config)
-    return split(refine.state_dict(), refine_keys(config)) | {
-        "proc_in.pos_embed.embed": sinusoids(PROMPT + ROWS, WIDTH)[:, None]
-    }
+from duet_rl.tokenizers.pgr2m import Pgr2m
+from tests.compat.pgr2m_originals import (
+    HEADS,
+    LEVELS,
+    PROMPT,
+    Files,
+    base_state,
+    refine_state,
+    tokenizer_state,
+    write_all,
+)
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> Files:
-    """The three checkpoints, each in a folder of its own with its options."""
-    torch.manual_seed(0)
-    made = {
-        "tokenizer": ({"net": tokenizer_state()}, {"dilation_growth_rate": 3}),
-        "base": ({"trans": base_state()}, {"num_heads": HEADS}),
-        "refine": ({"r_trans": refine_state(), "nb_iter": 7}, {"num_heads": HEADS}),
-    }
-    for name, (weights, options) in made.items():
-        (tmp_path / name).mkdir()
-        torch.save(weights, tmp_path / name / "net_best.pth")
-        (tmp_path / name / OPTIONS).write_text(json.dumps(options))
-    return {name: tmp_path / name / "net_best.pth" for name in made}
+    return write_all(tmp_path)
 
 
 def refused(files: Files, match: str, **heads: int) -> None:
@@ -115,8 +65,6 @@ def test_a_prompt_becomes_motion_of_as_many_frames_as_it_has_rows(files):
 def test_what_refines_is_heard_in_the_motion(files):
     models, prompt = read_pgr2m(**files), torch.randn(1, PROMPT, 3)
     alone = Pgr2m(models.tokenizer, models.base, None)
-    for level in models.tokenizer.quantizer.levels:
-        torch.nn.init.normal_(level.codebook)
     found, wanted = (
         own.motion(prompt, generator=torch.Generator().manual_seed(0))[0] for own in (models, alone)
     )
