@@ -1,6 +1,6 @@
 """1-D convolutional encoder and decoder, 2 ** halvings frames a token, optionally streaming."""
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from jaxtyping import Float
@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from duet_rl.config import Config
 from duet_rl.models.repeated import Repeated
 
-# What each causal layer (or filter, by name) keeps of the past while a clip arrives in pieces.
-StreamCache: TypeAlias = dict[object, Tensor]
+# What each causal layer (or filter, by name) keeps of the past while a clip arrives in pieces:
+# tensors, and of a refiner a cache of its own.
+StreamCache: TypeAlias = dict[object, Any]
 
 HALVINGS = 2  # stride-2 stages where nobody says otherwise: four frames a token
 _STRIDE_KERNEL = 4  # frames that a stride-2 layer looks at

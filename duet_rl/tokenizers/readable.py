@@ -2,34 +2,26 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from duet_rl.config import Config
+from duet_rl import checkpoint
+from duet_rl.config import Config, validate
 from duet_rl.errors import InputError
+from duet_rl.models.level_refiner import LevelCache, LevelRefiner, LevelRefinerConfig
 from duet_rl.posecodes.catalogue import BODY_CODES, Catalogue
 from duet_rl.tokenizers.body_tokenizer import BodyTokenizer
 from duet_rl.tokenizers.codes_pose import CodeBank, CodesPoseTokenizer, dropped
 from duet_rl.tokenizers.conv import StreamCache
 from duet_rl.tokenizers.duet import DecodedFollower, DuetCodec
 from duet_rl.tokenizers.frames import MotionBatch
-from duet_rl.tokenizers.part import READABLE
+from duet_rl.tokenizers.part import READABLE, REFINE
 from duet_rl.tokenizers.placement import PlacementTokenizer
 from duet_rl.tokenizers.readable_settings import ReadableCodecConfig
 from duet_rl.tokenizers.spec import TokenSpec
-
-
-@runtime_checkable
-class Refiner(Protocol):
-    """What writes the residual levels that a follower does not write."""
-
-    def sample(
-        self, tokens: Tensor, text: Tensor | None = None, *, cache: StreamCache | None = None
-    ) -> Tensor:
-        """Return the levels that go with rows of a codec's `spec`, `(B, N, L)`."""
 
 
 class ReadablePlacement(PlacementTokenizer):
@@ -56,7 +48,7 @@ class ReadableCodec(DuetCodec):
     def __init__(self, config: ReadableCodecConfig) -> None:
         super().__init__(config)
         self.full_spec = TokenSpec(self.spec.streams + self.pose.residual_streams)
-        self.refiner: Refiner | None = None
+        self.refiner: LevelRefiner | None = None
 
     @property
     def catalogue(self) -> Catalogue:
@@ -102,7 +94,8 @@ class ReadableCodec(DuetCodec):
             cache: continues the clip it was used for before.
 
         Raises:
-            InputError: rows of another number of streams.
+            InputError: rows of another number of streams, or a cache where the refiner looks
+                ahead.
         """
         if tokens.shape[-1] != len(self.spec):
             raise InputError(
@@ -112,7 +105,8 @@ class ReadableCodec(DuetCodec):
         if self.refiner is None:
             levels = dropped(tokens, self.levels)
         else:
-            levels = self.refiner.sample(tokens, text, cache=cache)
+            kept = None if cache is None else cache.setdefault(REFINE, LevelCache())
+            levels = self.refiner.sample(tokens, text, cache=kept)
         return torch.cat([tokens, levels], dim=-1)
 
     @torch.no_grad()
@@ -149,5 +143,39 @@ class ReadableCodec(DuetCodec):
         return torch.cat([pose, levels], dim=-1), placement
 
     def save(self, folder: Path | str, meta: Mapping[str, Any]) -> Path:
-        """Write the tokenizers as sub-folders, and the refiner beside them if there is one."""
-        return super().save(folder, meta)
+        """Write both tokenizers as sub-folders, and the refiner beside them if there is one."""
+        folder, refiner = super().save(folder, meta), self.refiner
+        if refiner is not None:
+            tensors = refiner.state_dict()
+            place = folder / REFINE
+            checkpoint.save(place, kind=REFINE, tensors=tensors, config=refiner.config, meta=meta)
+        return folder
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "ReadableCodec":
+        """Return the codec saved in `folder`, with its refiner if it has one; it is evaluated.
+
+        Raises:
+            InputError: as `DuetCodec.load`, or a refiner of other tokens.
+        """
+        codec = super().load(folder)
+        place = Path(folder) / REFINE
+        if checkpoint.is_checkpoint(place, REFINE):
+            codec.refiner = _refiner_in(place, codec)
+        return codec
+
+
+def _refiner_in(folder: Path, codec: ReadableCodec) -> LevelRefiner:
+    stored = checkpoint.load(folder, REFINE)
+    config = validate(LevelRefinerConfig, stored.config, source=str(stored.path))
+    wanted = codec.spec.classes, codec.levels, codec.full_spec.classes[-1]
+    if (config.classes, config.levels, config.codes) != wanted:
+        raise InputError(
+            f"{folder} refines tokens of {len(config.classes)} streams by {config.levels} levels "
+            f"of {config.codes} codes, and the codec beside it has {len(wanted[0])} streams and "
+            f"{wanted[1]} levels of {wanted[2]}, or other classes; train it again "
+            "(`duet-rl pretrain refine`)"
+        )
+    refiner = LevelRefiner(config)
+    checkpoint.load_module(refiner, stored.tensors, stored.path)
+    return refiner.eval().requires_grad_(False)

@@ -8,6 +8,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from duet_rl.errors import InputError
+from duet_rl.models.streams import DROPPED as DROPPED  # token of a residual level left out
 
 FRAMES_PER_TOKEN = 4
 
@@ -16,7 +17,6 @@ CODE = "code"  # the codes of a learned codebook
 POSE_CODE = "pose"  # the classes of a group of readable pose codes
 RESIDUAL = "residual"  # the codes of a level that adds to what other streams tell
 CONTROL = "control"  # words to the one who dances, such as stop
-DROPPED = -1  # token of a residual level that was left out: it adds nothing
 
 
 @dataclass(frozen=True)
