@@ -1,0 +1,161 @@
+"""The nudge: joints that may move turn a little further until the body shows what is wanted.
+
+Poses that a codec decodes come near to what their codes say, and rarely hit all of it. Here a
+smooth turn of each joint that may move, and for legs a smooth rise or fall of the root, minimise
+
+    how far the codes are from what is wanted  (`Measure`)
+  + how far standing feet slide against the source's, and how far feet leave its floor  (legs)
+  + how large and how rough the turns are,
+
+from the decoded pose on, by gradient descent. Turns are cubic B-splines over time, one knot a
+token, so that they have no corners; a weight in time fades them out where the edit ends.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from pydantic import Field
+from torch import Tensor
+
+from duet_rl.body.contact import foot_speed, planted_feet
+from duet_rl.body.kinematics import forward_kinematics
+from duet_rl.body.rotations import axis_angle_to_matrix
+from duet_rl.body.skeleton import FEET, JOINT_NAMES, UP
+from duet_rl.config import Config
+from duet_rl.edit.wants import Measure, Want
+from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
+
+_CENTIMETRE = 0.01  # m
+STILL_SPEED = 0.3  # m/s; a planted foot that is faster slides by itself
+# How freely joints turn beside the others: an elbow bends, a collar hardly moves.
+_FREEDOM = {"collar": 0.3, "wrist": 0.5, "foot": 0.3}
+
+
+class NudgeConfig(Config):
+    """How the nudge weighs what it minimises."""
+
+    steps: int = Field(120, ge=0)  # of gradient descent; 0 leaves decoded poses as they are
+    rate: float = Field(0.03, gt=0)  # rad a step, at most about
+    want: float = Field(3.0, gt=0)  # weight of what is wanted
+    turn: float = Field(0.02, ge=0)  # of the size of turns, rad^2
+    rough: float = Field(0.1, ge=0)  # of how much turns differ from knot to knot, rad^2
+    feet: float = Field(0.05, ge=0)  # of feet that slide or leave the floor, cm^2
+    place: float = Field(0.002, ge=0)  # of feet that stand elsewhere than the source's, cm^2
+
+
+class Body(NamedTuple):
+    """A take as the nudge changes it."""
+
+    rotations: Float[Tensor, "T 55 3 3"]
+    root: Float[Tensor, "T 3"]
+
+
+def nudge(
+    body: Body,
+    source: Float[Tensor, "T 55 3"],
+    offsets: Float[Tensor, "55 3"],
+    wants: Sequence[Want],
+    weights: Float[Tensor, "T 55"],
+    rises: Float[Tensor, "T"] | None,
+    config: NudgeConfig,
+) -> Body:
+    """Return the body with its joints turned so that it shows what is wanted.
+
+    Args:
+        body: decoded and blended.
+        source: joints of the take before it was edited, whose feet stand where they shall stand.
+        offsets: the bones.
+        wants: of all edits.
+        weights: how much each joint may turn in each frame, 0 to 1.
+        rises: how much the root may rise or fall in each frame; None where no leg moves.
+        config: what counts how much.
+    """
+    moving = weights.amax(0).nonzero()[:, 0].tolist()
+    if not moving or not wants or not config.steps:
+        return body
+    measure = Measure(wants)
+    knots = spline(len(source))
+    freedom = torch.tensor([_freedom(joint) for joint in moving])
+    turns = torch.zeros(knots.shape[1], len(moving), 3, requires_grad=True)
+    heights = torch.zeros(knots.shape[1], requires_grad=True)
+    optimiser = torch.optim.Adam([turns, heights], lr=config.rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.steps)
+    feet = _Feet(source)
+    for _ in range(config.steps):
+        optimiser.zero_grad()
+        turned = _turned(body, knots, turns * freedom[:, None], heights, weights, rises, moving)
+        joints = forward_kinematics(turned.rotations, turned.root, offsets).joints
+        loss = config.want * measure(joints).square().sum()
+        loss = loss + config.turn * turns.square().sum()
+        loss = loss + config.rough * (turns.diff(dim=0).square().sum() + _bend(heights))
+        if rises is not None:
+            loss = loss + config.feet * feet.sliding(joints) + config.place * feet.away(joints)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    with torch.no_grad():
+        return _turned(body, knots, turns * freedom[:, None], heights, weights, rises, moving)
+
+
+def spline(frames: int) -> Float[Tensor, "T K"]:
+    """Return how much each knot of a uniform cubic B-spline counts in each frame."""
+    time = torch.arange(frames) / FRAMES_PER_TOKEN
+    knot = torch.arange(-1, frames // FRAMES_PER_TOKEN + 3)
+    away = (time[:, None] - knot).abs()
+    near = 2 / 3 - away.square() + away**3 / 2
+    far = (2 - away).clamp_min(0) ** 3 / 6
+    return torch.where(away < 1, near, far)
+
+
+def stands(joints: Float[Tensor, "T 55 3"], fps: float = 30.0) -> Bool[Tensor, "T 4"]:
+    """Return whether ankles and toes carry the body and rest."""
+    planted = planted_feet(joints).repeat(1, 2)
+    return planted & (foot_speed(joints, fps) < STILL_SPEED)
+
+
+class _Feet:
+    """Where feet shall be: they stand where the source stands, or by a constant shift from it."""
+
+    def __init__(self, source: Float[Tensor, "T 55 3"]) -> None:
+        self.source = source[:, FEET]
+        self.stands = stands(source)  # (T, 4): ankles, then toes
+
+    def sliding(self, joints: Float[Tensor, "T 55 3"]) -> Float[Tensor, ""]:
+        """Return how far standing feet slide and stand above or below where they did, cm^2."""
+        shift = (joints[:, FEET] - self.source) / _CENTIMETRE
+        both = self.stands[1:] & self.stands[:-1]
+        slides = shift.diff(dim=0).square().sum(-1) * both
+        return slides.sum() * FRAMES_PER_TOKEN + (shift[..., UP].square() * self.stands).sum()
+
+    def away(self, joints: Float[Tensor, "T 55 3"]) -> Float[Tensor, ""]:
+        """Return how far feet are from where the source's are, cm^2."""
+        return ((joints[:, FEET] - self.source) / _CENTIMETRE).square().sum()
+
+
+def _turned(
+    body: Body,
+    knots: Tensor,
+    turns: Tensor,
+    heights: Tensor,
+    weights: Tensor,
+    rises: Tensor | None,
+    moving: list[int],
+) -> Body:
+    turn = torch.einsum("tk,kjc->tjc", knots, turns) * weights[:, moving, None]
+    rotations = body.rotations.clone()
+    rotations[:, moving] = rotations[:, moving] @ axis_angle_to_matrix(turn)
+    if rises is None:
+        return Body(rotations, body.root)
+    root = body.root.clone()
+    root[:, UP] = root[:, UP] + knots @ heights * rises
+    return Body(rotations, root)
+
+
+def _bend(heights: Tensor) -> Tensor:
+    return heights.diff(n=2).square().sum()
+
+
+def _freedom(joint: int) -> float:
+    return _FREEDOM.get(JOINT_NAMES[joint].partition("_")[2], 1.0)

@@ -1,0 +1,15 @@
+"""Settings of an edit."""
+
+from pydantic import Field
+
+from duet_rl.config import Config
+from duet_rl.edit.nudge import NudgeConfig
+from duet_rl.edit.retrieve import RetrieveConfig
+
+
+class EditConfig(Config):
+    """How an edit is made."""
+
+    ease_seconds: float = Field(0.4, ge=0)  # in which the body goes over to an edit, and back
+    retrieve: RetrieveConfig | None = RetrieveConfig()  # None: the take's own poses are nudged
+    nudge: NudgeConfig = NudgeConfig()  # with no steps, poses stay as they were decoded

@@ -1,0 +1,192 @@
+"""What edits want of each frame: classes of pose codes, and how far a value is from them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from duet_rl.body.heading import low_pass
+from duet_rl.captions.edits import Edit
+from duet_rl.errors import InputError
+from duet_rl.posecodes.catalogue import BODY_CODES, Catalogue
+from duet_rl.posecodes.table import Row
+from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
+
+# How far inside a wanted class a value shall lie, and what counts as one unit of being outside.
+MARGIN = {"m": 0.02, "deg": 3.0}
+UNIT = {"m": 0.1, "deg": 10.0}
+_MOST_OF_CLASS = 0.25  # of a class's width that the margin may take
+_STEADY = 4.0  # frames; low-pass of the values from which an edit takes steps
+_MOST_CLASSES = max(BODY_CODES.classes)
+
+
+@dataclass(frozen=True, eq=False)
+class Want:
+    """What one edit wants: of each frame, which classes of some groups would do.
+
+    Args:
+        name: the edit, as a person would say it.
+        parts: what it may move: keys of `limbs.PART_JOINTS`.
+        groups: of `BODY_CODES`.
+        frames: where it is wanted.
+        weight: how far the take has gone over to the edit in each frame, 0 to 1.
+        classes: which classes would do; those that a group does not have are never among them.
+        absolute: whether they are the same for every take, and no steps from its own.
+    """
+
+    name: str
+    parts: tuple[str, ...]
+    groups: tuple[int, ...]
+    frames: Bool[Tensor, "T"]
+    weight: Float[Tensor, "T"]
+    classes: Bool[Tensor, "T G C"]
+    absolute: bool = True
+
+    def met(self, codes: Int[Tensor, "T S"]) -> Bool[Tensor, "T G"]:
+        """Return which of the wanted groups each frame meets.
+
+        Args:
+            codes: of all groups of `BODY_CODES`.
+        """
+        own = codes[:, list(self.groups), None]
+        return self.classes.gather(-1, own)[..., 0]
+
+    def shown(self, codes: Int[Tensor, "T S"]) -> Bool[Tensor, "T"]:
+        """Return whether each frame shows all that is wanted."""
+        return self.met(codes).all(-1)
+
+    def tokens(self, count: int, reach: int) -> Int[Tensor, "N"]:
+        """Return the tokens of `count` in which the edit can be seen, and `reach` beyond them."""
+        seen = self.weight.nonzero()[:, 0] // FRAMES_PER_TOKEN
+        first, last = max(int(seen[0]) - reach, 0), min(int(seen[-1]) + reach, count - 1)
+        return torch.arange(first, last + 1)
+
+    def classes_at(self, frames: Int[Tensor, "N"]) -> Bool[Tensor, "N G C"]:
+        """Return the classes of these frames; of those before or after the edit, its ends'."""
+        wanted = self.frames.nonzero()[:, 0]
+        return self.classes[frames.clamp(int(wanted[0]), int(wanted[-1]))]
+
+
+def wants_of(edits: Sequence[Edit], joints: Float[Tensor, "T 55 3"], ease: int) -> tuple[Want, ...]:
+    """Return what edits want of a take.
+
+    Args:
+        edits: in frames of 30 fps.
+        joints: of the take, metres, at 30 fps.
+        ease: frames in which the body goes over to an edit that holds, and back. They lie outside
+            its span, so that all of the span shows it.
+
+    Raises:
+        InputError: a span that ends after the take, or two edits that want different classes of
+            one group at one time.
+    """
+    if not edits:
+        raise InputError("no edit; say what shall change, e.g. 'raise the left arm'")
+    values = low_pass(BODY_CODES.values(joints), _STEADY)
+    wants = tuple(_want(edit, BODY_CODES.classify(values), ease) for edit in edits)
+    for number, want in enumerate(wants):
+        for other in wants[:number]:
+            _refuse_contradiction(other, want)
+    return wants
+
+
+def _want(edit: Edit, codes: Tensor, ease: int) -> Want:
+    frames = len(codes)
+    if edit.stop > frames:
+        raise InputError(
+            f"{edit.what!r} is asked until frame {edit.stop} ({edit.stop / 30:.1f} s), and the "
+            f"take has {frames} ({frames / 30:.1f} s, at 30 a second); ask for a time within it"
+        )
+    time = torch.arange(frames)
+    inside = (time >= edit.start) & (time < edit.stop)
+    if edit.mode == "ramp":  # asked of the last token: until there the body is on its way
+        growing = (time - edit.start + 1) / (edit.stop - edit.start)
+        inside &= time >= edit.stop - FRAMES_PER_TOKEN
+    else:
+        growing = (time - edit.start + ease + 1) / (ease + 1)
+    leaving = (edit.stop + ease - time) / (ease + 1)
+    weight = torch.minimum(growing, leaving).clamp(0, 1)
+    weight = weight.square() * (3 - 2 * weight)  # smooth at both ends
+    found = edit.categories or edit.steps
+    classes = torch.zeros(frames, len(found), _MOST_CLASSES, dtype=torch.bool)
+    for place, group in enumerate(found):
+        if edit.categories:
+            classes[:, place, list(edit.categories[group])] = True
+        else:
+            classes[:, place] = _beyond(codes[:, group], edit.steps[group], group)
+    return Want(
+        edit.what, tuple(edit.part), tuple(found), inside, weight, classes, bool(edit.categories)
+    )
+
+
+def _beyond(codes: Int[Tensor, "T"], steps: int, group: int) -> Bool[Tensor, "T C"]:
+    """Return the classes that lie at least so many steps from the take's own, to one side."""
+    last = BODY_CODES.classes[group] - 1
+    first = (codes + steps).clamp(0, last)[:, None]
+    category = torch.arange(_MOST_CLASSES)
+    return (category >= first if steps > 0 else category <= first) & (category <= last)
+
+
+def _refuse_contradiction(one: Want, other: Want) -> None:
+    both = one.frames & other.frames
+    for group in set(one.groups) & set(other.groups):
+        shared = (
+            one.classes[:, one.groups.index(group)] & other.classes[:, other.groups.index(group)]
+        )
+        if (both & ~shared.any(-1)).any():
+            raise InputError(
+                f"{one.name!r} and {other.name!r} contradict each other: they want different "
+                f"classes of {BODY_CODES.rows[group].name} at one time; ask for one after the other"
+            )
+
+
+class Measure:
+    """How far joints are from what is wanted, as numbers that have a gradient."""
+
+    def __init__(self, wants: Sequence[Want]) -> None:
+        wanted = [(want, place) for want in wants for place in range(len(want.groups))]
+        groups = [want.groups[place] for want, place in wanted]
+        distinct = sorted(set(groups))
+        rows = [BODY_CODES.rows[group] for group in groups]
+        self._catalogue = Catalogue("wanted", tuple(BODY_CODES.rows[g] for g in distinct))
+        self._columns = [distinct.index(group) for group in groups]
+        ends = [
+            runs(row, want.classes[:, place])
+            for row, (want, place) in zip(rows, wanted, strict=True)
+        ]
+        self._low, self._high = (torch.stack(side, dim=1) for side in zip(*ends, strict=True))
+        units = torch.tensor([UNIT[row.measures.unit] for row in rows])
+        self._scale = torch.stack([want.frames for want, _ in wanted], dim=1) / units
+
+    def __call__(self, joints: Float[Tensor, "T 55 3"]) -> Float[Tensor, "T G"]:
+        """Return how far outside of what would do each wanted value is, in units of `UNIT`."""
+        values = self._catalogue.values(joints)[:, self._columns, None]
+        below, above = (self._low - values).clamp_min(0), (values - self._high).clamp_min(0)
+        return (below + above).amin(-1) * self._scale
+
+
+def runs(
+    row: Row, classes: Bool[Tensor, "T C"]
+) -> tuple[Float[Tensor, "T C"], Float[Tensor, "T C"]]:
+    """Return the values between which each class that would do, with its neighbours, lies.
+
+    Neighbouring classes that both do make one run. Inside its ends there is a margin, so that a
+    value which is brought there stays there. A class that does not do is nowhere: from infinity to
+    minus infinity.
+    """
+    scale = row.scale
+    low = torch.full_like(classes, -torch.inf, dtype=torch.float32)
+    high = -low
+    last = scale.classes - 1
+    for category in range(1, scale.classes):  # a run goes on from a class before that does, too
+        start = low.new_tensor(scale.thresholds[category - 1])
+        goes_on = classes[:, category - 1]
+        low[:, category] = torch.where(goes_on, low[:, category - 1], start)
+        end = low.new_tensor(scale.thresholds[last - category])
+        goes_on = classes[:, last - category + 1]
+        high[:, last - category] = torch.where(goes_on, high[:, last - category + 1], end)
+    inset = (_MOST_OF_CLASS * (high - low)).clamp_max(MARGIN[row.measures.unit])
+    low, high = low + inset, high - inset
+    return low.masked_fill(~classes, torch.inf), high.masked_fill(~classes, -torch.inf)
