@@ -3,18 +3,25 @@
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from duet_rl.body.axes import UP_AXES, turn_to_y_up
+from duet_rl.body.axes import UP_AXES, to_y_up
 from duet_rl.body.motion import Motion
 from duet_rl.body.rotations import axis_angle_to_matrix, matrix_to_axis_angle
-from duet_rl.body.skeleton import NUM_JOINTS, Skeleton, default_skeleton
+from duet_rl.body.skeleton import (
+    LEFT_HAND,
+    NUM_JOINTS,
+    RIGHT_HAND,
+    Skeleton,
+    default_skeleton,
+)
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path, require_file
 
@@ -39,14 +46,32 @@ _UNREADABLE = (
     zlib.error,
 )
 _POSE_WIDTH = 3 * NUM_JOINTS
-_SMPLH_WIDTH = 156  # SMPL-H: 22 body joints and two hands, without jaw and eyes
-_BODY_JOINTS = 22
 _BETAS = 16
 # The models turn a body about its pelvis and keep that apart from the origin: at zero translation
 # the mean body has it about here, metres, in the axes of the file. A body's own shape moves it by a
 # centimetre or two, which only the licensed models can tell.
 SMPLX_PELVIS = (0.0, -0.35, 0.01)
 _SMPLH_PELVIS = (0.0, -0.22, 0.03)
+OURS = "our own npz"
+
+
+class _Body(NamedTuple):
+    """One of the body models: what the columns of its poses turn."""
+
+    name: str
+    pelvis: tuple[float, float, float]
+    columns: tuple[int, ...]  # of our joints, those that are turned, in the order of the model
+
+
+_BODY = tuple(range(22))
+_HAND_JOINTS = (*LEFT_HAND, *RIGHT_HAND)
+_SMPLX = _Body("SMPL-X", SMPLX_PELVIS, tuple(range(NUM_JOINTS)))
+_BODIES: dict[int, _Body] = {  # by the width of `poses`
+    _POSE_WIDTH: _SMPLX,
+    3 * 52: _Body("SMPL-H", _SMPLH_PELVIS, (*_BODY, *_HAND_JOINTS)),  # no jaw, no eyes
+    3 * 24: _Body("SMPL", _SMPLH_PELVIS, _BODY),  # the turns of its two hands move no joint
+    3 * 22: _Body("SMPL-H without hands", _SMPLH_PELVIS, _BODY),
+}
 
 
 def write_npz(path: Path | str, motion: Motion) -> None:
@@ -91,28 +116,91 @@ def read_npz(
     path = require_file(path, "an npz motion")
     if up is not None and up not in UP_AXES:
         raise InputError(f"up axis {up!r} for {path.name}; wanted 'y' or 'z'")
-    arrays = load_arrays(path, _wanted)
-    poses = _poses(path, arrays)
+    table = open_npz(path)
+    rate = fps if fps is not None else table.fps
+    if rate is None:
+        raise InputError(f"{path}: says no frame rate ({', '.join(_RATES)}); give the fps")
+    return to_y_up(table.motion(rate, scale), "z" if (up or table.up or "z") == "z" else "y")
+
+
+@dataclass(frozen=True, eq=False)
+class PoseTable:
+    """SMPL-X parameters of a take, in the axes of the file.
+
+    Args:
+        kind: which body the parameters are of, for messages.
+        poses: axis-angles of our 55 joints, radians.
+        trans: translation of the model, units of the file.
+        pelvis: where the model has its pelvis at zero translation, metres.
+        skeleton: the bones; the default ones if the file has none.
+        fps: None if the file does not say.
+        up: None if the file does not say.
+        joints: those of the file's own that the poses turn, as indices of ours.
+    """
+
+    path: Path
+    kind: str
+    poses: Float[np.ndarray, "T 165"]
+    trans: Float[np.ndarray, "T 3"]
+    pelvis: tuple[float, float, float]
+    skeleton: Skeleton
+    fps: float | None
+    up: str | None
+    joints: tuple[int, ...]
+
+    @property
+    def has_bones(self) -> bool:
+        """Whether the file brings bones of its own, as ours do."""
+        return self.kind == OURS
+
+    def motion(
+        self, fps: float, scale: float = 1.0, start: int = 0, stop: int | None = None
+    ) -> Motion:
+        """Return frames of the take in the axes of the file; `scale` is metres per unit."""
+        poses = torch.from_numpy(self.poses[start:stop])
+        rotations = axis_angle_to_matrix(poses.unflatten(1, (NUM_JOINTS, 3)))
+        pelvis = torch.tensor(self.pelvis, dtype=torch.float64)
+        root = torch.from_numpy(self.trans[start:stop]) * scale + pelvis
+        return Motion.from_rotations(root.float(), rotations.float(), self.skeleton, fps)
+
+
+def open_npz(path: Path | str) -> PoseTable:
+    """Return the parameters in an npz file; see `read_npz`."""
+    path = require_file(path, "an npz motion")
+    return pose_table(path, load_arrays(path, _wanted))
+
+
+def pose_table(path: Path, arrays: Mapping[str, np.ndarray]) -> PoseTable:
+    """Return the parameters in arrays that go by the names of AMASS or SMPL-X.
+
+    Raises:
+        InputError: missing or misshapen arrays, NaN, or a frame rate that is none.
+    """
+    width = arrays["poses"].shape[-1] if "poses" in arrays and arrays["poses"].ndim == 2 else None
+    body = _BODIES.get(width or _POSE_WIDTH, _SMPLX)
+    poses = _poses(path, arrays, body)
     trans = _first(path, arrays, _TRANSLATIONS)
     frames = len(poses)
     if poses.shape != (frames, _POSE_WIDTH) or trans.shape != (frames, 3):
         raise InputError(
             f"{path}: poses of shape {poses.shape} and translations of shape {trans.shape}; wanted "
-            f"(T, {_POSE_WIDTH}) or (T, {_SMPLH_WIDTH}) and (T, 3) for the same T frames"
+            f"(T, {' or '.join(map(str, _BODIES))}) and (T, 3) for the same T frames"
         )
     for name, array in (("poses", poses), ("translations", trans)):
         if not np.isfinite(array).all():
             frame = int(np.argwhere(~np.isfinite(array))[0, 0])
             raise InputError(f"{path}: NaN or infinity in the {name} of frame {frame}; repair it")
-    rotations = axis_angle_to_matrix(torch.from_numpy(poses).view(frames, NUM_JOINTS, 3))
-    pelvis = _SMPLH_PELVIS if _is_smplh(arrays) else SMPLX_PELVIS
-    root = torch.from_numpy(trans) * scale + torch.tensor(pelvis, dtype=torch.float64)
-    turn = turn_to_y_up(root, "z" if (up or str(arrays.get("up_axis", "z"))) == "z" else "y")
-    root = root @ turn.mT
-    rotations[:, 0] = turn @ rotations[:, 0]
-    skeleton = _skeleton(path, arrays)
-    rate = fps if fps is not None else _frame_rate(path, arrays)
-    return Motion.from_rotations(root.float(), rotations.float(), skeleton, rate)
+    return PoseTable(
+        path=path,
+        kind=OURS if "offsets" in arrays else body.name,
+        poses=poses,
+        trans=trans,
+        pelvis=body.pelvis,
+        skeleton=_skeleton(path, arrays),
+        fps=_frame_rate(path, arrays),
+        up=str(arrays["up_axis"]) if "up_axis" in arrays else None,
+        joints=tuple(body.columns) if "poses" in arrays else tuple(range(NUM_JOINTS)),
+    )
 
 
 def load_arrays(path: Path, wanted: Callable[[str], bool]) -> dict[str, np.ndarray]:
@@ -140,14 +228,10 @@ def _wanted(name: str) -> bool:
     return name in (*known, "poses", "offsets", "skeleton", "up_axis")
 
 
-def _poses(path: Path, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+def _poses(path: Path, arrays: Mapping[str, np.ndarray], body: "_Body") -> np.ndarray:
     """Return `(T, 165)` axis-angles; parts that the file leaves out are at rest."""
     if "poses" in arrays:
-        poses = _numbers(path, "poses", arrays["poses"])
-        if _is_smplh(arrays):
-            face = np.zeros((len(poses), _POSE_WIDTH - _SMPLH_WIDTH))
-            poses = np.concatenate([poses[:, : 3 * _BODY_JOINTS], face, poses[:, 66:]], axis=1)
-        return poses
+        return _spread(_numbers(path, "poses", arrays["poses"]), body)
     arrays = _join(_join(arrays, "pose_eye", _EYES), "pose_hand", _HANDS)
     frames = len(_first(path, arrays, _POSE_PARTS[1][0]))
     columns = []
@@ -164,8 +248,14 @@ def _poses(path: Path, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.concatenate(columns, axis=1)
 
 
-def _is_smplh(arrays: Mapping[str, np.ndarray]) -> bool:
-    return "poses" in arrays and arrays["poses"].shape[1:] == (_SMPLH_WIDTH,)
+def _spread(theirs: np.ndarray, body: "_Body") -> np.ndarray:
+    """Return poses of a body model as those of our joints; misshapen ones come back as they are."""
+    if theirs.ndim != 2 or theirs.shape[1] not in _BODIES:
+        return theirs
+    poses = np.zeros((len(theirs), NUM_JOINTS, 3))
+    count = len(body.columns)
+    poses[:, list(body.columns)] = theirs[:, : 3 * count].reshape(len(theirs), count, 3)
+    return poses.reshape(len(theirs), _POSE_WIDTH)
 
 
 def _join(
@@ -193,14 +283,14 @@ def _numbers(path: Path, name: str, array: np.ndarray) -> np.ndarray:
     return array.astype(np.float64)
 
 
-def _frame_rate(path: Path, arrays: Mapping[str, np.ndarray]) -> float:
+def _frame_rate(path: Path, arrays: Mapping[str, np.ndarray]) -> float | None:
     for name in _RATES:
         if name in arrays:
             rate = arrays[name]
             if rate.size == 1 and np.issubdtype(rate.dtype, np.number) and rate.item() > 0:
                 return float(rate.item())
             raise InputError(f"{path}: {name} is {rate}; wanted frames per second, give the fps")
-    raise InputError(f"{path}: says no frame rate ({', '.join(_RATES)}); give the fps")
+    return None
 
 
 def _skeleton(path: Path, arrays: Mapping[str, np.ndarray]) -> Skeleton:

@@ -1,4 +1,6 @@
-"""Rotations, and all 55 joints, for a body of which only the 24 joints of SMPL are known."""
+"""Rotations, and all 55 joints, for a body of which only some joints are known, as SMPL's 24."""
+
+from collections.abc import Collection
 
 import torch
 from jaxtyping import Float
@@ -25,27 +27,46 @@ _STRAIGHT = 0.1  # sine of a bend that says as much of a limb's twist as that th
 def fit_rotations(
     body: Float[Tensor, "*batch 24 3"], offsets: Float[Tensor, "*#batch 55 3"]
 ) -> Float[Tensor, "*batch 55 3 3"]:
-    """Return the local rotations with which a skeleton stands as the 24 joints do.
+    """Return the local rotations with which a skeleton stands as the 24 joints of SMPL do.
 
-    A joint from which several bones go out turns as fits them best (Kabsch), one with a single
-    bone by the smallest turn from its parent that points the bone right, so it does not twist;
-    but hips and shoulders twist as knees and elbows bend. What the 24 joints do not show stays at
-    rest: head, feet, fingers, jaw and eyes. Where the bones are as long as those of the skeleton,
-    its joints stand where the 24 do.
+    What the 24 joints do not show stays at rest: head, feet, fingers, jaw and eyes. See
+    `fit_known`.
 
     Args:
         body: metres, world axes, wherever the root is.
         offsets: the skeleton's bone vectors, `(55, 3)` or one set per batch row, metres.
     """
+    places = body.new_zeros(*_of(body), NUM_JOINTS, 3)
+    places[..., list(SMPL_JOINTS), :] = body
+    return fit_known(places, _PLACE.keys(), offsets)
+
+
+def fit_known(
+    places: Float[Tensor, "*batch 55 3"],
+    known: Collection[int],
+    offsets: Float[Tensor, "*#batch 55 3"],
+) -> Float[Tensor, "*batch 55 3 3"]:
+    """Return the local rotations with which a skeleton stands as the joints do that are known.
+
+    A joint from which several bones go out turns as fits them best (Kabsch), one with a single
+    bone by the smallest turn from its parent that points the bone right, so it does not twist;
+    but hips and shoulders twist as knees and elbows bend. What no known joint shows stays at rest.
+    Where the bones are as long as those of the skeleton, its joints stand where the known ones do.
+
+    Args:
+        places: metres, world axes, wherever the root is; of joints that are not known, anything.
+        known: indices of joints; limbs, trunk and neck among them.
+        offsets: the skeleton's bone vectors, `(55, 3)` or one set per batch row, metres.
+    """
     turns: list[Tensor] = []
+    body = places[..., list(SMPL_JOINTS), :]
     for joint in range(NUM_JOINTS):
         above = turns[PARENTS[joint]] if joint else torch.eye(3).to(body).expand(*_of(body), 3, 3)
-        ends = [child for child in CHILDREN[joint] if child in _PLACE]
+        ends = [child for child in CHILDREN[joint] if child in known]
         if not ends:
             turns.append(above)
             continue
-        start = body[..., _PLACE[joint], None, :]
-        bones = body[..., [_PLACE[end] for end in ends], :] - start  # (..., ends, 3)
+        bones = places[..., ends, :] - places[..., joint, None, :]  # (..., ends, 3)
         rest = offsets[..., ends, :].expand_as(bones)
         if len(ends) > 1:
             turns.append(project_to_rotation(bones.mT @ rest))
@@ -53,7 +74,7 @@ def fit_rotations(
             carried = (above @ rest.mT).squeeze(-1)
             turn = rotation_between(carried, bones[..., 0, :]) @ above
             if joint in _HINGES:
-                turn = _hinge_twist(joint, turn, body) @ turn
+                turn = hinge_twist(joint, turn, body) @ turn
             turns.append(turn)
     return global_to_local(torch.stack(turns, dim=-3))
 
@@ -99,7 +120,7 @@ def standing_height(
     return heights[..., 0] - (heights[..., FEET] - on_floor).amin(-1)
 
 
-def _hinge_twist(
+def hinge_twist(
     joint: int, turn: Float[Tensor, "*batch 3 3"], body: Float[Tensor, "*batch 24 3"]
 ) -> Float[Tensor, "*batch 3 3"]:
     """Return the turn about a limb's upper bone with which knee or elbow bends as it can.

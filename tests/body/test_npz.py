@@ -105,6 +105,19 @@ def test_smplh_poses_have_no_face(tmp_path):
     )
 
 
+@pytest.mark.parametrize(("width", "hands"), [(72, 2), (66, 0)])
+def test_smpl_poses_have_no_fingers(tmp_path, width, hands):
+    motion = dancer()
+    arrays = arrays_of(motion)
+    turned_hands = np.full((40, 3 * hands), 0.5)
+    arrays["poses"] = np.concatenate([arrays["poses"][:, :66], turned_hands], axis=1)
+    assert arrays["poses"].shape == (40, width)
+    np.savez(tmp_path / "smpl.npz", **arrays)
+    again = read_npz(tmp_path / "smpl.npz", up="y")
+    torch.testing.assert_close(again.rotations[:, :22], motion.rotations[:, :22], atol=1e-5, rtol=0)
+    assert torch.equal(again.rotations[:, 22:], torch.eye(3).expand(40, 33, 3, 3))
+
+
 def _without(name: str) -> dict[str, np.ndarray]:
     return {key: value for key, value in arrays_of(dancer(6)).items() if key != name}
 
@@ -118,7 +131,7 @@ BAD_ARRAYS = {
     "no translation": (_without("trans"), "wanted trans or transl"),
     "no rate": (_without("mocap_frame_rate"), "give the fps"),
     "bad rate": (_with(mocap_frame_rate=np.array(0.0)), "give the fps"),
-    "narrow poses": (_with(poses=np.zeros((6, 72))), r"poses of shape \(6, 72\)"),
+    "narrow poses": (_with(poses=np.zeros((6, 75))), r"poses of shape \(6, 75\)"),
     "frames": (_with(trans=np.zeros((5, 3))), r"translations of shape \(5, 3\)"),
     "nan": (_with(trans=np.full((6, 3), np.nan)), "NaN or infinity in the translations of frame 0"),
     "words": (_with(poses=np.array(["a", "b"])), "wanted a table of numbers"),
