@@ -20,21 +20,33 @@ class StreamHeads(nn.Module):
     it take in the same step, so that the parts of the body agree; the streams then have to be
     sampled one after the other. In `blocks` (their sizes), streams are sampled a block at a time
     and see those of earlier blocks.
+
+    With `stop`, the last stream says that the clip was over before this step. It is a block of
+    its own that sees nothing of the step: in training, what stands there is no dance.
     """
 
     def __init__(
-        self, classes: Sequence[int], width: int, see_earlier: bool, blocks: Sequence[int] = ()
+        self,
+        classes: Sequence[int],
+        width: int,
+        see_earlier: bool,
+        blocks: Sequence[int] = (),
+        stop: bool = False,
     ) -> None:
         super().__init__()
         self.classes = tuple(classes)
-        sizes = tuple(blocks) or (1,) * len(self.classes)
+        sizes = list(blocks) or [1] * len(self.classes)
         assert sum(sizes) == len(self.classes)
+        if stop and sizes[-1] > 1:
+            sizes[-1:] = [sizes[-1] - 1, 1]
         ends = tuple(accumulate(sizes))
         self.blocks = tuple(range(end - size, end) for size, end in zip(sizes, ends, strict=True))
+        self.seeing = len(self.blocks) - stop  # so many blocks see those before them
         self.classify = nn.Linear(width, sum(classes))
-        self.see_earlier = see_earlier and len(self.blocks) > 1
+        self.see_earlier = see_earlier and self.seeing > 1
         if self.see_earlier:
-            self.earlier = StreamEmbedding(self.classes[: self.blocks[-1].start], width)
+            last = self.blocks[self.seeing - 1]
+            self.earlier = StreamEmbedding(self.classes[: last.start], width)
             self.norm = nn.LayerNorm(width)
             self.combine = FeedForward(width)
 
@@ -43,9 +55,12 @@ class StreamHeads(nn.Module):
     ) -> tuple[Tensor, ...]:
         """Return the logits of each stream, `(B, N, V)`; none sees its own block of `tokens`."""
         if self.see_earlier:
-            taken = [self.read(index, tokens) for index in range(len(self.blocks) - 1)]
-            seen = torch.stack([torch.zeros_like(taken[0]), *taken], dim=2)
-            hidden = self._combine(hidden, seen.cumsum(dim=2))
+            taken = [self._read(index, tokens) for index in range(self.seeing - 1)]
+            nothing = torch.zeros_like(taken[0])
+            seen = torch.stack([nothing, *taken], dim=2).cumsum(dim=2)
+            if self.seeing < len(self.blocks):
+                seen = torch.cat([seen, nothing[:, :, None]], dim=2)
+            hidden = self._combine(hidden, seen)
         if hidden.shape[2] == 1:
             return self.independent(hidden[:, :, 0])
         logits: list[Tensor] = []
@@ -65,13 +80,21 @@ class StreamHeads(nn.Module):
         Args:
             index: of the block.
             hidden: state of the step, or of the block's stream.
-            seen: sum of what `read` makes of the blocks before; zeros for the first.
+            seen: of the blocks before, from `see`; zeros for the first.
         """
         if self.see_earlier:
             hidden = self._combine(hidden, seen)
         return self._classify(index, hidden)
 
-    def read(self, index: int, tokens: Int[Tensor, "*batch S"]) -> Float[Tensor, "*batch D"]:
+    def see(
+        self, index: int, tokens: Int[Tensor, "B S"], seen: Float[Tensor, "B D"]
+    ) -> Float[Tensor, "B D"]:
+        """Return what the block after `index` sees, when that has seen `seen`."""
+        if not self.see_earlier or index + 1 >= self.seeing:
+            return torch.zeros_like(seen)
+        return seen + self._read(index, tokens)
+
+    def _read(self, index: int, tokens: Tensor) -> Tensor:
         """Return what later blocks see of the tokens of one block."""
         streams = self.blocks[index]
         return self.earlier.some(streams.start, tokens[..., streams.start : streams.stop])

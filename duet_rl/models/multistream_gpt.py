@@ -50,7 +50,8 @@ class MultiStreamGPTConfig(Config):
     look_aheads: tuple[int, ...] = (0, 2, 4, 8, 16, 29)  # tokens; one is drawn in training
     text: TextConfig | None = None  # how words are heard; None: not at all
     text_dropout: float = Field(default=0.1, ge=0, lt=1)  # of training clips, told no words
-    stop: bool = False  # the last stream says where the clip ends: 0 it goes on, 1 it stops
+    # The last stream says where the clip ends: 0 it goes on, 1 it was over before this step.
+    stop: bool = False
 
     @model_validator(mode="after")
     def _fits_together(self) -> "MultiStreamGPTConfig":
@@ -70,6 +71,8 @@ class MultiStreamGPTConfig(Config):
                 "head_blocks are for heads_see: earlier and layout: fused; set these, or leave "
                 "head_blocks empty"
             )
+        if self.stop and self.layout != "fused":
+            raise ValueError("a stop stream wants layout: fused; set it, or stop: false")
         return self
 
     @property
@@ -121,7 +124,11 @@ class MultiStreamGPT(nn.Module):
         prompted = config.text is not None
         self.trunk = Transformer(width, config.layers, config.heads, config.dropout, prompted)
         self.heads = StreamHeads(
-            config.classes, width, config.heads_see == "earlier", config.head_blocks
+            config.classes,
+            width,
+            config.heads_see == "earlier",
+            config.head_blocks,
+            config.stop,
         )
         self.value = ValueHead(self.streams, width)
         self.words = None if config.text is None else PromptEncoder(config.text, width)

@@ -220,8 +220,7 @@ class StepDecoder:
             logits = stack_logits(model.heads.block(index, hidden, seen))
             picked = None if given is None else given[:, columns]
             tokens[:, columns], likely = self._choose(logits, sampling, generator, picked)
-            if model.heads.see_earlier and streams.stop < model.streams:
-                seen = seen + model.heads.read(index, tokens)
+            seen = model.heads.see(index, tokens, seen)
             likely_each.append(likely)
             values.append(value[:, columns])
         return SampledStep(tokens, torch.cat(likely_each, dim=1), torch.cat(values, dim=1).float())

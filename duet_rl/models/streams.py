@@ -75,7 +75,7 @@ def tokens_that_count(tokens: Int[Tensor, "B N S"]) -> Bool[Tensor, "B N S"]:
     """Return which tokens of clips with a stop stream, their last one, a loss may look at.
 
     The row of the first `STOPS` is no step of the dance: of it that token alone counts, and
-    nothing of the rows behind.
+    nothing of the rows behind. What other tokens stand there does not matter.
     """
     stops = (tokens[..., -1:] == STOPS).cumsum(dim=1)
     before = stops == 0
