@@ -59,7 +59,24 @@ class Edit(Config):
         return {GROUP_OF[group]: steps for group, steps in (self.delta or {}).items()}
 
 
+class SaidEdit(Config):
+    """Edits in words, for all of the motion or for frames of it: `edit_language.read_edits`."""
+
+    say: str  # such as `raise the left arm`
+    start: int | None = None  # first frame, 30 fps; None: as the words say, or the first
+    stop: int | None = None  # the frame after the last; None: as the words say, or the end
+    mode: Mode | None = None  # None: as the words say
+
+    @model_validator(mode="after")
+    def _means_something(self) -> "SaidEdit":
+        if (self.start is None) != (self.stop is None):
+            raise ValueError("give start and stop, both or none of them")
+        if self.start is not None and self.stop is not None and not 0 <= self.start < self.stop:
+            raise ValueError(f"frames {self.start} to {self.stop}; wanted 0 <= start < stop")
+        return self
+
+
 class EditPlan(Config):
     """Edits in the order in which they are made: what any other program may write as JSON."""
 
-    edits: tuple[Edit, ...]
+    edits: tuple[Edit | SaidEdit, ...] = Field(min_length=1)

@@ -7,6 +7,7 @@ meaning, so that *raises*, *lifting* and *lift* are one.
 
 import difflib
 import re
+from functools import cache
 from typing import NamedTuple
 
 SIDES = ("left", "right")
@@ -149,10 +150,11 @@ class Token(NamedTuple):
     is_part: bool = False
 
 
-def vocabulary() -> tuple[str, ...]:
-    """Return every single word that is understood."""
-    known = {*MEANING_OF, *_PART_OF, *_MEANINGLESS, *SIDES, BOTH, _OWNER, *_PARTNERS}
-    return tuple(sorted(word for word in known if "-" not in word))
+@cache
+def vocabulary() -> frozenset[str]:
+    """Return every single word that says something of a motion."""
+    known = {*MEANING_OF, *_PART_OF, *SIDES, BOTH, _OWNER, *_PARTNERS}
+    return frozenset(word for word in known if "-" not in word)
 
 
 def tokens_of(text: str) -> list[Token]:
@@ -188,10 +190,11 @@ def tokens_of(text: str) -> list[Token]:
 
 
 def near_words(word: str, misspelt: bool = False) -> list[str]:
-    """Return known words that look like a word; only such as it must be a slip of, if wanted."""
-    return difflib.get_close_matches(
-        word, vocabulary(), _NEAR_WORDS, _MISSPELT if misspelt else _ALIKE
-    )
+    """Return known words that look like an unknown one; if wanted such as it must be a slip of."""
+    if word in vocabulary():
+        return []
+    alike = _MISSPELT if misspelt else _ALIKE
+    return difflib.get_close_matches(word, sorted(vocabulary()), _NEAR_WORDS, alike)
 
 
 def _part(part: str, side: str | None, owner: bool, word: str) -> Token:

@@ -42,7 +42,9 @@ class Reading(NamedTuple):
     left: tuple[str, ...]
 
 
-class _Piece(NamedTuple):
+class Piece(NamedTuple):
+    """What is said between two joints of a sentence, and the markers of time that stand there."""
+
     markers: frozenset[str]
     tokens: list[Token]
 
@@ -67,10 +69,10 @@ def read(text: str) -> Reading:
     left: list[str] = []
     for sentence in _SENTENCE.split(text):
         pending: set[str] = set()
-        pieces = list(_pieces(sentence))
+        pieces = list(pieces_of(sentence))
         for index, piece in enumerate(pieces):
             pending |= piece.markers
-            found, rest = _understood(pieces, index)
+            found, rest = understood_among(pieces, index)
             left += rest
             for one in found:
                 facts.append(_placed(one, pending, facts))
@@ -89,7 +91,7 @@ def parse(text: str) -> tuple[Fact, ...]:
     facts, left = read(text)
     for word in left:
         near = near_words(word, misspelt=True)
-        if near and word not in near:
+        if near:
             raise InputError(f"{word!r} in {text!r} is not understood; near to it: {near}")
     if not facts:
         ways = [way.format(p="the") for said in SAYINGS.values() for way in said]
@@ -100,18 +102,24 @@ def parse(text: str) -> tuple[Fact, ...]:
 
 
 def understood(tokens: list[Token]) -> tuple[list[Fact], list[Token]]:
-    """Return the facts that tokens of one piece say, and the tokens that are left."""
-    piece, found = _Piece(frozenset(), tokens), []
+    """Return the facts that tokens of one piece say, and the tokens that are left.
+
+    What is left without a limb speaks of the one before: `raises the left hand above the head`.
+    """
+    piece, found = Piece(frozenset(), tokens), list[Fact]()
+    subject: Parts = ()
     while piece.tokens and NOT not in piece.concepts:
-        match = _exact(piece.concepts, piece.parts) or _within(piece)
+        match = _exact(piece.concepts, piece.parts or subject) or _within(piece, subject)
         if match is None:
             break
-        found.append(match.fact)
-        piece = _Piece(piece.markers, _without(piece.tokens, match))
+        if match.fact not in found:
+            found.append(match.fact)
+        subject = piece.parts[:1] or subject
+        piece = Piece(piece.markers, _without(piece.tokens, match))
     return found, piece.tokens
 
 
-def _understood(pieces: list[_Piece], index: int) -> tuple[list[Fact], list[str]]:
+def understood_among(pieces: list[Piece], index: int) -> tuple[list[Fact], list[str]]:
     """Return the facts of a piece, and its words left over.
 
     `raises and lowers the left arm` and `raises the left arm and the right arm` name once what
@@ -132,7 +140,7 @@ def _understood(pieces: list[_Piece], index: int) -> tuple[list[Fact], list[str]
     return found, [word for token in rest for word in token.words]
 
 
-def _pieces(sentence: str) -> Iterator[_Piece]:
+def pieces_of(sentence: str) -> Iterator[Piece]:
     """Return the pieces of a sentence, with the markers of time that stand in each."""
     text = plain_text(sentence)
     start, markers = 0, frozenset[str]()
@@ -141,14 +149,14 @@ def _pieces(sentence: str) -> Iterator[_Piece]:
         kinds = enumerate(_MARKERS.values())
         kind = next((kind for i, kind in kinds if match.group(f"m{i}") is not None), "")
         if tokens:
-            yield _Piece(markers, tokens)
+            yield Piece(markers, tokens)
             markers = frozenset()
         if kind:
             markers |= {kind}
         start = match.end()
     tokens = tokens_of(text[start:])
     if tokens or markers:
-        yield _Piece(markers, tokens)
+        yield Piece(markers, tokens)
 
 
 def _placed(fact: Fact, markers: set[str], before: list[Fact]) -> Fact:
@@ -169,7 +177,7 @@ def _index() -> dict[tuple[Concepts, Parts], Fact]:
     index: dict[tuple[Concepts, Parts], Fact] = {}
     for fact, ways in SAYINGS.items():
         for way in ways:
-            piece = _Piece(frozenset(), tokens_of(way.format(p="the")))
+            piece = Piece(frozenset(), tokens_of(way.format(p="the")))
             key = piece.concepts, piece.parts
             assert all(token.meaning for token in piece.tokens), way
             assert index.setdefault(key, fact) == fact, (way, index[key])
@@ -200,13 +208,14 @@ def _exact(concepts: Concepts, parts: Parts) -> _Found | None:
     return _Found(fact, concepts, parts) if fact else None
 
 
-def _within(piece: _Piece) -> _Found | None:
+def _within(piece: Piece, subject: Parts) -> _Found | None:
     """Return the fact that says most of a piece, of those that say nothing beside it."""
     best: _Found | None = None
+    named = piece.parts or subject
     for (concepts, parts), fact in _index().items():
-        if not concepts or not concepts <= piece.concepts or not _in_order(parts, piece.parts):
+        if not concepts or not concepts <= piece.concepts or not _in_order(parts, named):
             continue
-        if piece.parts and not parts and len(concepts) < _LEAST_CONCEPTS:
+        if named and not parts and len(concepts) < _LEAST_CONCEPTS:
             continue
         size = len(concepts) + len(parts)
         if best is None or size > len(best.concepts) + len(best.parts):
