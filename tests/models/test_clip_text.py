@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from duet_rl.errors import InputError
 from duet_rl.models.clip_text import ClipText
 from duet_rl.models.clip_words import PACKED, read_clip_words
+from duet_rl.models.text import PromptEncoder, TextConfig, reader_of
 
 pytest.importorskip("transformers")
 pytestmark = [
@@ -144,6 +145,14 @@ def test_words_have_states_up_to_their_end(folder: Path):
     assert states.shape == (2, LONGEST, WIDTH)
     assert [int(clip.any(-1).sum()) for clip in states] == [4, 3]
     assert not states[0, 4:].any()
+
+
+def test_a_model_hears_each_word_and_of_an_empty_text_nothing(folder: Path):
+    config = TextConfig(encoder="clip", clip=str(folder), channels=WIDTH, words=3)
+    read = reader_of(config).read(["step back", ""])
+    assert torch.equal(read[0], ClipText.load(folder).words(["step back"])[0, :3])
+    prompt = PromptEncoder(config, width=8)(read)
+    assert prompt.known.sum(dim=1).tolist() == [1 + 3, 1]
 
 
 def test_a_vocabulary_of_another_tower_is_refused(folder: Path, tmp_path: Path):
