@@ -33,6 +33,7 @@ EXTRAS = (
     Extra("resampy", "compat08", ("music features of librosa 0.8",)),
     Extra("optuna", "tune", ("tune",)),
     Extra("mlflow", "mlflow", ("log.mlflow.tracking_uri=...",)),
+    Extra("transformers", "clip", ("texts read by CLIP",)),
     Extra("wandb", "wandb", ("log.wandb.project=...",)),
 )
 
