@@ -13,7 +13,7 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 VOCABULARY, MERGES = "vocab.json", "merges.txt"  # as the model hubs keep it
 WHOLE = "tokenizer.json"  # both in one file
 PACKED = "bpe_simple_vocab_16e6.txt.gz"  # as OpenAI's package has it: merges, and far too many
-_PACKED_MERGES = 49_152 - 2 * 256 - 2  # of the packed ones that count
+_PACKED_MERGES = 49_408 - 2 * 256 - 2  # that make the 49,408 words that CLIP knows
 _LARGEST = 1 << 25  # bytes of a vocabulary that is read
 _WORD_END = "</w>"  # that a symbol at the end of a word has
 # Bytes that stand for themselves: visible ones. The others are named by letters from 256 on.

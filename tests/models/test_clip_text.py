@@ -134,6 +134,13 @@ def test_words_merge_as_the_vocabulary_says(archive: Path):
     assert words.read(["step back"], LONGEST) == [told]
 
 
+def test_of_the_packed_merges_those_count_that_make_49408_words(tmp_path: Path):
+    letters = [chr(i) for i in (*range(33, 127), *range(161, 173), *range(174, 324))]
+    merges = [f"{a} {b}" for a in letters for b in letters]
+    (tmp_path / PACKED).write_bytes(gzip.compress("\n".join(["#version: 0.2", *merges]).encode()))
+    assert len(read_clip_words(tmp_path).numbers) == 49_408
+
+
 def test_a_long_text_is_cut_and_still_ends(archive: Path):
     words = read_clip_words(archive.parent)
     (read,) = words.read(["step " * 50], LONGEST)
