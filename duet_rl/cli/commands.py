@@ -8,6 +8,7 @@ from duet_rl.cli import (
     convert,
     data,
     doctor,
+    edit,
     evaluate,
     export,
     lab,
@@ -29,6 +30,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command()(tune.tune)
     app.command()(train.config)
     app.command()(use.generate)
+    app.command()(edit.edit)
     app.command()(choreograph.choreograph)
     app.command()(evaluate.evaluate)
     app.command()(audit.audit)

@@ -24,10 +24,14 @@ from duet_rl.body.kinematics import forward_kinematics
 from duet_rl.body.rotations import axis_angle_to_matrix
 from duet_rl.body.skeleton import FEET, JOINT_NAMES, UP
 from duet_rl.config import Config
+from duet_rl.edit.limbs import LEGS
 from duet_rl.edit.wants import Measure, Want
+from duet_rl.posecodes.catalogue import BODY_CODES
+from duet_rl.posecodes.points import LIMB_POINTS
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
 _CENTIMETRE = 0.01  # m
+_HISTORY = 10  # steps that the optimiser remembers
 STILL_SPEED = 0.3  # m/s; a planted foot that is faster slides by itself
 # How freely joints turn beside the others: an elbow bends, a collar hardly moves.
 _FREEDOM = {"collar": 0.3, "wrist": 0.5, "foot": 0.3}
@@ -36,8 +40,7 @@ _FREEDOM = {"collar": 0.3, "wrist": 0.5, "foot": 0.3}
 class NudgeConfig(Config):
     """How the nudge weighs what it minimises."""
 
-    steps: int = Field(120, ge=0)  # of gradient descent; 0 leaves decoded poses as they are
-    rate: float = Field(0.03, gt=0)  # rad a step, at most about
+    steps: int = Field(60, ge=0)  # of L-BFGS; 0 leaves decoded poses as they are
     want: float = Field(3.0, gt=0)  # weight of what is wanted
     turn: float = Field(0.02, ge=0)  # of the size of turns, rad^2
     rough: float = Field(0.1, ge=0)  # of how much turns differ from knot to knot, rad^2
@@ -80,21 +83,27 @@ def nudge(
     freedom = torch.tensor([_freedom(joint) for joint in moving])
     turns = torch.zeros(knots.shape[1], len(moving), 3, requires_grad=True)
     heights = torch.zeros(knots.shape[1], requires_grad=True)
-    optimiser = torch.optim.Adam([turns, heights], lr=config.rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.steps)
-    feet = _Feet(source)
-    for _ in range(config.steps):
+    feet = _Feet(source, wants)
+    optimiser = torch.optim.LBFGS(
+        [turns, heights],
+        max_iter=config.steps,
+        history_size=_HISTORY,
+        line_search_fn="strong_wolfe",
+    )
+
+    def loss() -> Tensor:
         optimiser.zero_grad()
         turned = _turned(body, knots, turns * freedom[:, None], heights, weights, rises, moving)
         joints = forward_kinematics(turned.rotations, turned.root, offsets).joints
-        loss = config.want * measure(joints).square().sum()
-        loss = loss + config.turn * turns.square().sum()
-        loss = loss + config.rough * (turns.diff(dim=0).square().sum() + _bend(heights))
+        total = config.want * measure(joints).square().sum()
+        total = total + config.turn * turns.square().sum()
+        total = total + config.rough * (turns.diff(dim=0).square().sum() + _bend(heights))
         if rises is not None:
-            loss = loss + config.feet * feet.sliding(joints) + config.place * feet.away(joints)
-        loss.backward()
-        optimiser.step()
-        schedule.step()
+            total = total + config.feet * feet.sliding(joints) + config.place * feet.away(joints)
+        total.backward()
+        return total
+
+    optimiser.step(loss)
     with torch.no_grad():
         return _turned(body, knots, turns * freedom[:, None], heights, weights, rises, moving)
 
@@ -118,9 +127,13 @@ def stands(joints: Float[Tensor, "T 55 3"], fps: float = 30.0) -> Bool[Tensor, "
 class _Feet:
     """Where feet shall be: they stand where the source stands, or by a constant shift from it."""
 
-    def __init__(self, source: Float[Tensor, "T 55 3"]) -> None:
+    def __init__(self, source: Float[Tensor, "T 55 3"], wants: Sequence[Want]) -> None:
         self.source = source[:, FEET]
         self.stands = stands(source)  # (T, 4): ankles, then toes
+        for want in wants:
+            for side, limb in enumerate(LEGS):
+                if any(_lifts(want, place, limb) for place in range(len(want.groups))):
+                    self.stands[want.weight > 0, side::2] = False
 
     def sliding(self, joints: Float[Tensor, "T 55 3"]) -> Float[Tensor, ""]:
         """Return how far standing feet slide and stand above or below where they did, cm^2."""
@@ -132,6 +145,13 @@ class _Feet:
     def away(self, joints: Float[Tensor, "T 55 3"]) -> Float[Tensor, ""]:
         """Return how far feet are from where the source's are, cm^2."""
         return ((joints[:, FEET] - self.source) / _CENTIMETRE).square().sum()
+
+
+def _lifts(want: Want, place: int, limb: str) -> bool:
+    """Return whether one of the groups that are wanted tells that a leg is off the floor."""
+    row = BODY_CODES.rows[want.groups[place]]
+    lifted = row.operator == "up" and row.points[0] in LIMB_POINTS[limb]
+    return lifted and not bool(want.classes[want.frames, place, 0].any())
 
 
 def _turned(

@@ -67,7 +67,7 @@ def propagate(
     for place, group in enumerate(groups):
         shows &= classes[:, place, bank[:, group].long()]
     seen = shows.any(1)
-    if config.unseen == "refuse" and want.absolute and not seen.all():
+    if config.unseen == "refuse" and not want.steps and not seen.all():
         raise InputError(_no_row(want, bank, classes))
     useful = (shows.any(0) if seen.all() else torch.ones(len(bank)) > 0).nonzero()[:, 0]
     target = rows[tokens].clone()
@@ -144,10 +144,10 @@ def _no_row(want: Want, bank: Tensor, classes: Tensor) -> str:
         for place, group in enumerate(want.groups)
         if not shown[place].any()
     ]
-    lacks = f"shows {' or '.join(never)}" if never else "shows all of it at once, as it was asked"
+    lacks = f"shows {' or '.join(never)}" if never else "shows all of it at once"
     return (
-        f"{want.name!r}: none of the {len(bank)} poses in the codec's bank {lacks}; ask for less, "
-        "leave the poses to the nudge (retrieve=None), or train a codec on dances that do it"
+        f"{want.name!r}: none of the {len(bank)} real poses that the codec knows {lacks}; ask for "
+        "less, take the nearest pose (--nearest), or train a codec on dances that do it"
     )
 
 

@@ -33,7 +33,8 @@ class Want:
         frames: where it is wanted.
         weight: how far the take has gone over to the edit in each frame, 0 to 1.
         classes: which classes would do; those that a group does not have are never among them.
-        absolute: whether they are the same for every take, and no steps from its own.
+        steps: of each group, by how many classes it shall go up, or down (< 0), from the take's
+            own; empty where the classes are the same for every take.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Want:
     frames: Bool[Tensor, "T"]
     weight: Float[Tensor, "T"]
     classes: Bool[Tensor, "T G C"]
-    absolute: bool = True
+    steps: tuple[int, ...] = ()
 
     def met(self, codes: Int[Tensor, "T S"]) -> Bool[Tensor, "T G"]:
         """Return which of the wanted groups each frame meets.
