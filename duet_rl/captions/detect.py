@@ -14,7 +14,7 @@ from duet_rl.captions.signals import Signals, signals_of
 
 
 def facts_of(
-    joints: Float[Tensor, "T J 3"], partner: Float[Tensor, "T J 3"] | None = None
+    joints: Float[Tensor, "T J 3"], partner: Float[Tensor, "S J 3"] | None = None
 ) -> list[Stated]:
     """Return all facts of one dancer, in the order in which they begin.
 
@@ -36,7 +36,7 @@ def facts_of(
 
 
 def holds(
-    fact: Fact, joints: Float[Tensor, "T J 3"], partner: Float[Tensor, "T J 3"] | None = None
+    fact: Fact, joints: Float[Tensor, "T J 3"], partner: Float[Tensor, "S J 3"] | None = None
 ) -> bool:
     """Return whether a fact is true of a motion; one of a couple is not without a partner.
 

@@ -13,7 +13,7 @@ from duet_rl.captions.edit_times import Span, cut_spans
 from duet_rl.captions.edit_wishes import MOST_STEPS, WISHES, Wish
 from duet_rl.captions.edits import Edit, EditPlan, Mode, SaidEdit
 from duet_rl.captions.facts import Fact
-from duet_rl.captions.lexicon import near_words, plain_text, tokens_of
+from duet_rl.captions.lexicon import MEANING_OF, near_words, plain_text, tokens_of
 from duet_rl.captions.parse import Piece, understood_among
 from duet_rl.captions.poses import Wanted
 from duet_rl.captions.sayings import SAYINGS
@@ -25,6 +25,7 @@ _LITTLE = r"slightly|somewhat|a (?:little )?bit|a little"
 _MORE = r"more deeply|more strongly|more|further|farther|deeper|deeply|as far as possible"
 _LESS = r"less deeply|less strongly|less"
 _COMPARED = {"closer": "closer", "nearer": "closer", "wider": "wide", "higher": "raise"}
+_WHOLE = ("dancer", "trunk")
 _JOINT = re.compile(r",? and then |, then | then |,? and |,|;")
 _SENTENCE = re.compile(r"[.!?\n]+(?!\d)")
 
@@ -115,12 +116,14 @@ def _edit(said: list[str], index: int, span: Span) -> Edit:
         delta = {}
         for wish in wishes:
             delta.update(_steps(wish, degree))
+        if not delta:
+            raise InputError(f"{command!r}: there is no more or less of it; ask for it in full")
     else:
         for wish in wishes:
             _merge(wanted, wish.wanted, command)
     return Edit(
         part=part,
-        what=command,
+        what=_named(command, facts),
         wanted=wanted,
         delta=delta,
         start=span.start,
@@ -129,14 +132,22 @@ def _edit(said: list[str], index: int, span: Span) -> Edit:
     )
 
 
+def _named(command: str, facts: list[Fact]) -> str:
+    """Return a command with the limb that it speaks of, where only its neighbours name that."""
+    if any(token.is_part for token in tokens_of(command)) or facts[0].subject in _WHOLE:
+        return command
+    return f"{command} ({', '.join(dict.fromkeys(fact.subject for fact in facts))})"
+
+
 def _facts(said: list[str], index: int) -> list[Fact]:
     """Return the facts that a command wants to be true; refuses words that are left over."""
     first: list[str] = []
-    for compared in (True, False):
-        pieces = [Piece(frozenset(), tokens_of(_bare(command, compared))) for command in said]
+    for compared, to in ((True, "to"), (False, "to"), (True, "on")):
+        plain = [re.sub(r"\bto\b", to, _bare(command, compared)) for command in said]
+        pieces = [Piece(frozenset(), tokens_of(command)) for command in plain]
         facts, left = understood_among(pieces, index)
-        if facts and not left:
-            return facts
+        if facts and all(MEANING_OF.get(word) == "move" for word in left):
+            return facts  # a hand is brought to where it shall be
         first = first or left
     command = said[index]
     for word in first:

@@ -75,6 +75,12 @@ def _all() -> dict[Fact, Wish]:
         part: tuple[EditPart, ...] = ("left_leg",) if side == "left" else ("right_leg",)
         down = Wish(part, {f"up-{side}_foot-lowest": (0,)}, {})
         wishes[Fact("transition", f"{side} foot", "puts down")] = down
+        for fact in (
+            ("transition", f"{side} foot", "lifts"),
+            ("state", f"{side} foot", "off ground"),
+        ):
+            higher = {f"up-{side}_foot-{side}_hip": 1, f"up-{side}_hip-{side}_knee": -1}
+            wishes[Fact(*fact)] = wishes[Fact(*fact)]._replace(directions=higher)
     crouch: Wanted = {f"angle-{s}_hip-{s}_knee-{s}_ankle": tuple(range(11)) for s in SIDES}
     rise: Wanted = {group: (15, 16, 17) for group in crouch}
     apart = tuple(range(5, 10))  # from 0.5 m

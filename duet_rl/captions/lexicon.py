@@ -33,7 +33,7 @@ _MEANINGS: dict[str, str] = {
     "behind": "behind",
     "back-side": "back-side",
     "back-to": "back-to",
-    "on": "on onto touching",
+    "on": "on onto touch touches touching",
     "near": "near close nearby beside",
     "closer": "closer nearer",
     "far": "far",
@@ -48,7 +48,7 @@ _MEANINGS: dict[str, str] = {
     "going come comes coming dance dances dancing",
     "step": "step steps stepping stepped walk walks walking walked travel travels travelling",
     "stay": "stay stays staying remain remains remaining",
-    "place": "place spot",
+    "spot": "spot",
     "set": "set sets setting",
     "lean": "lean leans leaning leaned tilted tilt tilts tilting",
     "bow": "bow bows bowing",
@@ -92,9 +92,9 @@ _SILENT = (
     "the a an his her their its my your our own one he she they it himself herself someone person "
     "somebody dancer dancers dancer's man woman figure this that who there is are be being been "
     "was of to in at by with for from around its body chest pace makes make making does do keep "
-    "keeps keeping kept hold holds holding held has have having had let lets put puts putting take "
-    "takes feel feels stand stands standing stood very also so again please get gets getting high "
-    "level than out"
+    "keeps keeping kept hold holds holding held has have having had let lets put puts putting "
+    "place places placing take takes feel feels stand stands standing stood very also so again "
+    "please get gets getting high level than out"
 )
 _DETERMINERS = frozenset("the a an his her their its my your our own".split())
 # Words that mean one thing together -> words that mean it.
@@ -111,8 +111,9 @@ _PHRASES: dict[str, str] = {
     r"overhead": "above the head",
     r"higher than": "above",
     r"upper body": "trunk",
-    r"does not move|do not move|hardly moves?": "still",
-    r"in place|on the spot": "place",
+    r"(?:does|do) not move|(?:does|do)n't move|hardly moves?": "still",
+    r"(?:[a-z]+n't|cannot)": NOT,
+    r"in place|on the spot": "spot",
     r"close to": "near",
     r"next to": "beside",
 }
@@ -125,7 +126,7 @@ _BOTH_SIDES = re.compile(
     rf"\b(?:left and {_WHOSE}right|right and {_WHOSE}left)(?= (?:{_EVERY_PART})\b)"
 )
 _WORD = re.compile(r"[a-z]+(?:-[a-z]+)*(?:'s)?|\d+(?:\.\d+)?")
-_NEAR_WORDS, _ALIKE, _MISSPELT = 3, 0.7, 0.8
+_NEAR_WORDS, _ALIKE, _MISSPELT = 3, 0.66, 0.8
 
 MEANING_OF = {word: meaning for meaning, words in _MEANINGS.items() for word in words.split()}
 _PART_OF = {

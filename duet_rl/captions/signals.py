@@ -55,7 +55,7 @@ class Signals:
 
 
 def signals_of(
-    joints: Float[Tensor, "T J 3"], partner: Float[Tensor, "T J 3"] | None = None
+    joints: Float[Tensor, "T J 3"], partner: Float[Tensor, "S J 3"] | None = None
 ) -> Signals:
     """Return the signals of one dancer.
 
