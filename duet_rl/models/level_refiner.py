@@ -44,7 +44,8 @@ class LevelRefinerConfig(Config):
     heads: int = Field(default=4, gt=0)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     # Steps of future that a layer sees; every layer of every level looks as far again, so live use
-    # wants 0. None: every step sees the whole clip.
+    # wants 0. None: every step sees the whole clip; of a clip longer than any in training, as many
+    # steps around it as those had.
     look_ahead: int | None = Field(default=None, ge=0)
     look_back: int = Field(default=8, ge=0)  # steps of past that a layer sees, with a look_ahead
     corruption: float = Field(default=0.0, ge=0, le=1)  # of what is known, in training
@@ -84,6 +85,8 @@ class LevelRefiner(nn.Module):
         torch.Size([2, 7, 3])
     """
 
+    longest: Tensor
+
     def __init__(self, config: LevelRefinerConfig) -> None:
         super().__init__()
         if not config.classes:
@@ -101,6 +104,7 @@ class LevelRefiner(nn.Module):
         self.trunk = Transformer(width, config.layers, config.heads, config.dropout, prompted)
         self.classify = nn.Linear(width, config.levels * config.codes)
         self.words = None if config.text is None else PromptEncoder(config.text, width)
+        self.register_buffer("longest", torch.zeros((), dtype=torch.int64))  # steps, in training
         initialise(self, config.layers)
 
     def forward(
@@ -295,11 +299,22 @@ class LevelRefiner(nn.Module):
     def _band(self, steps: int, lengths: Tensor | None, device: torch.device) -> Band:
         back, ahead = self.config.look_back, self.config.look_ahead
         if ahead is None:
-            back = ahead = steps
+            back = ahead = self._reach(steps if lengths is None else int(lengths.max()))
         band = make_band(steps, back, ahead, device)
         if lengths is None:
             return band
         return known_only(band, torch.arange(steps, device=device) < lengths[:, None])
+
+    def _reach(self, steps: int) -> int:
+        """Return how far a step sees in both directions where it sees the whole clip.
+
+        Distances that training never showed mean nothing to attention: told more than it knows, it
+        says worse (a toy's rule from 100 to 25 % at five times the length).
+        """
+        if self.training:
+            self.longest.clamp_(min=steps)
+        known = int(self.longest)
+        return steps if steps <= known or known == 0 else known // 2
 
     def _rotation(self, first: int, steps: int) -> Rotation:
         positions = torch.arange(first, first + steps, device=self.level.weight.device)
