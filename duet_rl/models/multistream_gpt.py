@@ -1,4 +1,4 @@
-"""The follower: a GPT over several token streams, conditioned on music and leader."""
+"""The follower: a GPT over several token streams, told of music, leader and words."""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
@@ -90,11 +90,12 @@ class GPTOutput(NamedTuple):
 
 
 class MultiStreamGPT(nn.Module):
-    """Predict the follower's tokens of each step from its past, the music and the leader.
+    """Predict the follower's tokens of each step from its past, music, leader and words.
 
-    Step i is predicted from tokens before i and from conditions up to i + look-ahead. In
-    training mode the past is corrupted and the look-ahead drawn at random; `eval()` does
-    neither, with or without gradients.
+    Step i is predicted from tokens before i, from conditions up to i + look-ahead, and from all
+    words of a text that every layer attends to. In training mode the past is corrupted, the
+    look-ahead drawn at random, and some clips are not told some things; `eval()` does none of
+    it, with or without gradients.
 
     Example:
         >>> music = ConditionConfig(name="music", channels=54, look_ahead=8)
