@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from duet_rl.body.bvh import BvhMotion
-from duet_rl.body.skeleton import JOINT, JOINT_NAMES, NUM_JOINTS, PARENTS, default_skeleton
+from duet_rl.body.skeleton import JOINT, NUM_JOINTS, PARENTS, default_skeleton
 from duet_rl.body.skeleton_names import SIDES, Rig
 from duet_rl.errors import InputError
 
@@ -191,15 +191,3 @@ def _length(bvh: BvhMotion, joints: Mapping[int, int], chain: Sequence[str]) -> 
         rest.append(rest[parent] + bvh.offsets[joint])
     places = [rest[joints[JOINT[name]]] for name in chain]
     return sum(float((b - a).norm()) for a, b in pairwise(places))
-
-
-def left_out(bvh: BvhMotion, plan: BodyPlan) -> tuple[str, ...]:
-    """Return the joints of a file that are none of ours."""
-    used = {*plan.joints.values()}
-    return tuple(name for index, name in enumerate(bvh.names) if index not in used)
-
-
-def missing(plan: BodyPlan) -> tuple[str, ...]:
-    """Return our joints that the file does not have."""
-    told = {*plan.joints, *plan.ends}
-    return tuple(name for index, name in enumerate(JOINT_NAMES) if index not in told)

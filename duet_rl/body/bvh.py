@@ -111,7 +111,7 @@ class BvhReader:
 
     def frames(self, which: slice | Sequence[int] = slice(None)) -> BvhMotion:
         """Return some frames, all by default."""
-        values = self._file.values[which]
+        values = self._file.values[which if isinstance(which, slice) else list(which)]
         joints, scale = self._joints, self._scale
         places = _columns(joints[0], "position")
         root = torch.zeros(len(values), 3, dtype=torch.float64)

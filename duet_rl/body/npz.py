@@ -167,7 +167,7 @@ class PoseTable:
 def open_npz(path: Path | str) -> PoseTable:
     """Return the parameters in an npz file; see `read_npz`."""
     path = require_file(path, "an npz motion")
-    return pose_table(path, load_arrays(path, _wanted))
+    return pose_table(path, load_arrays(path, is_wanted))
 
 
 def pose_table(path: Path, arrays: Mapping[str, np.ndarray]) -> PoseTable:
@@ -222,7 +222,8 @@ def load_arrays(path: Path, wanted: Callable[[str], bool]) -> dict[str, np.ndarr
         ) from error
 
 
-def _wanted(name: str) -> bool:
+def is_wanted(name: str) -> bool:
+    """Return whether an array of this name says something of a motion."""
     parts = [part for names, _ in _POSE_PARTS for part in names]
     known = (*parts, *_EYES, *_HANDS, *_TRANSLATIONS, *_RATES)
     return name in (*known, "poses", "offsets", "skeleton", "up_axis")

@@ -15,10 +15,9 @@ from duet_rl.audio.files import write_wav
 from duet_rl.audio.grooves import GROOVES, Style
 from duet_rl.audio.recipes import Compat, MusicConfig
 from duet_rl.audio.synth import SAMPLE_RATE, render_rhythm
-from duet_rl.body.bvh import read_bvh
 from duet_rl.body.contact import hold_due
 from duet_rl.body.motion import Duet, Motion
-from duet_rl.body.retarget import CMU_LEAD_IN, cmu_to_motion, is_cmu, read_motion
+from duet_rl.body.motion_file import MotionFile, log, read_motion
 from duet_rl.config import Config
 from duet_rl.datasets.clip import FPS, DuetClip, align
 from duet_rl.datasets.hands import HOLD_RANGE, close_hands
@@ -26,7 +25,7 @@ from duet_rl.datasets.prepare import PrepareTask, fingerprint
 from duet_rl.errors import InputError
 from duet_rl.files import require_folder
 
-MOTION_SUFFIXES = (".bvh", ".npz")
+MOTION_SUFFIXES = (".bvh", ".npz", ".npy")
 MUSIC_SUFFIXES = (".wav", ".ogg", ".mp3", ".flac")
 _SHOWN = 6  # missing partners named in an error before "and n more"
 
@@ -37,8 +36,8 @@ class PairsConfig(Config):
     leader: str = "*_leader"  # file name without suffix; `*` is the take
     follower: str = "*_follower"
     fps: float | None = Field(None, gt=0)  # true frames per second, where the files lie
-    scale: float | None = Field(None, gt=0)  # metres per unit of the files
-    up: str | None = None  # "y" or "z", for npz files
+    scale: float | None = Field(None, gt=0)  # metres per unit; by default found by the legs
+    up: str | None = None  # "y" or "z"; by default found by the bodies
     music: Path | None = None  # one file for all takes, or a folder with a file a take
     style: Style = "salsa"  # what they dance; also the style of rendered music
     close_hands: bool = True  # bring held palms together by a small correction of the arms
@@ -137,19 +136,22 @@ def read_pair(pair: Pair, config: PairsConfig, scratch: Path, compat: Compat = "
 
 
 def _read_duet(pair: Pair, config: PairsConfig) -> Duet:
-    leader, follower = (_read(path, config) for path in (pair.leader, pair.follower))
-    _require_equal(pair, "frames", leader.frames, follower.frames)
-    _require_equal(pair, "frames per second", leader.fps, follower.fps)
-    return Duet(leader, follower).resample(FPS)
+    leader = read_motion(pair.leader, config.fps, config.scale, config.up)
+    # A couple was captured in one world: what was found of the leader holds for the follower.
+    found = leader.found
+    follower = read_motion(pair.follower, config.fps, found.scale, found.up)
+    _require_equal(pair, "frames", found.frames, follower.found.frames)
+    _require_equal(pair, "frames per second", found.fps, follower.found.fps)
+    for one in (leader, follower):
+        log(one)
+    return Duet(*_danced(leader, follower))
 
 
-def _read(path: Path, config: PairsConfig) -> Motion:
-    """Return the motion in a file, without the T-pose that the CMU conversion begins with."""
-    if path.suffix.lower() == ".bvh":
-        bvh = read_bvh(path, config.fps, config.scale or 1.0)
-        if is_cmu(bvh):
-            return cmu_to_motion(bvh).slice(CMU_LEAD_IN)
-    return read_motion(path, fps=config.fps, scale=config.scale, up=config.up)
+def _danced(*takes: MotionFile) -> list[Motion]:
+    """Return the motions without the T-pose that a conversion begins with, of one length."""
+    motions = [take.without_lead_in() for take in takes]
+    frames = min(motion.frames for motion in motions)
+    return [motion.slice(motion.frames - frames) for motion in motions]
 
 
 def _require_equal(pair: Pair, what: str, leader: float, follower: float) -> None:
