@@ -182,7 +182,11 @@ def _hub_names(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
             f"{path} has no text tower of CLIP: {', '.join(wanted)}, or OpenAI's names of them; "
             "give CLIP's weights (ViT-B/32 for PGR2M)"
         )
-    return {name: tensor.float() for name, tensor in ours.items()}
+    ours = {name: tensor.float() for name, tensor in ours.items()}
+    spoiled = [name for name, tensor in ours.items() if not tensor.isfinite().all()]
+    if spoiled:
+        raise InputError(f"{path} has NaN or infinity in {spoiled[0]}; fetch it again")
+    return ours
 
 
 def _of_openai(name: str, tensor: Tensor) -> dict[str, Tensor]:
@@ -247,7 +251,7 @@ def _read_config(path: Path) -> dict[str, Any]:
     """
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged ({error}); fetch it again") from error
     told = read.get("text_config", read) if isinstance(read, dict) else None
     if not isinstance(told, dict):

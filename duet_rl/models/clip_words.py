@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ _LARGEST = 1 << 25  # bytes of a vocabulary that is read
 _WORD_END = "</w>"  # that a symbol at the end of a word has
 # Bytes that stand for themselves: visible ones. The others are named by letters from 256 on.
 _VISIBLE = (*range(33, 127), *range(161, 173), *range(174, 256))
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, RecursionError, zlib.error)
 
 Merges = list[tuple[str, str]]
 
@@ -78,7 +80,7 @@ def read_clip_words(folder: Path) -> ClipWords:
             )
         if not _is_whole(numbers, merges):
             raise ValueError("symbols without numbers")
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    except _DAMAGED as error:
         raise InputError(
             f"the vocabulary of CLIP in {folder} is damaged ({error}); fetch it again"
         ) from error

@@ -171,6 +171,26 @@ def test_a_vocabulary_of_another_tower_is_refused(folder: Path, tmp_path: Path):
         ClipText.load(tmp_path)
 
 
+def spoiled() -> dict[str, bytes]:
+    packed = gzip.compress(b"#version: 0.2\ns t\nst e")
+    return {
+        "no gzip": b"#version: 0.2",
+        "cut off": packed[:-9],
+        "flipped": packed[:12] + b"\xff" * 8 + packed[20:],
+        "swelling": gzip.compress(bytes(1 << 26), 1),
+        "three symbols": gzip.compress(b"#version: 0.2\na b c"),
+        "no letters": gzip.compress(b"\n\xff\xfe\xff"),
+        "unknown symbols": gzip.compress("\n\u4e00 \u4e01".encode()),
+    }
+
+
+@pytest.mark.parametrize("name", spoiled())
+def test_a_spoiled_vocabulary_is_refused(name: str, tmp_path: Path):
+    (tmp_path / PACKED).write_bytes(spoiled()[name])
+    with pytest.raises(InputError, match=r"vocabulary of CLIP in .* is damaged"):
+        read_clip_words(tmp_path)
+
+
 def test_what_is_missing_is_named(folder: Path, tmp_path: Path):
     with pytest.raises(InputError, match=r"none of model\.safetensors"):
         ClipText.load(tmp_path)
@@ -181,6 +201,14 @@ def test_what_is_missing_is_named(folder: Path, tmp_path: Path):
         ClipText.load(tmp_path)
     ClipText.load(folder).vocabulary.save(tmp_path)
     with pytest.raises(InputError, match=r"text_model\.final_layer_norm\.bias are missing"):
+        ClipText.load(tmp_path)
+
+
+def test_weights_that_are_no_numbers_are_refused(folder: Path, tmp_path: Path):
+    tensors = load_file(folder / "model.safetensors")
+    tensors["text_projection.weight"][0, 0] = torch.nan
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(InputError, match=r"NaN or infinity in text_projection\.weight"):
         ClipText.load(tmp_path)
 
 
