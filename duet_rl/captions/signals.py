@@ -31,6 +31,7 @@ HELD = {side: f"distance-hands-partner_{side}_hand" for side in ("left", "right"
 
 _MEDIAN = 5  # frames; a median drops outliers and keeps edges
 _PATH_SIGMA = 5.0  # frames; sways of the pelvis with every step are no way gone
+_LIMB_SIGMA = 2.0  # frames; trembling joints are no movement of the body
 _SPEED_SIGMA = 10.0  # frames
 _HEIGHT = Catalogue("height", rows("up", UP, "pelvis lowest", object=""))
 _BODY = slice(WRISTS[-1] + 1)
@@ -99,7 +100,8 @@ def _path(joints: Tensor) -> dict[str, np.ndarray]:
     x, z = torch.diff(root, dim=0, prepend=root[:1]).unbind(-1)
     sine, cosine = heading.sin(), heading.cos()
     ahead, left = x * sine + z * cosine, x * cosine - z * sine
-    body = torch.diff(joints[:, _BODY], dim=0).norm(dim=-1).mean(-1) * FPS / size
+    limbs = low_pass(joints[:, _BODY].flatten(1), _LIMB_SIGMA).unflatten(1, (-1, 3))
+    body = torch.diff(limbs, dim=0).norm(dim=-1).mean(-1) * FPS / size
     body = torch.cat([body[:1], body]) if len(body) else body.new_zeros(1)
     speeds = torch.stack([torch.hypot(x, z) * FPS, body], dim=-1)
     if len(speeds) > 1:

@@ -150,6 +150,8 @@ def test_small_noise_changes_no_deed() -> None:
         for j in (joints, noisy)
     ]
     assert deeds[0] == deeds[1] and deeds[0]
+    trembling = still() + 0.004 * torch.randn(still().shape, generator=generator)
+    assert {"pace/dancer/still", "travel/dancer/stays"} <= keys(trembling)
 
 
 def test_facts_depend_on_no_place_heading_or_size() -> None:
