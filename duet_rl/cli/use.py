@@ -11,13 +11,44 @@ DEMO_OUT = Path("runs/demo")
 
 
 def generate(
-    checkpoint: Annotated[Path, typer.Option(help="Folder of a follower: .../rl or .../follower.")],
-    leader: Annotated[Path, typer.Option(help="The leader's motion: .bvh or .npz.")],
-    music: Annotated[Path, typer.Option(help="The music: .wav, .ogg, .mp3 or .flac.")],
+    checkpoint: Annotated[
+        Path,
+        typer.Option(help="Folder of a follower (.../rl, .../follower), or from convert pgr2m."),
+    ],
     out: Annotated[Path, typer.Option(help="What to write: .npz, .bvh, .mp4 or .html.")],
     more: Annotated[
         list[Path] | None,
         typer.Argument(metavar="OUT", help="More files to write.", show_default=False),
+    ] = None,
+    leader: Annotated[
+        Path | None, typer.Option(help="The leader's motion: .bvh or .npz.", show_default=False)
+    ] = None,
+    music: Annotated[
+        Path | None,
+        typer.Option(help="The music: .wav, .ogg, .mp3 or .flac.", show_default=False),
+    ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(
+            help="What to dance, in words, e.g. 'steps back and raises both hands'; without a "
+            "leader, or beside one.",
+            show_default=False,
+        ),
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1, max=60, help="Length of a dance to words alone [default: as it likes]."
+        ),
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, max=64, help="How many dances.")] = 1,
+    best_of: Annotated[
+        int,
+        typer.Option(min=1, max=64, help="Of so many dances take the one that shows most words."),
+    ] = 1,
+    guidance: Annotated[
+        float | None,
+        typer.Option(min=0, help="How hard it listens to the words; 1 is as it was trained."),
     ] = None,
     fps: Annotated[
         float | None, typer.Option(help="The leader's true frame rate, if the file lies.")
@@ -32,35 +63,41 @@ def generate(
     look_ahead: Annotated[
         int | None, typer.Option(min=0, help="Tokens of the future it may know, 0 to 29.")
     ] = None,
+    clip: Annotated[
+        Path | None, typer.Option(help="PGR2M: CLIP's text tower, if it was not converted along.")
+    ] = None,
+    keywords: Annotated[
+        Path | None, typer.Option(help="PGR2M: eleven more sentences, .txt, or vectors, .npy.")
+    ] = None,
     device: Device = "cpu",
 ) -> None:
-    """Generate the follower of a leader's dance, as long as the leader."""
-    import torch
+    """Generate dances: the follower of a leader, or what a text says.
 
-    from duet_rl.audio.features import music_features_of
-    from duet_rl.body.motion import Duet
-    from duet_rl.body.retarget import read_motion
-    from duet_rl.files import require_file
-    from duet_rl.generate import export
-    from duet_rl.generate.follower import generate as dance
-    from duet_rl.generate.follower import load_follower
-    from duet_rl.models.sampling import SamplingConfig
+    With a leader and music the dance is as long as the leader. A text alone, or with either, needs
+    a checkpoint that hears words (`duet-rl pretrain text2motion`).
+    """
+    from duet_rl.generate.command import Wish, generate_dances
 
-    outs = [out, *(more or [])]
-    for path in outs:
-        export.writer(path)
-    require_file(leader, "the leader's motion")
-    require_file(music, "the music")
-    follower = load_follower(checkpoint, device)
-    led = read_motion(leader, fps=fps, scale=scale, up=up).resample(30.0)
-    features = torch.from_numpy(music_features_of(music, compat=follower.music["compat"]))
-    sampling = follower.usual_sampling
-    if temperature is not None:
-        sampling = SamplingConfig(temperature=temperature)
-    danced = dance(follower, led, features, seed, sampling, look_ahead=look_ahead)[0]
-    for path in outs:
-        export.write(Duet(led, danced), path, music)
-        typer.echo(f"{path}: {danced.seconds:.1f} s at {danced.fps:g} fps")
+    wish = Wish(
+        checkpoint=checkpoint,
+        outs=(out, *(more or [])),
+        leader=leader,
+        music=music,
+        text=text,
+        seconds=seconds,
+        samples=samples,
+        best_of=best_of,
+        guidance=guidance,
+        reading={"fps": fps, "scale": scale, "up": up},
+        seed=seed,
+        temperature=temperature,
+        look_ahead=look_ahead,
+        clip=clip,
+        keywords=keywords,
+        device=device,
+    )
+    for line in generate_dances(wish):
+        typer.echo(line)
 
 
 def demo(

@@ -70,6 +70,12 @@ class Follower:
         return config.condition_names
 
     @property
+    def goes_its_own_way(self) -> bool:
+        """Whether its tokens say how it moves on, and not where it is beside somebody."""
+        codec = self.codec
+        return isinstance(codec, SoloCodec) or codec.config.placement.relative_to == "start"
+
+    @property
     def hears_words(self) -> bool:
         """Whether a text tells it what to dance."""
         return hears_words(self.model)
@@ -107,7 +113,7 @@ class Follower:
                 f"{name} follows a leader, and {store.path} holds soloists; give a store of "
                 "couples, or the checkpoint of a soloist (preset solo)"
             )
-        if isinstance(self.codec, SoloCodec) and not (store.solo or alone):
+        if self.goes_its_own_way and not (store.solo or alone):
             raise InputError(
                 f"{name} dances alone, its tokens have no place beside a leader, and {store.path} "
                 "holds couples; make soloists of them (`duet-rl prepare solo`)"
@@ -185,6 +191,8 @@ class Follower:
             prompt = self.codec.first_tokens(leader, self._stacked(true_followers))
         conditions = self.conditions(leader, music)
         steps = None if conditions else frames // FRAMES_PER_TOKEN
+        if text is None and self.hears_words:
+            text = [""] * len(leaders)
         words = words_for(self.model, text, len(leaders))
         sampled = self.sample(conditions, steps, seed, sampling, look_ahead, prompt, words)
         tokens = sampled.tokens[..., : len(self.codec.spec)]  # of one who ends: all but the stop

@@ -19,13 +19,16 @@ from duet_rl.errors import InputError
 from duet_rl.generate.follower import KIND, Follower
 from duet_rl.generate.inputs import lengthened, require_music_lasts
 from duet_rl.generate.prompts import decoded, words_for
-from duet_rl.models.policy import DEFAULT_SAMPLING, SamplingConfig
+from duet_rl.models.conditions import LookAhead
+from duet_rl.models.policy import SamplingConfig
 from duet_rl.tokenizers.frames import MotionBatch
 from duet_rl.tokenizers.leader import LEADER, LEADER_TOKENS
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
 USUAL_SECONDS = 6.0  # of a dance that nobody has given a length
 LONGEST_SECONDS = 20.0  # of a dance that ends where the follower lets it end
+# What showed most of the words of held-out captions, see docs/text_to_motion.md
+WORDS_SAMPLING = SamplingConfig(temperature=0.8, guidance=2.0)
 
 
 class WordDance(NamedTuple):
@@ -60,9 +63,10 @@ def dance_words(
     text: str,
     beside: Beside = Beside(),
     seed: int = 0,
-    sampling: SamplingConfig = DEFAULT_SAMPLING,
+    sampling: SamplingConfig = WORDS_SAMPLING,
     samples: int = 1,
     best_of: int = 1,
+    look_ahead: LookAhead = None,
 ) -> list[WordDance]:
     """Return dances to a text, 30 fps, on the CPU.
 
@@ -74,6 +78,7 @@ def dance_words(
         sampling: temperature and cut-offs.
         samples: how many different dances.
         best_of: each is the one of so many that shows most facts of the text.
+        look_ahead: tokens of future that the follower may know of leader and music.
 
     Raises:
         InputError: the follower hears no words, or lacks what it cannot do without; a length that
@@ -81,7 +86,8 @@ def dance_words(
     """
     require_told(follower, beside)
     frames = _frames(follower, beside)
-    dances = dance_texts(follower, [text] * (samples * best_of), frames, beside, seed, sampling)
+    texts = [text] * (samples * best_of)
+    dances = dance_texts(follower, texts, frames, beside, seed, sampling, look_ahead)
     facts = read(text).facts
     partner = None if beside.leader is None else beside.leader.joints
     told = [WordDance(motion, shown_of(facts, motion.joints, partner)) for motion in dances]
@@ -99,7 +105,8 @@ def dance_texts(
     frames: int,
     beside: Beside = Beside(),
     seed: int = 0,
-    sampling: SamplingConfig = DEFAULT_SAMPLING,
+    sampling: SamplingConfig = WORDS_SAMPLING,
+    look_ahead: LookAhead = None,
 ) -> list[Motion]:
     """Return a dance to each text, sampled as one batch.
 
@@ -111,6 +118,7 @@ def dance_texts(
             ends its dances does so.
         seed: of the sampling.
         sampling: temperature and cut-offs.
+        look_ahead: tokens of future that the follower may know of leader and music.
     """
     whole = -(-frames // FRAMES_PER_TOKEN) * FRAMES_PER_TOKEN
     led = stage(whole, FPS) if beside.leader is None else beside.leader
@@ -129,6 +137,7 @@ def dance_texts(
         whole // FRAMES_PER_TOKEN,
         seed,
         sampling,
+        look_ahead,
         words=words_for(follower.model, texts, count),
         ends=free,
     )

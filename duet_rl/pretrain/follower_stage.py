@@ -2,7 +2,7 @@
 
 import shutil
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -24,6 +24,7 @@ from duet_rl.tokenizers.codec import load_codec
 from duet_rl.tokenizers.part import REFINE
 from duet_rl.tokenizers.placement import PlacementTokenizer
 from duet_rl.tokenizers.pose import PoseTokenizer
+from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
 FOLLOWER = "follower"  # name of the stage and kind of its checkpoint
 PARTS = (PoseTokenizer.kind, PlacementTokenizer.kind)  # the codec's sub-folders
@@ -65,9 +66,10 @@ class FollowerStage(Stage):
         super().__init__(store)
         self.config, self.codec_folder = config, codec_folder
         self.codec = load_codec(codec_folder)
-        self.rollouts = Rollouts(
-            self.codec, self.clips("val"), config.rollouts, config.rollout_tokens
-        )
+        held_out, tokens = self.clips("val"), config.rollout_tokens
+        if config.text is not None:  # short pieces, of which a caption says most
+            held_out = _pieces(held_out, tokens * FRAMES_PER_TOKEN)
+        self.rollouts = Rollouts(self.codec, held_out, config.rollouts, tokens)
 
     def clips(self, split: Split) -> list[DuetClip]:
         """Return the clips of a split, those of couples cut in two if each dances alone."""
@@ -97,3 +99,12 @@ class FollowerStage(Stage):
                 config=self.gpt.config,
                 meta={**meta, META_KEY: dict(self.store.music)},
             )
+
+
+def _pieces(clips: Sequence[DuetClip], frames: int) -> list[DuetClip]:
+    """Return clips cut into pieces of so many frames; shorter ones stay as they are."""
+    return [
+        clip.slice(start, min(start + frames, clip.frames))
+        for clip in clips
+        for start in range(0, max(1, clip.frames - frames + 1), frames)
+    ]

@@ -76,6 +76,7 @@ class MultiStreamStage(FollowerStage):
             dancers = dancers_to_tell([*clips, *held_out])
             self.reader = reader_of(config.text)
             self.captions = WindowCaptions(dancers, captioner_of(dancers[:last]))
+            self.rollouts.tell()
         names = self.codec.spec.names + ((STOP,) if self.ends else ())
         self._module = FollowerLoss(gpt, names, self._weights([row.tokens for row in rows]))
 

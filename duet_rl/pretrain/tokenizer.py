@@ -11,7 +11,6 @@ from torch import Tensor
 
 from duet_rl.body.motion import Motion
 from duet_rl.datasets.clip import DuetClip
-from duet_rl.datasets.split import Split
 from duet_rl.datasets.store import DuetStore
 from duet_rl.datasets.windows import Windows, windows_if_any
 from duet_rl.pretrain.stage import Stage, StageConfig, StagePlan
@@ -26,8 +25,6 @@ from duet_rl.tokenizers.solo_pose import SoloPoseTokenizer
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 from duet_rl.tokenizers.tokenizer import DuetCodecConfig
 
-_SPLITS_OF_A_STAGE: tuple[Split, Split] = ("train", "val")
-
 
 class TokenizerStageConfig(StageConfig):
     """How a tokenizer is trained."""
@@ -35,6 +32,8 @@ class TokenizerStageConfig(StageConfig):
     steps: int = Field(600, ge=1)
     lr: float = Field(3e-3, gt=0)  # three times the follower's: lower errors at equal steps
     betas: tuple[float, float] = (0.9, 0.99)
+    # Learn from the mirror image of every dancer too; of couples' placement it is not asked.
+    mirror: bool = False
 
 
 class DuetRows(NamedTuple):
@@ -85,12 +84,16 @@ class DancerStage(Stage):
         super().__init__(store)
         self.config = config
         frames = config.window_tokens * FRAMES_PER_TOKEN
-        train, val = (
-            [rows_of(motion) for motion in dancers_of(store.clips(split))]
-            for split in _SPLITS_OF_A_STAGE
-        )
-        self.train = Windows(train, frames, config.stride)
+        val = [rows_of(motion) for motion in dancers_of(store.clips("val"))]
+        self.train = Windows([rows_of(motion) for motion in self.learnt()], frames, config.stride)
         self.val = windows_if_any(val, frames)
+
+    def learnt(self) -> list[Motion]:
+        """Return the dancers that it learns from."""
+        dancers = dancers_of(self.store.clips("train"))
+        if isinstance(self.config, TokenizerStageConfig) and self.config.mirror:
+            dancers += [dancer.mirrored() for dancer in dancers]
+        return dancers
 
     def batch(self, step: int, rank: int, world: int) -> tuple[Any, ...]:
         """Return windows of single dancers."""
@@ -127,8 +130,7 @@ class PoseStage(DancerStage):
     def save(self, folder: Path, meta: Mapping[str, Any]) -> None:
         """Write the tokenizer; a readable one with the pose codes that it has seen."""
         if isinstance(self.tokenizer, CodesPoseTokenizer):
-            dancers = dancers_of(self.store.clips("train"))
-            self.tokenizer.remember([dancer.joints for dancer in dancers])
+            self.tokenizer.remember([dancer.joints for dancer in self.learnt()])
         self.tokenizer.save(folder, meta)
 
 

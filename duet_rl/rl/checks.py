@@ -6,6 +6,7 @@ from duet_rl.datasets.clip import FPS
 from duet_rl.errors import InputError
 from duet_rl.models.bailando import BailandoGPTConfig
 from duet_rl.models.follower import AnyGPTConfig
+from duet_rl.models.multistream_gpt import MultiStreamGPTConfig
 from duet_rl.models.window_gpt import WindowGPTConfig
 from duet_rl.rl.settings import RLConfig
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
@@ -22,6 +23,8 @@ def check_settings(config: RLConfig, gpt: AnyGPTConfig) -> None:
     """
     if isinstance(gpt, WindowGPTConfig):
         _check_windows(config, gpt)
+    else:
+        _check_told(gpt)
     if config.greedy and config.loss not in _GREEDY_LOSSES:
         raise InputError(
             f"rl.greedy rolls out the likeliest tokens, from which {config.loss} cannot learn; "
@@ -61,6 +64,20 @@ def _check_turns(config: RLConfig) -> None:
             f"rl.bailando.alternate is {turn}: so many steps are the policy's before the value "
             f"has its turn, and an iteration has {steps}; set rl.bailando.alternate=null or less "
             "than that, or take more steps (rl.passes, rl.new_groups)"
+        )
+
+
+def _check_told(gpt: MultiStreamGPTConfig) -> None:
+    """Refuse a follower of words alone: dances of RL go with music, and all last equally long."""
+    if gpt.stop:
+        raise InputError(
+            "this follower says by itself when its dance is over, and dances of RL all last "
+            "rl.seconds; refine one that was trained with follower.gpt.stop=false"
+        )
+    if not gpt.conditions:
+        raise InputError(
+            "this follower hears words alone, and RL gives music and leaders; refine one that was "
+            "trained with follower.music=true"
         )
 
 
