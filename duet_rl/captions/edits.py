@@ -1,8 +1,8 @@
 """Typed edits of a motion: which limbs may move, what they shall show, when, and how."""
 
-from typing import Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from duet_rl.config import Config
 from duet_rl.posecodes.catalogue import BODY_CODES
@@ -76,7 +76,40 @@ class SaidEdit(Config):
         return self
 
 
+def _form(planned: Any) -> str:
+    """Return which of the two forms of an edit is given."""
+    said = "say" in planned if isinstance(planned, dict) else isinstance(planned, SaidEdit)
+    return "said" if said else "codes"
+
+
 class EditPlan(Config):
     """Edits in the order in which they are made: what any other program may write as JSON."""
 
-    edits: tuple[Edit | SaidEdit, ...] = Field(min_length=1)
+    edits: tuple[
+        Annotated[
+            Annotated[Edit, Tag("codes")] | Annotated[SaidEdit, Tag("said")], Discriminator(_form)
+        ],
+        ...,
+    ]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, values: Any) -> Any:
+        """Refuse an unknown key with those of the form that was meant, of the two."""
+        for planned in values.get("edits", ()) if isinstance(values, dict) else ():
+            form = SaidEdit if _form(planned) == "said" else Edit
+            unknown = (
+                set(planned).difference(form.model_fields) if isinstance(planned, dict) else ()
+            )
+            if unknown:
+                raise ValueError(
+                    f"unknown keys {sorted(unknown)} of an edit; allowed here: "
+                    f"{', '.join(form.model_fields)}"
+                )
+        return values
+
+    @model_validator(mode="after")
+    def _means_something(self) -> "EditPlan":
+        if not self.edits:
+            raise ValueError("a plan without edits; give one or more")
+        return self

@@ -9,6 +9,7 @@ from duet_rl.captions.edit_language import edits_of_plan, read_edits
 from duet_rl.captions.edit_wishes import WISHES
 from duet_rl.captions.edits import GROUP_OF, Edit, EditPlan
 from duet_rl.captions.sayings import SAYINGS
+from duet_rl.config import validate
 from duet_rl.errors import InputError
 from duet_rl.posecodes.catalogue import BODY_CODES
 
@@ -219,3 +220,14 @@ def test_a_wrong_plan_is_refused(change: dict[str, object]) -> None:
     EditPlan.model_validate_json(json.dumps({"edits": [edit]}))
     with pytest.raises(ValidationError):
         EditPlan.model_validate_json(json.dumps({"edits": [{**edit, **change}]}))
+
+
+def test_an_unknown_key_of_a_plan_is_answered_with_those_of_the_form_that_was_meant() -> None:
+    for wrong, allowed in (
+        ({"say": "lean back", "speed": 2}, "say, start, stop, mode"),
+        ({"part": ["trunk"], "what": "x", "speed": 2}, "part, what, wanted, delta"),
+    ):
+        with pytest.raises(InputError, match=rf"plan\.json.*\['speed'\].*{allowed}"):
+            validate(EditPlan, {"edits": [wrong]}, source="plan.json")
+    with pytest.raises(InputError, match="without edits"):
+        validate(EditPlan, {"edits": []}, source="plan.json")
