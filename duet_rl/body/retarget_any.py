@@ -29,7 +29,7 @@ from duet_rl.body.skeleton import (
 from duet_rl.body.skeleton_names import SIDES, Rig
 from duet_rl.body.smpl_fit import hinge_twist
 
-_UPRIGHT = 0.05  # share of the frames, the most upright ones, that tell how joints are turned
+_UPRIGHT = 0.5  # share of the frames, the more upright ones, that tell how joints are turned
 _SNAP = 0.966  # cosine of 15 degrees; a body axis so near to an axis of the file is meant to be it
 _OPPOSED = -0.7  # cosine between trunk and legs of a pose that can be a person's
 _STRETCHED = 0.9  # share of a leg's length from hip to ankle in a rest pose
