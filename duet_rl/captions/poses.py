@@ -80,13 +80,20 @@ def _arm(side: str) -> tuple[Pose, ...]:
         (f"near {other} knee", {f"distance-{hand}-{other}_knee": _NEAR}, None),
         (f"near {side} foot", {f"distance-{hand}-{side}_foot": _NEAR}, "near feet"),
     )
-    return (
-        *(Pose(f"{side} arm", what, wanted, part, "both arms") for what, wanted in arms),
-        *(
-            Pose(f"{side} hand", what, wanted, part, "both hands" if both else None, both)
-            for what, wanted, both in hands
-        ),
-    )
+    reached = [
+        Pose(f"{side} hand", what, wanted, (*part, *_bending(what)), both and "both hands", both)
+        for what, wanted, both in hands
+    ]
+    return *(
+        Pose(f"{side} arm", what, wanted, part, "both arms") for what, wanted in arms
+    ), *reached
+
+
+def _bending(what: str) -> tuple[EditPart, ...]:
+    """Return what has to bend, beside the arm, for a hand to get there."""
+    if not what.startswith("near"):
+        return ()
+    return ("trunk", *LEGS) if what.endswith("foot") else ("trunk",)
 
 
 def _leg(side: str) -> tuple[Pose, ...]:

@@ -42,7 +42,7 @@ _SIDED: dict[tuple[Kind, str, str], str] = {
     ("state", "{s} knee", "bent"): "keeps {p} {s} knee bent|has {p} {s} leg bent",
     ("state", "{s} knee", "straight"): "keeps {p} {s} knee straight|has {p} {s} leg straight",
     ("state", "{s} knee", "lifted"): "keeps {p} {s} knee lifted|holds {p} {s} knee up"
-    "|has {p} {s} leg raised|holds {p} {s} leg up",
+    "|raises {p} {s} knee|has {p} {s} leg raised|holds {p} {s} leg up",
     ("state", "{s} knee", "on ground"): "kneels on {p} {s} knee|has {p} {s} knee on the ground",
     ("state", "{s} foot", "off ground"): "keeps {p} {s} foot off the ground"
     "|has {p} {s} foot in the air|keeps {p} {s} leg in the air",
@@ -61,7 +61,7 @@ _SIDED: dict[tuple[Kind, str, str], str] = {
     ("transition", "{s} knee", "straightens"): "straightens {p} {s} knee"
     "|straightens {p} {s} leg|stretches {p} {s} leg",
     ("transition", "{s} foot", "lifts"): "lifts {p} {s} foot|raises {p} {s} leg"
-    "|lifts {p} {s} foot off the ground|raises {p} {s} knee",
+    "|lifts {p} {s} foot off the ground",
     ("transition", "{s} foot", "puts down"): "puts {p} {s} foot down|lowers {p} {s} leg"
     "|sets {p} {s} foot on the ground|lowers {p} {s} foot",
     ("couple", "{s} hand", "holds partner's {s} hand"): "holds the partner's {s} hand with {p} {s} "
