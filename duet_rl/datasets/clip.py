@@ -138,6 +138,12 @@ def align(
     return DuetClip(duet=duet.slice(0, frames), music=music[:frames], hold=hold[:frames], **facts)
 
 
+def mirrored(clip: DuetClip) -> DuetClip:
+    """Return the mirror image of a dance to the same music; left hands become right ones."""
+    hold = clip.hold[:, [1, 0]][..., [1, 0, 2, 3]]
+    return replace(clip, name=f"{clip.name}_mirrored", duet=clip.duet.mirrored(), hold=hold)
+
+
 def to_arrays(clip: DuetClip) -> dict[str, np.ndarray]:
     """Return the tensors of a clip as plain arrays; `from_arrays` is the way back.
 

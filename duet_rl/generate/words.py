@@ -1,6 +1,6 @@
 """Dances to words: from a text, and a leader or music where there are such, to motions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -151,6 +151,37 @@ def dance_texts(
         joints, rotations = danced.joints[0, :kept].cpu(), danced.rotations[0, :kept].cpu()
         dances.append(Motion(joints, rotations, skeleton, FPS))
     return dances
+
+
+def text_dancer(
+    follower: Follower, sampling: SamplingConfig = WORDS_SAMPLING, best_of: int = 1
+) -> Callable[[Sequence[str], int, int], list[Tensor]]:
+    """Return what dances to many texts: texts, frames and a seed in, joints of a dance each out.
+
+    Args:
+        follower: one that hears words and needs nothing else.
+        sampling: temperature, cut-offs and guidance.
+        best_of: of so many dances to a text the one that shows most facts of it is taken.
+
+    Raises:
+        InputError: the follower hears no words, or needs a leader or music.
+    """
+    require_told(follower, Beside())
+
+    def joints(texts: Sequence[str], frames: int, seed: int) -> list[Tensor]:
+        beside = Beside(seconds=frames / FPS)
+        rounds = [
+            dance_texts(follower, texts, frames, beside, seed * best_of + i, sampling)
+            for i in range(best_of)
+        ]
+        chosen = []
+        for text, *dances in zip(texts, *rounds, strict=True):
+            facts = read(text).facts
+            told = [WordDance(one, shown_of(facts, one.joints)) for one in dances]
+            chosen.append(max(told, key=lambda dance: dance.facts_shown).motion.joints)
+        return chosen
+
+    return joints
 
 
 def shown_of(

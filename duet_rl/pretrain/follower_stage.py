@@ -10,7 +10,7 @@ from pydantic import Field
 
 from duet_rl import checkpoint
 from duet_rl.audio.provenance import META_KEY
-from duet_rl.datasets.clip import DuetClip
+from duet_rl.datasets.clip import DuetClip, mirrored
 from duet_rl.datasets.solo import soloists_of
 from duet_rl.datasets.split import Split
 from duet_rl.datasets.store import DuetStore
@@ -52,6 +52,7 @@ class FollowerConfig(StageConfig):
     stream_weights: Literal["even", "entropy"] = "even"
     text: TextConfig | None = None  # how it reads captions of what it dances; None: it reads none
     alone: bool = False  # each dancer of a couple learns by himself, as a soloist; leader: none
+    mirror: bool = False  # learn from the mirror image of every dance too
     # With `gpt.stop`: windows last from here to `window_tokens`, and end with a stop.
     shortest_tokens: int = Field(16, ge=1)
 
@@ -72,9 +73,15 @@ class FollowerStage(Stage):
         self.rollouts = Rollouts(self.codec, held_out, config.rollouts, tokens)
 
     def clips(self, split: Split) -> list[DuetClip]:
-        """Return the clips of a split, those of couples cut in two if each dances alone."""
+        """Return the clips of a split, as the settings want them.
+
+        Those of couples are cut in two if each dances alone; training may have mirror images.
+        """
         clips = self.store.clips(split)
-        return soloists_of(clips) if self.config.alone else clips
+        clips = soloists_of(clips) if self.config.alone else clips
+        if split == "train" and self.config.mirror:
+            return [*clips, *(mirrored(clip) for clip in clips)]
+        return clips
 
     @property
     @abstractmethod

@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from duet_rl import checkpoint
-from duet_rl.datasets.clip import DuetClip
+from duet_rl.datasets.clip import DuetClip, mirrored
 from duet_rl.datasets.solo import soloists_of
 from duet_rl.datasets.store import DuetStore
 from duet_rl.datasets.windows import Windows, windows_if_any
@@ -45,6 +45,7 @@ class RefineConfig(StageConfig):
     window_tokens: int = Field(24, ge=2)
     model: LevelRefinerConfig = LevelRefinerConfig()
     text: TextConfig | None = None  # how it reads captions of the windows; None: it reads none
+    mirror: bool = False  # learn from the mirror image of every dancer too
 
 
 class LevelRows(NamedTuple):
@@ -130,7 +131,10 @@ class RefineStage(Stage):
     ) -> None:
         super().__init__(store)
         self.config, self.codec = config, codec
-        clips, held_out = (_everyone(store.clips(split), alone) for split in ("train", "val"))
+        clips = _everyone(store.clips("train"), alone)
+        if config.mirror:
+            clips += [mirrored(clip) for clip in clips]
+        held_out = _everyone(store.clips("val"), alone)
         last, window = len(clips), config.window_tokens
         rows = [row for number, clip in enumerate(clips) for row in self._encode(clip, number)]
         self.train = Windows(rows, window, config.stride)

@@ -41,6 +41,8 @@ class FollowerRLModule(TorchRLModule, InferenceOnlyAPI):
         self.dropout: bool = self.model_config["dropout"]
         self.look_ahead: int | None = self.model_config["look_ahead"]
         self.gpt = build_gpt(config)
+        if isinstance(self.gpt, MultiStreamGPT) and self.gpt.words is not None:
+            self.gpt.words.requires_grad_(False)  # nobody says anything
         self.half: bool = self.model_config["half"]
         set_checkpointing(self.gpt, self.model_config["checkpointing"])
         self.reference: nn.Module | None = None
