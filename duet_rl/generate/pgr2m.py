@@ -199,9 +199,10 @@ def require_metres(models: Pgr2m) -> None:
     """Raise `InputError` if no body can be made of what the models decode."""
     if models.config.channels != FEATURES:
         raise InputError(
-            f"these models write {models.config.channels} features a frame, those of KIT-ML; the "
-            "order and the unit of its 21 joints are not known well enough here to make a body of "
-            "them: use models of HumanML3D, or Pgr2m.motion for the features themselves"
+            f"these models write {models.config.channels} features a frame, those of KIT-ML; "
+            "which sides of its 21 joints are the left ones, and their unit, are not known well "
+            "enough to make a body of them: use models of HumanML3D, or Pgr2m.motion for the "
+            "features themselves"
         )
     if models.config.units != "metres":
         raise InputError(
