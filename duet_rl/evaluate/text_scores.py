@@ -83,13 +83,34 @@ def text_scores(
     made = made.unflatten(0, (len(texts), count))
     found = _precision_cells(texts, told, made, takes, pool)
     apart = torch.stack([matching_distance(told, x) for x in made.unbind(1)], dim=1)
-    found["matching_distance"] = _cell(apart, takes, f"{len(texts)} texts")
+    found["matching_distance"] = mean_over_takes(apart, takes, f"{len(texts)} texts")
     found |= _set_cells(made, takes, evaluator, references, reference_takes)
     if count > 1:
-        found["multimodality"] = _cell(spread(made)[:, None], takes, f"{count} motions a text")
+        found["multimodality"] = mean_over_takes(
+            spread(made)[:, None], takes, f"{count} motions a text"
+        )
     else:
         found["multimodality"] = Cell(None, "1 motion a text", "one motion of a text has no spread")
     return {name: found[name] for name in TEXT_MEASURES}
+
+
+def mean_over_takes(values: Float[Tensor, "N S"], takes: Sequence[str], about: str) -> Cell:
+    """Return the mean over takes, whose texts are resampled within them.
+
+    Args:
+        values: one a text and sample, NaN where a measure does not apply.
+        takes: of which dance each text tells.
+        about: what was counted.
+    """
+    by_take: dict[str, list[Tensor]] = {}
+    for take, row in zip(takes, values, strict=True):
+        by_take.setdefault(take, []).append(row)
+    rows = [torch.cat(found) for found in by_take.values()]
+    padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=torch.nan)
+    samples = f"{about}, {len(rows)} takes"
+    if torch.isnan(padded).all():
+        return Cell(None, samples, "applies to none of the texts")
+    return Cell(bootstrap_mean(padded), samples)
 
 
 def _precision_cells(
@@ -105,7 +126,7 @@ def _precision_cells(
             why = f"{different} different texts do not fill a pool of {pool}"
             cells[name] = Cell(None, about, why)
         else:
-            cells[name] = _cell(values, takes, about)
+            cells[name] = mean_over_takes(values, takes, about)
     return cells
 
 
@@ -131,16 +152,3 @@ def _set_cells(
         name: Cell(score.interval, f"{score.samples} and {score.reference} motions", score.reason)
         for name, score in scores.items()
     }
-
-
-def _cell(values: Float[Tensor, "N S"], takes: Sequence[str], about: str) -> Cell:
-    """Return the mean over takes, whose texts are resampled within them."""
-    by_take: dict[str, list[Tensor]] = {}
-    for take, row in zip(takes, values, strict=True):
-        by_take.setdefault(take, []).append(row)
-    rows = [torch.cat(found) for found in by_take.values()]
-    padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=torch.nan)
-    samples = f"{about}, {len(rows)} takes"
-    if torch.isnan(padded).all():
-        return Cell(None, samples, "applies to none of the texts")
-    return Cell(bootstrap_mean(padded), samples)
