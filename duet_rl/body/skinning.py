@@ -26,6 +26,14 @@ class Surface(NamedTuple):
     owners: Int[Tensor, "V"]  # the joint that carries most of each vertex
 
 
+class Skinned(NamedTuple):
+    """A surface at rest and who carries it."""
+
+    vertices: Float[Tensor, "V 3"]  # m, round `skeleton.rest_joints()`
+    faces: Int[Tensor, "F 3"]  # counter-clockwise seen from outside
+    weights: Float[Tensor, "V 55"]  # shares of the joints that carry each vertex; rows sum to 1
+
+
 class _StandIn(NamedTuple):
     vertices: Float[Tensor, "V 3"]  # m, of the default skeleton at rest
     faces: Int[Tensor, "F 3"]
@@ -61,6 +69,12 @@ def surface_of(
     ]
     device = motion.joints.device
     return Surface(torch.cat(parts), body.faces.to(device), body.weights.argmax(1).to(device))
+
+
+def skinned_stand_in(skeleton: Skeleton) -> Skinned:
+    """Return the stand-in at rest on the bones of a skeleton, and the joints that carry it."""
+    body = _stand_in()
+    return Skinned(fitted_stand_in(skeleton), body.faces, body.weights)
 
 
 def fitted_stand_in(skeleton: Skeleton) -> Float[Tensor, "V 3"]:

@@ -7,33 +7,39 @@ from duet_rl.body.bvh import write_bvh
 from duet_rl.body.motion import Duet, Motion
 from duet_rl.body.npz import write_npz
 from duet_rl.errors import InputError
+from duet_rl.files import atomic_path
+from duet_rl.generate import usd
 from duet_rl.generate.media import VideoConfig, sound_of, write_video
 from duet_rl.generate.render import pictures_of
 from duet_rl.generate.view import DanceScene, write_page
 
 Dance = Motion | Duet
+Writer = Callable[[Dance, Path, Path | None], None]
 
 
 def write(dance: Dance, path: Path | str, audio: Path | None = None) -> None:
-    """Write a dance as `.npz`, `.bvh`, `.mp4` or `.html`, whole or not at all.
+    """Write a dance in one of the formats of `SUFFIXES`, whole or not at all.
 
     Args:
-        dance: one dancer, or a couple. Motion files hold one body: of a couple, the follower's.
+        dance: one dancer, or a couple. `.npz` holds one body, of a couple the follower's; so does
+            `.bvh`, and the leader's goes beside it, see `leader_path`. All others hold both.
         path: where; its suffix says what to write.
         audio: the music, from the first frame on; sounds in the video and the page.
 
     Raises:
-        InputError: a suffix that is none of `SUFFIXES`, or music that cannot be read.
+        InputError: a suffix that is none of `SUFFIXES`, a package that is not installed, or music
+            that cannot be read.
+        OSError: the disk is full, or the place is nobody's to write in; what was there stays.
     """
     path = Path(path)
     writer(path)(dance, path, audio)
 
 
-def writer(path: Path | str) -> Callable[[Dance, Path, Path | None], None]:
+def writer(path: Path | str) -> Writer:
     """Return what writes files of this suffix; ask before a long computation.
 
     Raises:
-        InputError: a suffix that is none of `SUFFIXES`.
+        InputError: a suffix that is none of `SUFFIXES`, or a package that is not installed.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in _WRITERS:
@@ -41,7 +47,35 @@ def writer(path: Path | str) -> Callable[[Dance, Path, Path | None], None]:
             f"{Path(path).name} ends in {suffix or 'no suffix'!r}; a dance is written as "
             f"{', '.join(SUFFIXES)}"
         )
+    if suffix in usd.SUFFIXES:
+        usd.require_usd()
     return _WRITERS[suffix]
+
+
+def leader_path(path: Path) -> Path:
+    """Return where the leader goes whose follower is in `path`: `dance.leader.bvh`."""
+    return path.with_name(f"{path.stem}.leader{path.suffix}")
+
+
+def write_bvhs(dance: Dance, path: Path, audio: Path | None = None) -> None:
+    """Write a dancer as BVH; of a couple the follower, and beside it the leader, or neither.
+
+    BVH programs expect one body a file. Both stand in the same room: opened together they dance as
+    a couple.
+    """
+    if isinstance(dance, Motion):
+        write_bvh(path, dance)
+        return
+    with atomic_path(path) as follower, atomic_path(leader_path(path)) as leader:
+        write_bvh(follower, dance.follower)
+        write_bvh(leader, dance.leader)
+
+
+def write_glb(dance: Dance, path: Path, audio: Path | None = None) -> None:
+    """Write a dance as GLB; see `gltf.write_glb`."""
+    from duet_rl.generate import gltf  # loads its library, which few commands need
+
+    gltf.write_glb(dance, path, audio)
 
 
 def write_mp4(
@@ -68,9 +102,11 @@ def _body(dance: Dance) -> Motion:
     return dance.follower if isinstance(dance, Duet) else dance
 
 
-_WRITERS: dict[str, Callable[[Dance, Path, Path | None], None]] = {
+_WRITERS: dict[str, Writer] = {
     ".npz": lambda dance, path, audio: write_npz(path, _body(dance)),
-    ".bvh": lambda dance, path, audio: write_bvh(path, _body(dance)),
+    ".bvh": write_bvhs,
+    ".glb": write_glb,
+    **dict.fromkeys(usd.SUFFIXES, usd.write_usd),
     ".mp4": write_mp4,
     ".html": write_html,
 }

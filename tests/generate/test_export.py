@@ -37,7 +37,7 @@ def test_a_page_is_written_for_a_couple_and_for_one_dancer(tmp_path, couple, ton
 
 @pytest.mark.parametrize("name", ["dance.fbx", "dance"])
 def test_an_unknown_suffix_is_refused_with_the_known_ones(tmp_path, couple, name):
-    with pytest.raises(InputError, match=r"\.npz, \.bvh, \.mp4, \.html"):
+    with pytest.raises(InputError, match=r"\.npz, \.bvh, \.glb, .*\.mp4, \.html"):
         export.write(couple, tmp_path / name)
     assert not list(tmp_path.iterdir())
 
