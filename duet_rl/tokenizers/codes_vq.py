@@ -5,7 +5,7 @@ it cannot tell is quantised level by level (PGR2M: Jeong and Choi 2025, arXiv 25
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +33,9 @@ class CodesVQConfig(CodesConvConfig, ResidualConfig):
     residual_dropout: float = Field(0.1, ge=0, le=1)
     # The pose codes learn from the decoder alone, and the encoder from what they leave over.
     detach_pose: bool = True
+    # difference: of the latents, what is quantised is how they differ from those of the pose codes
+    # (PGR2M) | latents: all of them, so that the encoder need not learn to say what codes say
+    rest: Literal["difference", "latents"] = "difference"
 
 
 class CodesVQOutput(NamedTuple):
@@ -118,7 +121,7 @@ class CodesVQVAE(nn.Module):
             InputError: frames and pose codes that do not fit each other or the tokenizer.
         """
         self._check(motion, pose)
-        rest = self._latents(self._normal(motion), cache) - self.pose(pose)
+        rest = self._rest(self._latents(self._normal(motion), cache), self.pose(pose))
         return self.quantizer.encode(rest, active)
 
     def decode(
@@ -195,13 +198,18 @@ class CodesVQVAE(nn.Module):
             latents, losses, statistics = told, (nothing, nothing), ()
         else:
             known = told.detach() if self.config.detach_pose else told
-            rest = self.quantizer(self._latents(normal) - known, active)
+            rest = self.quantizer(self._rest(self._latents(normal), known), active)
             latents, tokens, statistics = told + rest.codes, rest.tokens, rest.statistics
             losses = (rest.commit_loss, rest.entropy_loss)
         commit_loss, entropy_loss = losses
         if self.training:
             commit_loss = commit_loss + self._idle(active)
         return CodesVQOutput(self._motion(latents), tokens, commit_loss, entropy_loss, statistics)
+
+    def _rest(
+        self, latents: Float[Tensor, "B N D"], told: Float[Tensor, "B N D"]
+    ) -> Float[Tensor, "B N D"]:
+        return latents - told if self.config.rest == "difference" else latents
 
     def _draw_levels(self) -> int:
         """Return how many levels this step uses; the same on all workers."""

@@ -14,6 +14,7 @@ from duet_rl.tokenizers.workers import all_sum, joined_rows, own_rows
 _NORM_EPS = 1e-5  # of the root mean square that queries and keys are divided by
 _SHARPNESS = 0.01  # temperature of the choice whose entropy is a loss
 _TINY = 1e-5  # keeps the log of a code that no row chooses finite
+_LEAST_CHANCE = 1e-20  # keeps the logarithm of a drawn 0 finite
 _NOISE = 0.01  # spread of the copies when a batch has fewer rows than the codebook has codes
 
 
@@ -28,6 +29,9 @@ class LevelConfig(VectorQuantizerConfig):
     quantizer: Literal["hard", "soft"] = "hard"
     # Rows of a batch that fill a codebook and restart its codes: any | the first of the batch.
     rows: Literal["drawn", "first"] = "drawn"
+    # hard: in training, Gumbel noise of this scale on squared distances, so that a code that is
+    # hardly farther than the nearest is taken too; 0: the nearest.
+    choice_noise: float = Field(0.0, ge=0)
     codebook_share: float = Field(0.25, ge=0)  # soft: pull of the rows on codes, of that on rows
 
 
@@ -47,14 +51,26 @@ class HardLevel(VectorQuantizer):
     config: LevelConfig
 
     def quantise(self, rows: Float[Tensor, "B N D"]) -> LevelCodes:
-        """Return the codes of `rows` and their mean squared distance; no entropy is asked for."""
-        tokens = self.nearest(rows)
+        """Return the codes of `rows` and their mean squared distance; no entropy is asked for.
+
+        With noise of scale s, code k is taken with a probability in proportion to
+        exp(-distance_k^2 / s) (the Gumbel-max trick).
+        """
+        noisy = self.training and self.config.choice_noise > 0
+        tokens = self._drawn(rows) if noisy else self.nearest(rows)
         codes = self.lookup(tokens).to(rows)
         statistics = (self.statistics(rows, tokens),) if self.training else ()
         commit_loss = (rows - codes).square().mean()
         return LevelCodes(
             straight_through(rows, codes), tokens, commit_loss, rows.new_zeros(()), statistics
         )
+
+    def _drawn(self, rows: Float[Tensor, "B N D"]) -> Int[Tensor, "B N"]:
+        """Return tokens drawn by distance, for each row the same on any number of workers."""
+        shape = (joined_rows(len(rows)), rows.shape[1], self.config.codes)
+        chance = torch.rand(shape, generator=self.generator())[own_rows(len(rows))].to(rows)
+        gumbel = -torch.log(-torch.log(chance.clamp_min(_LEAST_CHANCE)))
+        return (self.distances(rows) - self.config.choice_noise * gumbel).argmin(-1)
 
     def _candidates(self, rows: Float[Tensor, "R D"]) -> Float[Tensor, "K D"]:
         if self.config.rows == "first":

@@ -80,10 +80,13 @@ class VectorQuantizer(nn.Module):
 
     def nearest(self, latents: Float[Tensor, "*batch D"]) -> Int[Tensor, "*batch"]:
         """Return the token of the nearest code, the lowest where several are equally near."""
+        return self.distances(latents).argmin(-1)
+
+    def distances(self, latents: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch K"]:
+        """Return the squared distance to each code, less the squared length of the latents."""
         with torch.autocast(latents.device.type, enabled=False):
             rows = latents.detach().float()
-            scores = self.codebook.square().sum(-1) - 2 * rows @ self.codebook.mT
-            return scores.argmin(-1)
+            return self.codebook.square().sum(-1) - 2 * rows @ self.codebook.mT
 
     def lookup(self, tokens: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch D"]:
         """Return the codes that `tokens` name."""

@@ -17,6 +17,10 @@ class BodyCodesConfig(CodesVQConfig):
     codes: int = Field(128, gt=1)  # of each level
     code_width: int = Field(64, gt=0)  # length of a code, and of a pose
     decay: float = Field(0.95, ge=0, lt=1)  # of the moving averages, per training step
+    # Bodies of pose codes alone are what edits make: they want to be trained often.
+    residual_dropout: float = Field(0.3, ge=0, le=1)
+    # On held-out salsa takes, beside `difference`: nearer, and edits are followed more often.
+    rest: Literal["difference", "latents"] = "latents"
 
 
 class CodesPoseConfig(PoseLossConfig):

@@ -10,6 +10,7 @@ from duet_rl.body.motion import Duet
 from duet_rl.datasets.synthetic import SyntheticConfig, synthesize
 from duet_rl.tokenizers.duet import DuetCodec
 from duet_rl.tokenizers.frames import FrameConfig, MotionBatch
+from duet_rl.tokenizers.readable_settings import ReadableCodecConfig
 from duet_rl.tokenizers.tokenizer import (
     DuetCodecConfig,
     HandVQVAEConfig,
@@ -21,6 +22,7 @@ from duet_rl.tokenizers.tokenizer import (
 from duet_rl.tokenizers.vqvae import PartVQVAEConfig
 
 FRAMES = 96
+LEVELS = 3  # residual ones, of a readable codec
 
 
 def batch_of(duet: Duet) -> tuple[MotionBatch, MotionBatch]:
@@ -58,6 +60,22 @@ def small_config(**frame: object) -> DuetCodecConfig:
         ),
         placement=PlacementConfig(vqvae=PlacementVQVAEConfig(**part)),
     )
+
+
+def readable_config(
+    relative_to: str = "leader", causal: bool = False, **body: object
+) -> ReadableCodecConfig:
+    part = {"width": 16, "depth": 1, "codes": 16, "code_width": 8}
+    values = {
+        "frame": {"causal": causal},
+        "pose": {
+            "body": {**part, "width": 32, "code_width": 16, "levels": LEVELS, **body},
+            "hand": part,
+        },
+        "placement": {"vqvae": part, "relative_to": relative_to},
+        "decoding": {"planting": None, "holding": None},
+    }
+    return ReadableCodecConfig.model_validate(values)
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,11 @@ SMALL = CodesVQConfig(
 )
 SMALL_LEVELS = {"codes": 4, "code_width": 8, "levels": LEVELS, "seed": 1}
 KINDS = ("hard", "soft")
+WAYS: dict[str, dict[str, object]] = {
+    "hard": {},
+    "soft": {"quantizer": "soft"},
+    "all latents": {"rest": "latents"},
+}
 
 
 def motions(seed: int, clips: int = 8) -> tuple[Tensor, Tensor]:
@@ -43,9 +48,9 @@ def motions(seed: int, clips: int = 8) -> tuple[Tensor, Tensor]:
     return torch.cat([told, torch.sin(phase + shift + time)], dim=-1), pose
 
 
-def trained(kind: str, steps: int = 250) -> CodesVQVAE:
+def trained(way: str, steps: int = 250) -> CodesVQVAE:
     torch.manual_seed(0)
-    config = SMALL.model_copy(update={"quantizer": kind})
+    config = SMALL.model_copy(update=WAYS[way])
     vqvae = CodesVQVAE(config, CHANNELS, CLASSES, stressed=(0, 1)).train()
     optimiser = torch.optim.Adam(vqvae.parameters(), lr=5e-3)
     for step in range(steps):
@@ -57,7 +62,7 @@ def trained(kind: str, steps: int = 250) -> CodesVQVAE:
     return vqvae.eval()
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=WAYS)
 def vqvae(request: pytest.FixtureRequest) -> CodesVQVAE:
     return trained(request.param)
 
@@ -242,3 +247,28 @@ def test_what_does_not_fit_is_refused():
         vqvae.decode(pose, torch.arange(8 * 8 * 3).view(8, 8, 3).clamp(max=16))
     with pytest.raises(InputError, match="causal=True"):
         vqvae.decode(pose, cache={})
+
+
+def test_noise_chooses_among_near_codes_in_training_alone():
+    level = DroppableQuantizer(ResidualConfig(**SMALL_LEVELS, choice_noise=0.5)).levels[0]
+    level.codebook.copy_(torch.arange(4.0)[:, None].expand(4, 8) / math.sqrt(8))
+    level.updates.fill_(1)
+    rows = torch.zeros(200, 10, 8)
+    assert torch.equal(level.eval().quantise(rows).tokens, torch.zeros(200, 10, dtype=torch.long))
+    drawn = level.train().quantise(rows).tokens
+    share = torch.bincount(drawn.flatten(), minlength=4) / drawn.numel()
+    wanted = torch.softmax(-torch.arange(4.0).square() / 0.5, 0)
+    torch.testing.assert_close(share, wanted, atol=0.03, rtol=0)
+
+
+def test_noise_does_not_depend_on_how_a_batch_is_cut():
+    level = DroppableQuantizer(ResidualConfig(**SMALL_LEVELS, choice_noise=1.0)).levels[0].train()
+    torch.manual_seed(0)
+    rows = torch.randn(6, 5, 8)
+    level.initialise(rows)
+    whole = level.quantise(rows).tokens
+    pieces = []
+    for index in range(2):
+        with micro_batch(index, 2):
+            pieces.append(level.quantise(rows[3 * index : 3 * index + 3]).tokens)
+    assert torch.equal(torch.cat(pieces), whole)

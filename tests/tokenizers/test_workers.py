@@ -10,10 +10,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
+from duet_rl.tokenizers.codes_pose import CodesPoseTokenizer
 from duet_rl.tokenizers.frames import MotionBatch
 from duet_rl.tokenizers.placement import PlacementTokenizer
 from duet_rl.tokenizers.pose import PoseTokenizer
-from tests.tokenizers.conftest import small_config, windows
+from tests.tokenizers.conftest import readable_config, small_config, windows
 
 WORLD = 2
 STEPS = 3
@@ -34,13 +35,14 @@ def share(batch: MotionBatch, rank: int, world: int) -> MotionBatch:
 
 
 def learn(couple: list[MotionBatch], steps: int, parallel: bool) -> dict[str, Tensor]:
-    """Train both tokenizers and return all that they have learned."""
+    """Train the tokenizers and return all that they have learned."""
     torch.manual_seed(0)
     learned = {}
     config = small_config()
     for tokenizer, batch in (
         (PoseTokenizer(config), couple[1:]),
         (PlacementTokenizer(config), couple),
+        (CodesPoseTokenizer(readable_config(level_dropout=0.5)), couple[1:]),
     ):
         module = DistributedDataParallel(tokenizer) if parallel else tokenizer
         # SGD: a gradient that is zero but for rounding must not become a whole Adam step.
@@ -49,7 +51,7 @@ def learn(couple: list[MotionBatch], steps: int, parallel: bool) -> dict[str, Te
             optimiser.zero_grad()
             module(*batch)[0].backward()
             optimiser.step()
-        learned |= {f"{tokenizer.kind}.{k}": v for k, v in tokenizer.state_dict().items()}
+        learned |= {f"{type(tokenizer).__name__}.{k}": v for k, v in tokenizer.state_dict().items()}
     return learned
 
 
