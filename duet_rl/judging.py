@@ -16,9 +16,11 @@ from duet_rl.evaluate.legacy_scores import Protocol, PublishedScores
 from duet_rl.evaluate.page import PAGE, write_evaluation_page
 from duet_rl.evaluate.run import evaluate
 from duet_rl.evaluate.table import Evaluation, write_evaluation
+from duet_rl.evaluate.text import TextDancer, TextEvaluation, evaluate_text
 from duet_rl.files import require_folder
 from duet_rl.generate.dd100 import export_dances
 from duet_rl.generate.follower import dance_clip, load_follower
+from duet_rl.generate.words import text_dancer
 from duet_rl.run import RunConfig
 
 
@@ -100,6 +102,39 @@ def evaluate_published(
             tables[name] = replace(found, predictions=str(folder))
     write_published(out, tables, config)
     return tables
+
+
+def evaluate_texts(
+    config: RunConfig, runs: Mapping[str, Path], data: Path, out: Path, device: str = "cpu"
+) -> TextEvaluation:
+    """Measure runs that dance to words on captions of held-out dances; write JSON, CSV, evaluator.
+
+    Args:
+        config: settings.
+        runs: name of the row -> folder of a follower that hears words, or of its run; none:
+            the true motions and the nearest captions alone.
+        data: folder of the clip store.
+        out: gets the files.
+        device: where followers dance.
+
+    Raises:
+        InputError: a folder holds no follower, or one that cannot dance to words alone.
+    """
+    store = DuetStore.open(data)
+    dancers: dict[str, TextDancer] = {}
+    for name, folder in runs.items():
+        place = follower_in(require_folder(folder, "a follower that hears words"))
+        if place is None:
+            raise InputError(
+                f"{folder} holds no follower; give the folder of a follower that hears words, or "
+                "of its run"
+            )
+        try:
+            dancers[name] = text_dancer(load_follower(place, device))
+        except InputError as error:
+            raise InputError(f"{folder}: {error}") from error
+    out.mkdir(parents=True, exist_ok=True)
+    return evaluate_text(store, dancers, config.evaluate_text, out)
 
 
 def _danced(

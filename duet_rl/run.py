@@ -22,6 +22,7 @@ from duet_rl.datasets.synthetic import SyntheticConfig
 from duet_rl.datasets.synthetic_takes import synthetic_tasks
 from duet_rl.errors import InputError
 from duet_rl.evaluate.settings import EvaluateConfig
+from duet_rl.evaluate.text import TextEvaluateConfig
 from duet_rl.generate.dd100 import export_dances, export_takes
 from duet_rl.generate.follower import load_follower
 from duet_rl.generate.inputs import require_same_music
@@ -66,6 +67,7 @@ class RunConfig(Config):
     rl: RLConfig = RLConfig()  # refinement, with the rewards
     sampling: SamplingConfig = SamplingConfig()  # of dances to look at
     evaluate: EvaluateConfig = EvaluateConfig()  # of dances to measure
+    evaluate_text: TextEvaluateConfig = TextEvaluateConfig()  # of dances to texts
     audit: AuditConfig = AuditConfig()  # of rewards and metrics, by followers that cheat
     lab: LabConfig = LabConfig()  # the comparison of losses
     choreograph: ChoreographConfig = ChoreographConfig()  # dances to songs in the wild

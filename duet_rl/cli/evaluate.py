@@ -2,14 +2,17 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from duet_rl.cli.options import DEFAULT_PRESET, Device, Preset
 
+if TYPE_CHECKING:
+    from duet_rl.run import RunConfig
+
 EVALUATE_OUT = "runs/evaluation"
-STRICT = "strict"
+STRICT, TEXT = "strict", "text"
 
 
 def evaluate(
@@ -31,7 +34,11 @@ def evaluate(
         typer.Option(metavar="PATH", help="Folder or URI for the page, the JSON and the tables."),
     ] = EVALUATE_OUT,
     protocol: Annotated[
-        str, typer.Option(help="strict, or what the scripts of duolando or bailando print.")
+        str,
+        typer.Option(
+            help="strict; text: dances to captions of held-out dances; or what the scripts of "
+            "duolando or bailando print."
+        ),
     ] = STRICT,
     reference: Annotated[
         Path | None,
@@ -58,7 +65,8 @@ def evaluate(
     """Measure followers on held-out clips beside the truth, baselines and noise.
 
     Writes a page with all tables and the best, median and worst clips, and JSON and CSV beside it.
-    Settings begin with `evaluate.` or `rl.rewards.`. See docs/metrics.md.
+    Settings begin with `evaluate.` or `rl.rewards.`, and with `--protocol text` with
+    `evaluate_text.`. See docs/metrics.md and docs/text_metrics.md.
     """
     from duet_rl.config import resolve
     from duet_rl.errors import InputError
@@ -91,10 +99,9 @@ def evaluate(
         page = place.public(place.local / f"{protocol}.html")
         typer.echo(f"open {page} in a browser; JSON and CSV lie beside it")
         return
-    if protocol != STRICT:
-        raise InputError(
-            f"there is no protocol {protocol!r}; wanted {', '.join((STRICT, *PROTOCOLS))}"
-        )
+    if protocol not in (STRICT, TEXT):
+        known = ", ".join((STRICT, *PROTOCOLS, TEXT))
+        raise InputError(f"there is no protocol {protocol!r}; wanted {known}")
     folders = {"--reference": reference, "--music": music, "--smplx": smplx}
     given = [name for name, folder in folders.items() if folder is not None]
     given += [name for name, on in (("--own-files", own_files), ("--original", original)) if on]
@@ -104,11 +111,29 @@ def evaluate(
         )
     if store is None:
         raise InputError("no data was named; give --data STORE, from `duet-rl prepare`")
+    if protocol == TEXT:
+        _evaluate_texts(config, named, store, out, device)
+        return
     with working(out) as place:
         evaluation = evaluate_runs(config, named, store, place.local, device)
     typer.echo(as_text(evaluation))
     page = place.public(place.local / PAGE)
     typer.echo(f"open {page} in a browser; JSON and CSV lie beside it")
+
+
+def _evaluate_texts(
+    config: "RunConfig", named: dict[str, Path], store: Path, out: str, device: str
+) -> None:
+    """Measure dances to texts, and print the tables."""
+    from duet_rl.evaluate.text import TABLE, as_text
+    from duet_rl.judging import evaluate_texts
+    from duet_rl.storage.mirror import working
+
+    with working(out) as place:
+        found = evaluate_texts(config, named, store, place.local, device)
+    typer.echo(as_text(found))
+    table = place.public(place.local / TABLE)
+    typer.echo(f"wrote {table}; JSON and the evaluator lie beside it")
 
 
 def _sorted_words(words: list[str]) -> tuple[dict[str, Path], list[str]]:

@@ -55,6 +55,7 @@ FACT_MEASURES: dict[str, Measure] = {
     },
 }
 MEASURES = {**TEXT_MEASURES, **FACT_MEASURES}
+_AT_ONCE = 64  # texts danced to together
 _COLUMNS = "row group measure unit better mean low high samples reason"
 _SIGNS = {"higher": " ^", "lower": " v", "true": " =", "": ""}
 
@@ -288,8 +289,11 @@ def _danced(
     name: str, dancer: TextDancer, texts: Sequence[str], frames: int, config: TextEvaluateConfig
 ) -> list[list[_Made]]:
     """Return the dances to each text."""
-    by_seed = [list(dancer(texts, frames, config.seed + i)) for i in range(config.samples)]
-    for dances in by_seed:
+    parts = [texts[first : first + _AT_ONCE] for first in range(0, len(texts), _AT_ONCE)]
+    by_seed = []
+    for sample in range(config.samples):
+        first = config.seed + sample * len(parts)
+        dances = [x for i, part in enumerate(parts) for x in dancer(part, frames, first + i)]
         shapes = {tuple(x.shape[1:]) for x in dances}
         shortest = min((len(x) for x in dances), default=0)
         if len(dances) != len(texts) or shapes != {(55, 3)} or shortest < FEWEST_FRAMES:
@@ -298,6 +302,7 @@ def _danced(
                 f"{sorted(shapes)}, to {len(texts)} texts; wanted one each, (55, 3), of "
                 f"{FEWEST_FRAMES} frames or more"
             )
+        by_seed.append(dances)
     made = [[_Made(x.cpu(), facts_of(x.cpu())) for x in dances] for dances in by_seed]
     return [list(of_text) for of_text in zip(*made, strict=True)]
 
