@@ -56,9 +56,10 @@ def edit(
     from duet_rl.edit.page import write_page
     from duet_rl.edit.plan import read_plan
     from duet_rl.edit.report import lines_of, write_json
-    from duet_rl.edit.run import FPS, readable
     from duet_rl.edit.run import edit as make
+    from duet_rl.edit.run import readable
     from duet_rl.edit.settings import EditConfig
+    from duet_rl.edit.wants import FPS
     from duet_rl.errors import InputError
     from duet_rl.files import require_file
     from duet_rl.generate import export

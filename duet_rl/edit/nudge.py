@@ -7,8 +7,9 @@ smooth turn of each joint that may move, and for legs a smooth rise or fall of t
   + how far standing feet slide against the source's, and how far feet leave its floor  (legs)
   + how large and how rough the turns are,
 
-from the decoded pose on, by gradient descent. Turns are cubic B-splines over time, one knot a
-token, so that they have no corners; a weight in time fades them out where the edit ends.
+from the decoded pose on, by L-BFGS (Liu and Nocedal, Mathematical Programming 1989). Turns are
+cubic B-splines over time, one knot a token, so that they have no corners; a weight in time fades
+them out where the edit ends.
 """
 
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ from duet_rl.posecodes.points import LIMB_POINTS
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
 _CENTIMETRE = 0.01  # m
+_AROUND = 2 * FRAMES_PER_TOKEN  # frames before and after what may move that are looked at
 _HISTORY = 10  # steps that the optimiser remembers
 STILL_SPEED = 0.3  # m/s; a planted foot that is faster slides by itself
 # How freely joints turn beside the others: an elbow bends, a collar hardly moves.
@@ -76,36 +78,88 @@ def nudge(
         config: what counts how much.
     """
     moving = weights.amax(0).nonzero()[:, 0].tolist()
-    if not moving or not wants or not config.steps:
+    if not moving or not config.steps:
         return body
-    measure = Measure(wants)
-    knots = spline(len(source))
-    freedom = torch.tensor([_freedom(joint) for joint in moving])
-    turns = torch.zeros(knots.shape[1], len(moving), 3, requires_grad=True)
-    heights = torch.zeros(knots.shape[1], requires_grad=True)
-    feet = _Feet(source, wants)
-    optimiser = torch.optim.LBFGS(
-        [turns, heights],
-        max_iter=config.steps,
-        history_size=_HISTORY,
-        line_search_fn="strong_wolfe",
+    seen = weights.amax(1).nonzero()[:, 0]
+    window = slice(max(int(seen[0]) - _AROUND, 0), int(seen[-1]) + 1 + _AROUND)
+    problem = _Problem(
+        Body(*(values[window] for values in body)),
+        source[window],
+        offsets,
+        [want.cut(window) for want in wants],
+        weights[window][:, moving],
+        None if rises is None else rises[window],
+        moving,
+        config,
     )
+    rotations, root = (values.clone() for values in body)
+    rotations[window], root[window] = problem.solved()
+    return Body(rotations, root)
 
-    def loss() -> Tensor:
-        optimiser.zero_grad()
-        turned = _turned(body, knots, turns * freedom[:, None], heights, weights, rises, moving)
-        joints = forward_kinematics(turned.rotations, turned.root, offsets).joints
-        total = config.want * measure(joints).square().sum()
-        total = total + config.turn * turns.square().sum()
-        total = total + config.rough * (turns.diff(dim=0).square().sum() + _bend(heights))
-        if rises is not None:
-            total = total + config.feet * feet.sliding(joints) + config.place * feet.away(joints)
-        total.backward()
-        return total
 
-    optimiser.step(loss)
-    with torch.no_grad():
-        return _turned(body, knots, turns * freedom[:, None], heights, weights, rises, moving)
+class _Problem:
+    """Turns of joints, and heights of the root, that show what is wanted; knot by knot."""
+
+    def __init__(
+        self,
+        body: Body,
+        source: Float[Tensor, "T 55 3"],
+        offsets: Float[Tensor, "55 3"],
+        wants: Sequence[Want],
+        weights: Float[Tensor, "T M"],
+        rises: Float[Tensor, "T"] | None,
+        moving: list[int],
+        config: NudgeConfig,
+    ) -> None:
+        self.body, self.offsets, self.config = body, offsets, config
+        self.moving, self.rises = moving, rises
+        freedom = [_FREEDOM.get(JOINT_NAMES[j].partition("_")[2], 1.0) for j in moving]
+        self.weights = weights * weights.new_tensor(freedom)
+        self.knots = spline(len(source))
+        self.measure, self.feet = Measure(wants, source), _Feet(source, wants)
+        self.turns = torch.zeros(self.knots.shape[1], len(moving), 3, requires_grad=True)
+        self.heights = torch.zeros(self.knots.shape[1], requires_grad=True)
+
+    def solved(self) -> Body:
+        """Return the body after `config.steps` steps."""
+        optimiser = torch.optim.LBFGS(
+            [self.turns, self.heights],
+            max_iter=self.config.steps,
+            history_size=_HISTORY,
+            line_search_fn="strong_wolfe",
+        )
+
+        def step() -> Tensor:
+            optimiser.zero_grad()
+            loss = self.loss()
+            loss.backward()
+            return loss
+
+        with torch.enable_grad():
+            optimiser.step(step)
+        with torch.no_grad():
+            return self.turned()
+
+    def loss(self) -> Tensor:
+        """Return what is to be minimised."""
+        config, turned = self.config, self.turned()
+        joints = forward_kinematics(turned.rotations, turned.root, self.offsets).joints
+        rough = self.turns.diff(dim=0).square().sum() + self.heights.diff(n=2).square().sum()
+        total = config.want * self.measure(joints).square().sum() + config.rough * rough
+        total = total + config.turn * self.turns.square().sum()
+        if self.rises is None:
+            return total
+        slides, away = self.feet.sliding(joints), self.feet.away(joints)
+        return total + config.feet * slides + config.place * away
+
+    def turned(self) -> Body:
+        """Return the body with the turns made."""
+        turn = torch.einsum("tk,kjc->tjc", self.knots, self.turns) * self.weights[..., None]
+        rotations, root = self.body.rotations.clone(), self.body.root.clone()
+        rotations[:, self.moving] = rotations[:, self.moving] @ axis_angle_to_matrix(turn)
+        if self.rises is not None:
+            root[:, UP] = root[:, UP] + self.knots @ self.heights * self.rises
+        return Body(rotations, root)
 
 
 def spline(frames: int) -> Float[Tensor, "T K"]:
@@ -152,30 +206,3 @@ def _lifts(want: Want, place: int, limb: str) -> bool:
     row = BODY_CODES.rows[want.groups[place]]
     lifted = row.operator == "up" and row.points[0] in LIMB_POINTS[limb]
     return lifted and not bool(want.classes[want.frames, place, 0].any())
-
-
-def _turned(
-    body: Body,
-    knots: Tensor,
-    turns: Tensor,
-    heights: Tensor,
-    weights: Tensor,
-    rises: Tensor | None,
-    moving: list[int],
-) -> Body:
-    turn = torch.einsum("tk,kjc->tjc", knots, turns) * weights[:, moving, None]
-    rotations = body.rotations.clone()
-    rotations[:, moving] = rotations[:, moving] @ axis_angle_to_matrix(turn)
-    if rises is None:
-        return Body(rotations, body.root)
-    root = body.root.clone()
-    root[:, UP] = root[:, UP] + knots @ heights * rises
-    return Body(rotations, root)
-
-
-def _bend(heights: Tensor) -> Tensor:
-    return heights.diff(n=2).square().sum()
-
-
-def _freedom(joint: int) -> float:
-    return _FREEDOM.get(JOINT_NAMES[joint].partition("_")[2], 1.0)

@@ -12,13 +12,12 @@ from torch import Tensor
 
 from duet_rl.edit.measure import MEASURED
 from duet_rl.edit.run import Edited
-from duet_rl.edit.wants import Want
+from duet_rl.edit.wants import EVEN, Want, in_words
 from duet_rl.files import atomic_path
 from duet_rl.posecodes.catalogue import BODY_CODES
 from duet_rl.posecodes.table import Row
 from duet_rl.text_table import aligned
 
-_EVEN = ("angle", "distance")  # operators whose classes are all of one width
 REALISED = 0.8  # share of the asked frames from which on an edit counts as shown
 
 
@@ -47,18 +46,15 @@ def wanted_words(want: Want, place: int) -> str:
     Example: `left hand above head`, or `left knee: angle at least 30 deg less than before`.
     """
     group = want.groups[place]
-    row, first = BODY_CODES.rows[group], BODY_CODES.offsets[group]
     if want.steps:
-        return _steps_in_words(row, want.steps[place])
-    found = want.classes[want.frames][0, place].nonzero()[:, 0].tolist()
-    names = [BODY_CODES.names[first + category] for category in found]
-    return names[0] if len(names) == 1 else f"{names[0]}, up to {row.scale.words[found[-1]]}"
+        return _steps_in_words(BODY_CODES.rows[group], want.steps[place])
+    return in_words(group, want.classes[want.frames][0, place].nonzero()[:, 0].tolist())
 
 
 def _steps_in_words(row: Row, steps: int) -> str:
     subject, other = row.said_of()
     told = f"{subject}{f' to {other}' if other else ''}"
-    if row.operator in _EVEN:
+    if row.operator in EVEN:
         low, high = row.scale.thresholds[:2]
         amount = f"{abs(steps) * (high - low):.3g} {row.measures.unit}"
     else:

@@ -4,7 +4,7 @@ One edited group contradicts the many others that tell of the same limb, and a d
 majority. So all groups that a moved part changes are copied from one row of a bank of real ones.
 """
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -13,13 +13,15 @@ from torch import Tensor
 
 from duet_rl.config import Config
 from duet_rl.edit.limbs import groups_of
-from duet_rl.edit.wants import Want
+from duet_rl.edit.wants import Want, in_words
 from duet_rl.errors import InputError
 from duet_rl.posecodes.catalogue import BODY_CODES
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
 _CENTRE = FRAMES_PER_TOKEN // 2  # the frame of a token whose codes are its row
 _WANTED = 10.0  # weight of wanted groups; it decides where no row shows all of them
+_END = 1.0  # what it costs to stay on the last row of a dance, which nothing followed, in groups
+_OWN = -1  # number of the take itself among the bank's
 _UNFIT = 1e6  # what a row costs that does not show what is wanted
 
 
@@ -44,10 +46,11 @@ def propagate(
 ) -> Int[Tensor, "N S"]:
     """Return rows of codes in which one edit has been made, with all groups that it changes.
 
-    A path through the bank minimises, over tokens, how much a row differs from the take in
-    groups that the edit leaves alone, a little how much in the others, and how much it differs
-    from the row that followed its predecessor in the bank (Viterbi 1967): a stretch of real dance
-    costs no jumps.
+    The take's own rows are candidates beside those of the bank, so that a stretch which shows the
+    edit already stays as it is. A path through both minimises, over tokens, how much a row differs
+    from the take in groups that the edit leaves alone, a little how much in the others, and how
+    much it differs from the row that followed its predecessor (Viterbi 1967): a stretch of real
+    dance costs no jumps.
 
     Args:
         rows: of the take, or of an edit before; one a token.
@@ -59,6 +62,9 @@ def propagate(
     Raises:
         InputError: no row of the bank shows what is wanted.
     """
+    known = len(bank)
+    bank = torch.cat([bank, rows.to(bank)])
+    clips = torch.cat([clips, clips.new_full((len(rows),), _OWN)])
     tokens = want.tokens(len(rows), config.reach)
     classes = want.classes_at(tokens * FRAMES_PER_TOKEN + _CENTRE)  # (n, G, C)
     groups = list(want.groups)
@@ -68,7 +74,7 @@ def propagate(
         shows &= classes[:, place, bank[:, group].long()]
     seen = shows.any(1)
     if config.unseen == "refuse" and not want.steps and not seen.all():
-        raise InputError(_no_row(want, bank, classes))
+        raise InputError(_no_row(want, bank[:known], classes))
     useful = (shows.any(0) if seen.all() else torch.ones(len(bank)) > 0).nonzero()[:, 0]
     target = rows[tokens].clone()
     target[:, groups] = nearest_class(target[:, groups], classes)
@@ -81,9 +87,12 @@ def propagate(
     fit = fit + _apart(target, bank[useful], scale * wanted)
     fit = fit.masked_fill(~shows[:, useful] & seen[:, None], _UNFIT)
     real = (bank * scale)[:, moved]
-    after = torch.arange(len(bank)).add(1).clamp_max(len(bank) - 1)
-    after = torch.where(clips[after] == clips, after, torch.arange(len(bank)))
-    path = useful[_best_path(fit, real[useful], real[after[useful]], config)]
+    row = torch.arange(len(bank))
+    after = (row + 1).clamp_max(len(bank) - 1)
+    ends = (after == row) | (clips[after] != clips)
+    after = torch.where(ends, row, after)
+    jumps = _Jumps(real[useful], real[after[useful]], ends[useful], config.jump)
+    path = useful[_best_path(fit, jumps, config.candidates)]
     edited = rows.clone()
     edited[tokens[:, None], torch.tensor(moved)] = bank[path][:, moved].to(rows)
     return edited
@@ -112,19 +121,26 @@ def _apart(
     return torch.cdist((codes * weight)[:, counted], (bank * weight)[:, counted], p=1)
 
 
-def _best_path(
-    fit: Float[Tensor, "N U"],
-    rows: Float[Tensor, "U G"],
-    followers: Float[Tensor, "U G"],
-    config: RetrieveConfig,
-) -> Int[Tensor, "N"]:
+class _Jumps(NamedTuple):
+    """What it costs to go from row to row."""
+
+    rows: Float[Tensor, "U G"]
+    after: Float[Tensor, "U G"]  # what followed each row, or itself at the end of a dance
+    ends: Bool[Tensor, "U"]
+    weight: float
+
+    def cost(self, before: Int[Tensor, "K"], now: Int[Tensor, "K"]) -> Float[Tensor, "K K"]:
+        """Return the cost from each row of `before` to each of `now`."""
+        apart = torch.cdist(self.after[before], self.rows[now], p=1)
+        return self.weight * (apart + _END * self.ends[before, None])
+
+
+def _best_path(fit: Float[Tensor, "N U"], jumps: _Jumps, candidates: int) -> Int[Tensor, "N"]:
     """Return the cheapest row of each token: how it fits, and how it follows the one before."""
-    count = min(config.candidates, fit.shape[1])
-    chosen = fit.topk(count, largest=False).indices  # (N, K)
+    chosen = fit.topk(min(candidates, fit.shape[1]), largest=False).indices  # (N, K)
     cost, back = fit[0, chosen[0]], []
     for before, now, unary in zip(chosen[:-1], chosen[1:], fit[1:], strict=True):
-        jumps = config.jump * torch.cdist(followers[before], rows[now], p=1)
-        best = (cost[:, None] + jumps).min(0)
+        best = (cost[:, None] + jumps.cost(before, now)).min(0)
         cost = best.values + unary[now]
         back.append(best.indices)
     place = int(cost.argmin())
@@ -140,7 +156,7 @@ def _no_row(want: Want, bank: Tensor, classes: Tensor) -> str:
     anywhere = classes.any(0)
     shown = [anywhere[p, bank[:, g].long()] for p, g in enumerate(want.groups)]
     never = [
-        _wish(group, anywhere[place])
+        in_words(group, anywhere[place].nonzero()[:, 0].tolist())
         for place, group in enumerate(want.groups)
         if not shown[place].any()
     ]
@@ -149,10 +165,3 @@ def _no_row(want: Want, bank: Tensor, classes: Tensor) -> str:
         f"{want.name!r}: none of the {len(bank)} real poses that the codec knows {lacks}; ask for "
         "less, take the nearest pose (--nearest), or train a codec on dances that do it"
     )
-
-
-def _wish(group: int, classes: Tensor) -> str:
-    names = BODY_CODES.names
-    first = BODY_CODES.offsets[group]
-    found = [c for c in classes.nonzero()[:, 0].tolist() if c < BODY_CODES.classes[group]]
-    return names[first + found[0]] if found else BODY_CODES.rows[group].name

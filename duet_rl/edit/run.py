@@ -17,16 +17,14 @@ from duet_rl.edit.measure import measure, part_movement
 from duet_rl.edit.nudge import Body, nudge
 from duet_rl.edit.retrieve import propagate
 from duet_rl.edit.settings import EditConfig
-from duet_rl.edit.transfer import blend, joint_weights, leg_weights, on_floor
-from duet_rl.edit.wants import Want, wants_of
+from duet_rl.edit.transfer import blend, changed_weights, joint_weights, leg_weights, on_floor
+from duet_rl.edit.wants import FPS, Want, wants_of
 from duet_rl.errors import InputError
 from duet_rl.posecodes.catalogue import BODY_CODES
 from duet_rl.tokenizers.codec import AnyCodec
 from duet_rl.tokenizers.codes_pose import CENTRE
 from duet_rl.tokenizers.readable import ReadableCodec
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
-
-FPS = 30.0  # of every edit
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +156,8 @@ def edit_with(
         for want in wants:
             edited = propagate(edited, want, bank.codes.long(), bank.clips, config.retrieve)
         plain, decoded = (poser.turns(r)[: source.frames] for r in (rows, edited))
-        body = blend(took, plain, decoded, weights)
+        changed = changed_weights(rows, edited, source.frames)
+        body = blend(took, plain, decoded, weights * changed[:, None])
         if legs is not None:
             body = on_floor(body, took, offsets, legs)
     body = nudge(body, source.joints, offsets, wants, weights, legs, config.nudge)

@@ -8,9 +8,10 @@ decoder's own errors fall out and the steps of the take stay.
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from duet_rl.body.contact import dilate_time
 from duet_rl.body.heading import low_pass
 from duet_rl.body.kinematics import forward_kinematics
 from duet_rl.body.rotations import slerp
@@ -18,7 +19,9 @@ from duet_rl.body.skeleton import FEET, NUM_JOINTS, UP
 from duet_rl.edit.limbs import ARMS, LEGS, joints_of
 from duet_rl.edit.nudge import Body
 from duet_rl.edit.wants import Want
+from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
+_AROUND = FRAMES_PER_TOKEN  # frames before and after a change in which the body goes over to it
 _ROOT_SIGMA = 3.0  # frames; low-pass of how the root rises or falls with the legs
 
 
@@ -36,6 +39,15 @@ def leg_weights(wants: Sequence[Want]) -> Float[Tensor, "T"] | None:
     """Return how far the legs have gone over to the edits; None where no leg may move."""
     own = [want.weight for want in wants if set(LEGS) & set(want.parts)]
     return torch.stack(own).amax(0) if own else None
+
+
+def changed_weights(
+    before: Int[Tensor, "N S"], after: Int[Tensor, "N S"], frames: int
+) -> Float[Tensor, "T"]:
+    """Return where rows of codes were changed, 1, and where they stayed, 0, smooth over time."""
+    changed = (before != after).any(1).repeat_interleave(FRAMES_PER_TOKEN)[:frames]
+    around = dilate_time(changed[:, None], _AROUND).to(torch.float32)
+    return low_pass(around, _AROUND / 2)[:, 0].clamp(0, 1)
 
 
 def blend(

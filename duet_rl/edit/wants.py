@@ -1,7 +1,7 @@
 """What edits want of each frame: classes of pose codes, and how far a value is from them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -14,10 +14,12 @@ from duet_rl.posecodes.catalogue import BODY_CODES, Catalogue
 from duet_rl.posecodes.table import Row
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
+FPS = 30.0  # of every edit
 # How far inside a wanted class a value shall lie, and what counts as one unit of being outside.
 MARGIN = {"m": 0.02, "deg": 3.0}
 UNIT = {"m": 0.1, "deg": 10.0}
 _MOST_OF_CLASS = 0.25  # of a class's width that the margin may take
+EVEN = ("angle", "distance")  # operators whose classes are all of one width
 _STEADY = 4.0  # frames; low-pass of the values from which an edit takes steps
 _MOST_CLASSES = max(BODY_CODES.classes)
 
@@ -30,7 +32,8 @@ class Want:
         name: the edit, as a person would say it.
         parts: what it may move: keys of `limbs.PART_JOINTS`.
         groups: of `BODY_CODES`.
-        frames: where it is wanted.
+        frames: where it is wanted in full.
+        growth: how much of the way to it is wanted in each frame, 0 to 1; 1 where it is in full.
         weight: how far the take has gone over to the edit in each frame, 0 to 1.
         classes: which classes would do; those that a group does not have are never among them.
         steps: of each group, by how many classes it shall go up, or down (< 0), from the take's
@@ -41,9 +44,20 @@ class Want:
     parts: tuple[str, ...]
     groups: tuple[int, ...]
     frames: Bool[Tensor, "T"]
+    growth: Float[Tensor, "T"]
     weight: Float[Tensor, "T"]
     classes: Bool[Tensor, "T G C"]
     steps: tuple[int, ...] = ()
+
+    def cut(self, frames: slice) -> "Want":
+        """Return what is wanted of some of the frames."""
+        return replace(
+            self,
+            frames=self.frames[frames],
+            growth=self.growth[frames],
+            weight=self.weight[frames],
+            classes=self.classes[frames],
+        )
 
     def met(self, codes: Int[Tensor, "T S"]) -> Bool[Tensor, "T G"]:
         """Return which of the wanted groups each frame meets.
@@ -68,6 +82,27 @@ class Want:
         """Return the classes of these frames; of those before or after the edit, its ends'."""
         wanted = self.frames.nonzero()[:, 0]
         return self.classes[frames.clamp(int(wanted[0]), int(wanted[-1]))]
+
+
+def in_words(group: int, categories: Sequence[int]) -> str:
+    """Return some classes of a group in words, such as `left hand below or level with left hip`.
+
+    Args:
+        group: of `BODY_CODES`.
+        categories: ascending; of angles and distances those between first and last are meant, too.
+    """
+    row = BODY_CODES.rows[group]
+    subject, other = row.said_of()
+    if row.operator not in EVEN or len(categories) == 1:
+        said = " or ".join(row.scale.words[category] for category in categories)
+        return f"{subject} {said}{other and ' '}{other}"
+    ends = (None, *row.scale.thresholds, None)
+    low, high = ends[categories[0]], ends[categories[-1] + 1]
+    if low is not None and high is not None:
+        said = f"at {low:g} to {high:g}"
+    else:
+        said = f"at over {low:g}" if high is None else f"at up to {high:g}"
+    return f"{subject} {said} {row.measures.unit}{other and ' from '}{other}"
 
 
 def wants_of(edits: Sequence[Edit], joints: Float[Tensor, "T 55 3"], ease: int) -> tuple[Want, ...]:
@@ -97,19 +132,24 @@ def _want(edit: Edit, codes: Tensor, ease: int) -> Want:
     frames = len(codes)
     if edit.stop > frames:
         raise InputError(
-            f"{edit.what!r} is asked until frame {edit.stop} ({edit.stop / 30:.1f} s), and the "
-            f"take has {frames} ({frames / 30:.1f} s, at 30 a second); ask for a time within it"
+            f"{edit.what!r} is asked until frame {edit.stop} ({edit.stop / FPS:.1f} s), and the "
+            f"take has {frames} ({frames / FPS:.1f} s, at {FPS:g} a second); ask for "
+            "a time within it"
         )
     time = torch.arange(frames)
     inside = (time >= edit.start) & (time < edit.stop)
-    if edit.mode == "ramp":  # asked of the last token: until there the body is on its way
-        growing = (time - edit.start + 1) / (edit.stop - edit.start)
-        inside &= time >= edit.stop - FRAMES_PER_TOKEN
-    else:
-        growing = (time - edit.start + ease + 1) / (ease + 1)
+    ramps = edit.mode == "ramp"
+    growing = (
+        (time - edit.start + 1) / (edit.stop - edit.start)
+        if ramps
+        else (time - edit.start + ease + 1) / (ease + 1)
+    )
     leaving = (edit.stop + ease - time) / (ease + 1)
     weight = torch.minimum(growing, leaving).clamp(0, 1)
     weight = weight.square() * (3 - 2 * weight)  # smooth at both ends
+    growth = weight * inside
+    if ramps:  # asked in full of the last token: until there the body is on its way
+        inside &= time >= edit.stop - FRAMES_PER_TOKEN
     found = edit.categories or edit.steps
     classes = torch.zeros(frames, len(found), _MOST_CLASSES, dtype=torch.bool)
     for place, group in enumerate(found):
@@ -117,9 +157,8 @@ def _want(edit: Edit, codes: Tensor, ease: int) -> Want:
             classes[:, place, list(edit.categories[group])] = True
         else:
             classes[:, place] = _beyond(codes[:, group], edit.steps[group], group)
-    return Want(
-        edit.what, tuple(edit.part), tuple(found), inside, weight, classes, bool(edit.categories)
-    )
+    steps = tuple(edit.steps.values())
+    return Want(edit.what, edit.part, tuple(found), inside, growth, weight, classes, steps)
 
 
 def _beyond(codes: Int[Tensor, "T"], steps: int, group: int) -> Bool[Tensor, "T C"]:
@@ -146,7 +185,14 @@ def _refuse_contradiction(one: Want, other: Want) -> None:
 class Measure:
     """How far joints are from what is wanted, as numbers that have a gradient."""
 
-    def __init__(self, wants: Sequence[Want]) -> None:
+    def __init__(self, wants: Sequence[Want], source: Float[Tensor, "T 55 3"]) -> None:
+        """Prepare edits of a take.
+
+        Args:
+            wants: what they want.
+            source: joints of the take; on the way to an edit a body may still be as far from it
+                as the take is, less the share of the way that is wanted.
+        """
         wanted = [(want, place) for want in wants for place in range(len(want.groups))]
         groups = [want.groups[place] for want, place in wanted]
         distinct = sorted(set(groups))
@@ -158,14 +204,20 @@ class Measure:
             for row, (want, place) in zip(rows, wanted, strict=True)
         ]
         self._low, self._high = (torch.stack(side, dim=1) for side in zip(*ends, strict=True))
-        units = torch.tensor([UNIT[row.measures.unit] for row in rows])
-        self._scale = torch.stack([want.frames for want, _ in wanted], dim=1) / units
+        self._units = torch.tensor([UNIT[row.measures.unit] for row in rows])
+        growth = torch.stack([want.growth for want, _ in wanted], dim=1)
+        self._asked = growth > 0
+        self._allowed = (1 - growth) * self.outside(source)
 
     def __call__(self, joints: Float[Tensor, "T 55 3"]) -> Float[Tensor, "T G"]:
+        """Return how much farther outside than they may be the wanted values are; 0 elsewhere."""
+        return (self.outside(joints) - self._allowed).clamp_min(0) * self._asked
+
+    def outside(self, joints: Float[Tensor, "T 55 3"]) -> Float[Tensor, "T G"]:
         """Return how far outside of what would do each wanted value is, in units of `UNIT`."""
         values = self._catalogue.values(joints)[:, self._columns, None]
         below, above = (self._low - values).clamp_min(0), (values - self._high).clamp_min(0)
-        return (below + above).amin(-1) * self._scale
+        return (below + above).amin(-1) / self._units
 
 
 def runs(

@@ -1,0 +1,133 @@
+"""Do edits in words happen, in dances that the codec has never seen, and what else moves?
+
+    python scripts/benchmarks/editing.py --data STORE --codec RUN/codec
+
+Of each dance of the test split, both dancers are edited, one after the other and alone: `LENGTH`
+seconds of each, every kind of edit in the second half. Three ways: poses as decoded, the take's own
+poses nudged, and both, which is what `duet-rl edit` does. One thread.
+"""
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from bench import print_table, write_results
+
+from duet_rl.body.motion import Motion
+from duet_rl.captions.edit_language import read_edits
+from duet_rl.datasets.store import DuetStore
+from duet_rl.edit.nudge import NudgeConfig
+from duet_rl.edit.retrieve import strangeness
+from duet_rl.edit.run import Edited, edit, readable
+from duet_rl.edit.settings import EditConfig
+from duet_rl.edit.wants import FPS
+from duet_rl.posecodes.catalogue import BODY_CODES
+from duet_rl.tokenizers.codec import load_codec
+from duet_rl.tokenizers.readable import ReadableCodec
+from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
+
+SEED = 0
+START, LENGTH = 5.0, 8.0  # s into each take, and of it
+WORDS = (
+    "raise your left arm",
+    "raise both arms",
+    "lower the right arm",
+    "straighten the right arm",
+    "bend the left arm",
+    "bring both hands together",
+    "bring both hands closer together",
+    "put the left hand on the right shoulder",
+    "cross your arms",
+    "bend the knees more deeply",
+    "crouch",
+    "keep your legs wide apart",
+    "lean forward",
+)
+WAYS = {
+    "decoded": EditConfig(nudge=NudgeConfig(steps=0)),
+    "nudged": EditConfig(retrieve=None),
+    "both": EditConfig(),
+}
+
+
+def dancers(data: Path) -> list[Motion]:
+    """Return a cut of each dancer of the test split."""
+    clips = DuetStore.open(data).clips("test")
+    both = [m for clip in clips for m in (clip.duet.leader, clip.duet.follower)]
+    start, stop = round(START * FPS), round((START + LENGTH) * FPS)
+    return [motion.slice(start, stop) for motion in both]
+
+
+def scored(edited: Edited, bank: torch.Tensor) -> dict[str, float]:
+    """Return what counts of one edit, for means over dancers."""
+    (want,) = edited.wants
+    touched = [edited.moved[part] for part in want.parts]
+    others = [value for part, value in edited.moved.items() if part not in want.parts]
+    middles = want.frames.nonzero()[::FRAMES_PER_TOKEN, 0]
+    before, after = (
+        BODY_CODES.codes(motion.joints)[middles] for motion in (edited.source, edited.motion)
+    )
+    return {
+        "before": edited.rates_before[0],
+        "after": edited.rates[0],
+        "touched_mm": sum(touched) / len(touched),
+        "others_mm": sum(others) / len(others),
+        "slide_before": edited.before["foot_slide"],
+        "slide_after": edited.after["foot_slide"],
+        "jerk_before": edited.before["jerk"],
+        "jerk_after": edited.after["jerk"],
+        "strange_before": float(strangeness(before, bank).mean()),
+        "strange_after": float(strangeness(after, bank).mean()),
+    }
+
+
+def measured(motions: list[Motion], codec: ReadableCodec, way: str) -> list[dict[str, Any]]:
+    """Return one row for each kind of edit: means over dancers."""
+    config = WAYS[way].with_unseen(nearest=True)
+    bank = codec.bank.codes.long()
+    rows = []
+    for words in WORDS:
+        begun, found = time.perf_counter(), []
+        for motion in motions:
+            asked = read_edits(f"{words} in the second half", motion.frames)
+            found.append(scored(edit(motion, asked, codec, config=config), bank))
+        seconds = (time.perf_counter() - begun) / len(motions)
+        means = {key: sum(one[key] for one in found) / len(found) for key in found[0]}
+        worst = {"worst": min(one["after"] for one in found), "seconds": round(seconds, 2)}
+        rows.append(
+            {"way": way, "edit": words, "dancers": len(found)}
+            | {key: round(value, 4) for key, value in means.items()}
+            | worst
+        )
+    every = {
+        key: round(sum(row[key] for row in rows) / len(rows), 4)
+        for key, value in rows[0].items()
+        if isinstance(value, float)
+    }
+    return [*rows, {"way": way, "edit": "all", "dancers": len(motions)} | every]
+
+
+def _shown(cell: Any) -> str:
+    return f"{cell:.3g}" if isinstance(cell, float) else str(cell)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of a clip store")
+    parser.add_argument("--codec", type=Path, required=True, help="folder of a readable codec")
+    parser.add_argument("--way", choices=[*WAYS, "all"], default="all", help="how edits are made")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    codec, motions = readable(load_codec(options.codec)), dancers(options.data)
+    ways = list(WAYS) if options.way == "all" else [options.way]
+    rows = [row for way in ways for row in measured(motions, codec, way)]
+    print_table([{key: _shown(cell) for key, cell in row.items()} for row in rows])
+    print(write_results("editing", rows, SEED))
+
+
+if __name__ == "__main__":
+    main()
