@@ -32,7 +32,7 @@ from duet_rl.body.retarget_cmu import (
 )
 from duet_rl.body.skeleton import JOINT_NAMES, NUM_JOINTS
 from duet_rl.body.skeleton_match import STRUCTURE, by_structure
-from duet_rl.body.skeleton_names import Rig, by_name, nearest
+from duet_rl.body.skeleton_names import Rig, by_name, by_some_names, nearest
 from duet_rl.errors import InputError
 
 _SAMPLE = 400  # frames, spread over the take, by which a file is looked at
@@ -182,7 +182,9 @@ def _timed(reader: BvhReader, fps: float) -> BvhReader:
 
 
 def _recognised(sample: BvhMotion) -> Rig:
-    rig = by_name(sample.names) or by_structure(sample)
+    rig = by_name(sample.names)
+    if rig is None and (alike := by_structure(sample)) is not None:
+        rig = by_some_names(sample.names, alike)
     if rig is not None:
         return rig
     family, there, absent = nearest(sample.names)

@@ -12,10 +12,10 @@ def read_motion(
     scale: float | None = None,
     up: str | None = None,
 ) -> Motion:
-    """Return the motion in a file at the file's own frame rate; see `motion_file.read_motion`.
+    """Return the motion in a file at 30 fps; see `motion_file.read_motion`.
 
     What a file of others was taken for, and what may be wrong with it, is logged.
     """
-    read = motion_file.read_motion(path, fps, scale, up, rate=None)
+    read = motion_file.read_motion(path, fps, scale, up)
     motion_file.log(read)
     return read.motion

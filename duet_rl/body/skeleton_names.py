@@ -285,13 +285,38 @@ def by_name(names: Sequence[str]) -> Rig | None:
     return max(rigs, key=lambda rig: rig[:2], default=(False, 0, None))[2]
 
 
+def by_some_names(names: Sequence[str], known: Rig) -> Rig:
+    """Return who is who with what a family's names add to a rig that was found in another way.
+
+    They count if the family and the rig agree about most limbs.
+    """
+    theirs = {plain(name): name for name in reversed(names)}
+    found = _found(_likeliest(theirs), theirs)
+    agreed = sum(found.get(joint) == known.joints[joint] for joint in _NEEDED)
+    if 2 * agreed <= len(_NEEDED):
+        return known
+    taken = set(known.joints.values())
+    more = {ours: name for ours, name in found.items() if name not in taken}
+    return Rig(known.family, {**more, **known.joints}, known.units)
+
+
 def nearest(names: Sequence[str]) -> tuple[str, list[str], list[str]]:
     """Return the family that has most of some names, which of its limbs are there, which not."""
     theirs = {plain(name): name for name in names}
-    family = max(FAMILIES, key=lambda one: len(set(_found(one, theirs)) & set(_NEEDED)))
+    family = _likeliest(theirs)
     found, wanted = _found(family, theirs), family.joints()
     there = [found[joint] for joint in _NEEDED if joint in found]
     return family.name, there, [wanted[joint][0] for joint in _NEEDED if joint not in found]
+
+
+def _likeliest(theirs: Mapping[str, str]) -> Family:
+    """Return the family with most of its limbs among some names, and then most of its joints."""
+
+    def shared(family: Family) -> tuple[int, int]:
+        found = _found(family, theirs)
+        return len(set(found) & set(_NEEDED)), len(found)
+
+    return max(FAMILIES, key=shared)
 
 
 def _found(family: Family, theirs: Mapping[str, str]) -> dict[str, str]:

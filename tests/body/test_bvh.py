@@ -8,7 +8,7 @@ import torch
 from duet_rl.body.bvh import bvh_to_motion, read_bvh, write_bvh
 from duet_rl.body.heading import facing_angle
 from duet_rl.body.motion import Motion
-from duet_rl.body.retarget import read_motion
+from duet_rl.body.motion_file import read_motion
 from duet_rl.body.rotations import axis_angle_to_matrix, wrap_angle
 from duet_rl.body.skeleton import JOINT, JOINT_NAMES, NUM_JOINTS
 from duet_rl.errors import InputError
@@ -31,7 +31,7 @@ def wild(frames: int = 30) -> Motion:
 def test_a_motion_comes_back_from_bvh_within_a_tenth_of_a_millimetre(tmp_path, scale):
     for motion in (dancer(fps=60), wild()):
         write_bvh(tmp_path / "take.bvh", motion, scale=scale)
-        again = read_motion(tmp_path / "take.bvh", scale=scale)
+        again = read_motion(tmp_path / "take.bvh", scale=scale, rate=None).motion
         assert again.fps == motion.fps and again.frames == motion.frames
         assert (again.joints - motion.joints).abs().max() < 1e-4
         assert (again.rotations - motion.rotations).abs().max() < 1e-4
@@ -42,7 +42,7 @@ def test_a_motion_comes_back_from_bvh_within_a_tenth_of_a_millimetre(tmp_path, s
 def test_a_dancer_who_faces_away_still_does_after_bvh(tmp_path, yaw):
     motion = dancer(yaw=yaw)
     write_bvh(tmp_path / "away.bvh", motion)
-    again = read_motion(tmp_path / "away.bvh")
+    again = read_motion(tmp_path / "away.bvh").motion
     turned = wrap_angle(facing_angle(again.joints) - facing_angle(motion.joints))
     assert turned.abs().max() < 1e-4
     left = JOINT["left_wrist"]

@@ -275,6 +275,20 @@ def test_a_skeleton_of_no_person_is_refused_with_what_was_recognised(tmp_path):
     assert "missing rightfoot, rightarm, rightforearm, righthand" in message
 
 
+def test_one_foreign_name_costs_no_fingers(tmp_path):
+    motion = figure(frames=40)
+    odd = {"LeftLeg": "LinkesKnie"}
+    bones = [
+        Bone(odd.get(b.name, b.name), b.parent and odd.get(b.parent, b.parent), b.at)
+        for b in MIXAMO
+    ]
+    write_rig(tmp_path / "odd.bvh", motion, Made(bones))
+    taken = read_motion(tmp_path / "odd.bvh", rate=None)
+    assert taken.found.joints["left_knee"] == "LinkesKnie" and not taken.found.left_out
+    assert (taken.motion.joints - motion.joints)[:, 25:].norm(dim=-1).max() < NEAR
+    assert any("left_knee: LinkesKnie" in warning for warning in taken.warnings)
+
+
 def test_limbs_that_hang_together_otherwise_are_refused(tmp_path):
     moved = {"LeftLeg": "Hips"}
     bones = [Bone(b.name, moved.get(b.name, b.parent), b.at) for b in LAFAN]
