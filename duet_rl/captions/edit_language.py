@@ -211,7 +211,7 @@ def _times(named: list[list[int]]) -> list[int | None]:
         InputError: one command names two times.
     """
     if any(len(times) > 1 for times in named):
-        raise InputError("two times for one edit; join the commands by `and`, one time each")
+        raise InputError("two times for one command; say the command again for each time")
     own = [times[0] if times else None for times in named]
     found: list[int | None] = []
     for index, time in enumerate(own):

@@ -92,6 +92,10 @@ def _whole(said: str, frames: int) -> tuple[int, int]:
     return 0, frames
 
 
+def _no_start(said: str, frames: int) -> tuple[int, int]:
+    raise InputError(f"{said.strip()!r}: from when? such as `for the first 2 seconds`")
+
+
 def _numbers(said: str) -> list[int]:
     """Return the numbers of a time as frames; without a unit they are seconds."""
     found = re.findall(
@@ -120,6 +124,7 @@ _TIMES: tuple[tuple[str, Callable[[str, int], tuple[int, int]]], ...] = (
     (rf"(?:after|from)(?: frame| second)? {_NUMBER} ?{_UNIT}?(?: on(?:wards?)?)?", _after),
     (rf"(?:until|till|before|up to)(?: frame| second)? {_NUMBER} ?{_UNIT}?", _until),
     (rf"at(?: frame| second)? {_NUMBER} ?{_UNIT}?", _at),
+    (rf"for {_NUMBER} ?{_UNIT}", _no_start),
     (r"(?:at|in) the (?:beginning|start)|at first", _third(0)),
     (r"in the middle", _third(1)),
     (r"(?:at|in) the end|at last|finally", _third(2)),

@@ -89,12 +89,12 @@ _OWNER = "partner's"
 _PARTNERS = ("partner", "him")
 # Said, and mean nothing that could be checked.
 _SILENT = (
-    "the a an his her their its my your our own one he she they it himself herself someone person "
-    "somebody dancer dancers dancer's man woman figure this that who there is are be being been "
-    "was of to in at by with for from around its body chest pace makes make making does do keep "
-    "keeps keeping kept hold holds holding held has have having had let lets put puts putting "
-    "place places placing take takes feel feels stand stands standing stood very also so again "
-    "please get gets getting high level than out"
+    "the a an his her their its my your our own one he she they it them himself herself someone "
+    "person somebody dancer dancers dancer's man woman figure this that who there is are be being "
+    "been was of to in at by with for from around its body chest pace makes make making does do "
+    "keep keeps keeping kept hold holds holding held has have having had let lets put puts "
+    "putting place places placing take takes feel feels stand stands standing stood very also so "
+    "again please get gets getting high level than out"
 )
 _DETERMINERS = frozenset("the a an his her their its my your our own".split())
 # Words that mean one thing together -> words that mean it.

@@ -71,10 +71,10 @@ def signals_of(
         raise InputError(
             f"a dancer of {len(joints)} frames and a partner of {len(partner)}; cut both alike"
         )
-    joints = joints.detach().float()
+    joints = joints.detach().float().cpu()
     measured = [(BODY_CODES, BODY_CODES.values(joints)), (_HEIGHT, _HEIGHT.values(joints))]
     if partner is not None:
-        partner = partner.detach().float()
+        partner = partner.detach().float().cpu()
         measured.append((DUET_CODES, DUET_CODES.values(joints, partner)))
     values: dict[str, np.ndarray] = {}
     for catalogue, of_groups in measured:

@@ -160,6 +160,7 @@ def test_what_is_done_gradually_is_a_ramp() -> None:
         ("raise and lower the left arm", "exclude each other"),
         ("raise the left arm from 20 to 30 seconds", "ends at 9.6 s"),
         ("raise the left arm for the last 20 seconds", "ends at 9.6 s"),
+        ("raise the left arm for 2 seconds", "from when"),
         ("raise the left arm in the third half", "no third half"),
         ("in the first half raise the left arm in the second half", "two times"),
     ],
