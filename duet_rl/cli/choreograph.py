@@ -28,14 +28,16 @@ def choreograph(
         bool, typer.Option("--finetune", help="Refine the follower on each song first, by RL.")
     ] = False,
     leader: Annotated[
-        Path | None, typer.Option(help="A leader's motion, .bvh or .npz, to dance with.")
+        Path | None, typer.Option(help="A leader's motion (.bvh, .npz, .npy) to dance with.")
     ] = None,
     out: Out = CHOREOGRAPH_OUT,
     fps: Annotated[
         float | None, typer.Option(help="The leader's true frame rate, if the file lies.")
     ] = None,
     scale: Annotated[float | None, typer.Option(help="Metres per unit of the leader.")] = None,
-    up: Annotated[str | None, typer.Option(help="Up axis of the leader's npz: y or z.")] = None,
+    up: Annotated[
+        str | None, typer.Option(help="Up axis of the leader, y or z, if not as found.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Another seed, another dance.")] = 0,
     temperature: Annotated[
         float | None, typer.Option(min=0, help="Of the sampling; 0 is the likeliest dance.")

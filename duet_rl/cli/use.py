@@ -21,7 +21,8 @@ def generate(
         typer.Argument(metavar="OUT", help="More files to write.", show_default=False),
     ] = None,
     leader: Annotated[
-        Path | None, typer.Option(help="The leader's motion: .bvh or .npz.", show_default=False)
+        Path | None,
+        typer.Option(help="The leader's motion: .bvh, .npz or .npy.", show_default=False),
     ] = None,
     music: Annotated[
         Path | None,
@@ -54,7 +55,9 @@ def generate(
         float | None, typer.Option(help="The leader's true frame rate, if the file lies.")
     ] = None,
     scale: Annotated[float | None, typer.Option(help="Metres per unit of the file.")] = None,
-    up: Annotated[str | None, typer.Option(help="Up axis of an npz file: y or z.")] = None,
+    up: Annotated[
+        str | None, typer.Option(help="Up axis of the file, y or z, if not as found.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Another seed, another dance.")] = 0,
     temperature: Annotated[
         float | None,
