@@ -1,4 +1,4 @@
-"""RL refines a follower whose tokens are words, and refuses one that ends by itself."""
+"""RL refines a follower of readable tokens, beside a leader and alone, as any other."""
 
 from pathlib import Path
 
@@ -6,66 +6,73 @@ import pytest
 import torch
 
 from duet_rl import checkpoint
-from duet_rl.errors import InputError
-from duet_rl.generate.follower import load_follower
-from duet_rl.models.level_refiner import LevelRefiner, LevelRefinerConfig
+from duet_rl.models.conditions import ConditionConfig
+from duet_rl.models.multistream_gpt import MultiStreamGPT, MultiStreamGPTConfig
+from duet_rl.rewards.base import RewardMixConfig, RewardWeights
 from duet_rl.rl.algorithm import DuetRLConfig
-from duet_rl.rl.checks import check_settings
 from duet_rl.rl.settings import RLConfig
-from duet_rl.tokenizers.part import REFINE
 from duet_rl.tokenizers.readable import ReadableCodec
 from tests.envs.dancers import walking_couple
-from tests.generate.text_dancer import write_text_dancer
-from tests.rl.world import SETTINGS, pair_of
+from tests.rl.world import SETTINGS, Pair, pair_of
+from tests.tokenizers.conftest import readable_config
+
+WAYS = {"leader": "envs:DuetDance-v0", "start": "envs:SoloDance-v0"}
 
 
-@pytest.fixture(scope="module")
-def dancer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A follower that is told of music and leader and hears words, with a refiner."""
-    folder = write_text_dancer(tmp_path_factory.mktemp("rl") / "dancer", stop=False, told=0.5)
-    codec = load_follower(folder).codec
-    assert isinstance(codec, ReadableCodec)
-    config = LevelRefinerConfig(
+def settings_of(relative_to: str) -> RLConfig:
+    """A short iteration; nobody holds or tracks who dances alone."""
+    weights = RewardWeights(contact=0, tracking=0) if relative_to == "start" else RewardWeights()
+    changes = {
+        "env": WAYS[relative_to],
+        "rewards": RewardMixConfig(weights=weights),
+        "rollouts": 2,
+        "seconds": 1.6,
+    }
+    return SETTINGS.model_copy(update=changes)
+
+
+@pytest.mark.parametrize("relative_to", WAYS)
+def test_an_iteration_moves_the_follower_and_keeps_to_its_streams(
+    tmp_path: Path, relative_to: str
+) -> None:
+    torch.manual_seed(0)
+    codec = ReadableCodec(readable_config(relative_to)).eval()
+    conditions = [ConditionConfig(name="music", channels=54, look_ahead=2, look_back=2)]
+    if relative_to == "leader":
+        channels = codec.leader_channels
+        told = ConditionConfig(name="leader", channels=channels, look_ahead=2, look_back=2)
+        conditions.append(told)
+    gpt = MultiStreamGPTConfig(
         classes=codec.spec.classes,
-        levels=codec.levels,
-        codes=codec.full_spec.classes[-1],
+        conditions=tuple(conditions),
         width=16,
         layers=1,
         heads=2,
+        context=8,
+        heads_see="earlier",
+        head_blocks=(codec.groups, 2, 2),
     )
-    refiner = LevelRefiner(config)
-    tensors = refiner.state_dict()
-    checkpoint.save(folder / REFINE, kind=REFINE, tensors=tensors, config=config, meta={})
-    return folder
-
-
-def test_an_iteration_of_rl_moves_what_dances_and_not_what_listens(dancer: Path) -> None:
-    settings = SETTINGS.model_copy(update={"rollouts": 4, "seconds": 0.8})
-    follower = load_follower(dancer)
-    assert isinstance(follower.codec, ReadableCodec) and follower.codec.refiner is not None
+    model = MultiStreamGPT(gpt)
+    folder = checkpoint.save(
+        tmp_path / "follower", kind="follower", tensors=model.state_dict(), config=gpt, meta={}
+    )
+    settings = settings_of(relative_to)
     env = {
-        "data": [walking_couple(name, 48, seed) for seed, name in enumerate("abc")],
-        "codec": str(dancer),
+        "data": [walking_couple(name, 72, seed) for seed, name in enumerate("abc")],
+        "codec": codec,
         "rewards": settings.rewards.model_dump(),
         "dance": {"seconds": settings.seconds, "group_size": settings.rollouts},
     }
-    pair = pair_of(DuetRLConfig.of(settings, dancer, follower.model.config.model_dump(), env, 0))
-    gpt = pair.learner.module["default_policy"].gpt
-    before = {name: weights.clone() for name, weights in gpt.state_dict().items()}
+    pair = pair_of(DuetRLConfig.of(settings, folder, gpt.model_dump(), env, 0))
     groups = pair.runner.sample()
-    assert groups[0].tokens.shape[-1] == len(follower.codec.spec)
-    assert all(torch.isfinite(torch.as_tensor(group.means["total"])) for group in groups)
+    assert all(0 <= group.means["total"] <= 1 for group in groups)
+    before = _weights(pair)
     pair.learner.update(episodes=groups)
-    after = gpt.state_dict()
-    moved = {name for name in before if not torch.equal(before[name], after[name])}
-    assert any(name.startswith("heads.") for name in moved)
-    assert not any(name.startswith("words.") for name in moved)
+    after = _weights(pair)
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    assert all(bool(torch.isfinite(value).all()) for value in after.values())
 
 
-def test_followers_of_words_alone_are_refused(tmp_path: Path) -> None:
-    ending = load_follower(write_text_dancer(tmp_path / "ending")).model.config
-    with pytest.raises(InputError, match=r"follower\.gpt\.stop=false"):
-        check_settings(RLConfig(), ending)
-    going = load_follower(write_text_dancer(tmp_path / "going", stop=False)).model.config
-    with pytest.raises(InputError, match=r"follower\.music=true"):
-        check_settings(RLConfig(), going)
+def _weights(pair: Pair) -> dict[str, torch.Tensor]:
+    (module,) = pair.learner.module.values()
+    return {name: value.detach().clone() for name, value in module.named_parameters()}
