@@ -1,5 +1,6 @@
 """Writing a dance: the suffix of the file says how."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,9 +28,9 @@ def write(dance: Dance, path: Path | str, audio: Path | None = None) -> None:
         audio: the music, from the first frame on; sounds in the video and the page.
 
     Raises:
-        InputError: a suffix that is none of `SUFFIXES`, a package that is not installed, or music
-            that cannot be read.
-        OSError: the disk is full, or the place is nobody's to write in; what was there stays.
+        InputError: a suffix that is none of `SUFFIXES`, a package that is not installed, a place
+            where no file can be written, or music that cannot be read.
+        OSError: the disk is full; what was there stays.
     """
     path = Path(path)
     writer(path)(dance, path, audio)
@@ -39,16 +40,19 @@ def writer(path: Path | str) -> Writer:
     """Return what writes files of this suffix; ask before a long computation.
 
     Raises:
-        InputError: a suffix that is none of `SUFFIXES`, or a package that is not installed.
+        InputError: a suffix that is none of `SUFFIXES`, a package that is not installed, or a
+            place where no file can be written.
     """
-    suffix = Path(path).suffix.lower()
+    path = Path(path)
+    suffix = path.suffix.lower()
     if suffix not in _WRITERS:
         raise InputError(
-            f"{Path(path).name} ends in {suffix or 'no suffix'!r}; a dance is written as "
+            f"{path.name} ends in {suffix or 'no suffix'!r}; a dance is written as "
             f"{', '.join(SUFFIXES)}"
         )
     if suffix in usd.SUFFIXES:
         usd.require_usd()
+    _require_place(path)
     return _WRITERS[suffix]
 
 
@@ -96,6 +100,16 @@ def write_html(dance: Dance, path: Path, audio: Path | None = None) -> None:
     else:
         scene = DanceScene(path.stem, dance, audio=audio, leader_name="dancer")
     write_page(path, [scene], title=path.stem)
+
+
+def _require_place(path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the name of a file in it")
+    nearest = next(folder for folder in path.absolute().parents if folder.exists())
+    if not nearest.is_dir():
+        raise InputError(f"{path} cannot be written: {nearest} is a file; give another folder")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise InputError(f"{path} cannot be written: no rights in {nearest}; give another folder")
 
 
 def _body(dance: Dance) -> Motion:
