@@ -138,6 +138,8 @@ def _read_hierarchy(path: Path, text: str) -> tuple[tuple[BvhJoint, ...], ...]:
             if word == "ROOT":
                 persons.append([])
             parent = open_nodes[-1] if open_nodes else None
+            if parent is not None and parent.is_end:
+                _damaged(path, f"{word} inside an end site")
             persons[-1].append(_Node(_next(path, words), parent, is_end=word == "End"))
             open_nodes.append(persons[-1][-1])
             if _next(path, words) != "{":

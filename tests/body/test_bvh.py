@@ -132,6 +132,10 @@ DAMAGED = {
     "channel names": (GOOD.replace("Xrotation", "Xscale"), "channels"),
     "same name": (GOOD.replace("rShin", "lShin"), "lShin appears twice"),
     "two roots": (GOOD.replace("JOINT abdomen", "ROOT abdomen"), "one ROOT"),
+    "a joint on an end site": (
+        GOOD.replace("End Site lToe", "End Site").replace("OFFSET 0.01 0 0", "JOINT x { }"),
+        "JOINT inside an end site",
+    ),
     "a name of two words": (GOOD.replace("JOINT chest", "JOINT the chest"), "one word"),
     "another format": ("# Blender v4\no Cube", "begin with HIERARCHY"),
     "empty": ("", "begin with HIERARCHY"),
