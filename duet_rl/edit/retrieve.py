@@ -31,6 +31,7 @@ class RetrieveConfig(Config):
     own: float = Field(0.25, ge=0)  # weight of groups that may change, 1 of those that may not
     jump: float = Field(0.5, ge=0)  # weight of groups that differ from what followed the row before
     candidates: int = Field(64, gt=0)  # rows a token among which the best path is sought
+    whole: bool = True  # all groups that a moved part changes are copied; False: the wanted alone
     # What to do where no row shows all that is wanted; steps from the take's own classes always get
     # the nearest row.
     unseen: Literal["refuse", "nearest"] = "refuse"
@@ -93,8 +94,9 @@ def propagate(
     after = torch.where(ends, row, after)
     jumps = _Jumps(real[useful], real[after[useful]], ends[useful], config.jump)
     path = useful[_best_path(fit, jumps, config.candidates)]
+    copied = moved if config.whole else groups
     edited = rows.clone()
-    edited[tokens[:, None], torch.tensor(moved)] = bank[path][:, moved].to(rows)
+    edited[tokens[:, None], torch.tensor(copied)] = bank[path][:, copied].to(rows)
     return edited
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from duet_rl.body.heading import low_pass
 from duet_rl.captions.edits import Edit
+from duet_rl.edit.limbs import groups_of
 from duet_rl.errors import InputError
 from duet_rl.posecodes.catalogue import BODY_CODES, Catalogue
 from duet_rl.posecodes.table import Row
@@ -115,8 +116,8 @@ def wants_of(edits: Sequence[Edit], joints: Float[Tensor, "T 55 3"], ease: int) 
             its span, so that all of the span shows it.
 
     Raises:
-        InputError: a span that ends after the take, or two edits that want different classes of
-            one group at one time.
+        InputError: a span that ends after the take, a group that the parts cannot change, or two
+            edits that want different classes of one group at one time.
     """
     if not edits:
         raise InputError("no edit; say what shall change, e.g. 'raise the left arm'")
@@ -136,6 +137,12 @@ def _want(edit: Edit, codes: Tensor, ease: int) -> Want:
             f"take has {frames} ({frames / FPS:.1f} s, at {FPS:g} a second); ask for "
             "a time within it"
         )
+    found = edit.categories or edit.steps
+    for group in sorted(set(found) - set(groups_of(edit.part))):
+        raise InputError(
+            f"{edit.what!r} wants {BODY_CODES.rows[group].name}, which {' and '.join(edit.part)} "
+            "cannot change; name the part that can"
+        )
     time = torch.arange(frames)
     inside = (time >= edit.start) & (time < edit.stop)
     ramps = edit.mode == "ramp"
@@ -150,7 +157,6 @@ def _want(edit: Edit, codes: Tensor, ease: int) -> Want:
     growth = weight * inside
     if ramps:  # asked in full of the last token: until there the body is on its way
         inside &= time >= edit.stop - FRAMES_PER_TOKEN
-    found = edit.categories or edit.steps
     classes = torch.zeros(frames, len(found), _MOST_CLASSES, dtype=torch.bool)
     for place, group in enumerate(found):
         if edit.categories:

@@ -2,24 +2,26 @@
 
     python scripts/benchmarks/editing.py --data STORE --codec RUN/codec
 
-Of each dance of the test split, both dancers are edited, one after the other and alone: `LENGTH`
-seconds of each, every kind of edit in the second half. Three ways: poses as decoded, the take's own
-poses nudged, and both, which is what `duet-rl edit` does. One thread.
+Of each dance of the test split, both dancers are edited: `LENGTH` seconds of each, every kind of
+edit in the second half. Five ways: poses decoded after the wanted codes alone were changed, and
+after all codes of the limb were; the take's own poses nudged; decoded and nudged, which is what
+`duet-rl edit` does; and this beside the partner, whose hands it holds. One thread.
 """
 
 import argparse
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 from bench import print_table, write_results
 
-from duet_rl.body.motion import Motion
+from duet_rl.body.motion import Duet
 from duet_rl.captions.edit_language import read_edits
 from duet_rl.datasets.store import DuetStore
 from duet_rl.edit.nudge import NudgeConfig
-from duet_rl.edit.retrieve import strangeness
+from duet_rl.edit.retrieve import RetrieveConfig, strangeness
 from duet_rl.edit.run import Edited, edit, readable
 from duet_rl.edit.settings import EditConfig
 from duet_rl.edit.wants import FPS
@@ -45,19 +47,23 @@ WORDS = (
     "keep your legs wide apart",
     "lean forward",
 )
+COUPLE = "beside the partner"
+AS_DECODED = NudgeConfig(steps=0)
 WAYS = {
-    "decoded": EditConfig(nudge=NudgeConfig(steps=0)),
+    "wanted codes alone": EditConfig(retrieve=RetrieveConfig(whole=False), nudge=AS_DECODED),
+    "decoded": EditConfig(nudge=AS_DECODED),
     "nudged": EditConfig(retrieve=None),
     "both": EditConfig(),
+    COUPLE: EditConfig(),
 }
+OF_COUPLE = ("hold_share", "hold_recall", "kept_recall", "penetration", "partner_distance")
 
 
-def dancers(data: Path) -> list[Motion]:
-    """Return a cut of each dancer of the test split."""
-    clips = DuetStore.open(data).clips("test")
-    both = [m for clip in clips for m in (clip.duet.leader, clip.duet.follower)]
+def dancers(data: Path) -> list[Duet]:
+    """Return a cut of each dancer of the test split, as the follower of the other."""
     start, stop = round(START * FPS), round((START + LENGTH) * FPS)
-    return [motion.slice(start, stop) for motion in both]
+    cuts = [clip.duet.slice(start, stop) for clip in DuetStore.open(data).clips("test")]
+    return [duet for cut in cuts for duet in (cut, cut.swapped())]
 
 
 def scored(edited: Edited, bank: torch.Tensor) -> dict[str, float]:
@@ -69,6 +75,12 @@ def scored(edited: Edited, bank: torch.Tensor) -> dict[str, float]:
     before, after = (
         BODY_CODES.codes(motion.joints)[middles] for motion in (edited.source, edited.motion)
     )
+    of_couple = {
+        f"{name}_{when}": values[name]
+        for name in OF_COUPLE
+        for when, values in (("before", edited.before), ("after", edited.after))
+        if name in values
+    }
     return {
         "before": edited.rates_before[0],
         "after": edited.rates[0],
@@ -80,21 +92,23 @@ def scored(edited: Edited, bank: torch.Tensor) -> dict[str, float]:
         "jerk_after": edited.after["jerk"],
         "strange_before": float(strangeness(before, bank).mean()),
         "strange_after": float(strangeness(after, bank).mean()),
+        **of_couple,
     }
 
 
-def measured(motions: list[Motion], codec: ReadableCodec, way: str) -> list[dict[str, Any]]:
+def measured(duets: list[Duet], codec: ReadableCodec, way: str) -> list[dict[str, Any]]:
     """Return one row for each kind of edit: means over dancers."""
     config = WAYS[way].with_unseen(nearest=True)
     bank = codec.bank.codes.long()
-    rows = []
+    rows: list[dict[str, Any]] = []
     for words in WORDS:
         begun, found = time.perf_counter(), []
-        for motion in motions:
-            asked = read_edits(f"{words} in the second half", motion.frames)
-            found.append(scored(edit(motion, asked, codec, config=config), bank))
-        seconds = (time.perf_counter() - begun) / len(motions)
-        means = {key: sum(one[key] for one in found) / len(found) for key in found[0]}
+        for duet in duets:
+            asked = read_edits(f"{words} in the second half", duet.frames)
+            partner = duet.leader if way == COUPLE else None
+            found.append(scored(edit(duet.follower, asked, codec, partner, config), bank))
+        seconds = (time.perf_counter() - begun) / len(duets)
+        means = {key: mean(one[key] for one in found) for key in found[0]}
         worst = {"worst": min(one["after"] for one in found), "seconds": round(seconds, 2)}
         rows.append(
             {"way": way, "edit": words, "dancers": len(found)}
@@ -102,11 +116,16 @@ def measured(motions: list[Motion], codec: ReadableCodec, way: str) -> list[dict
             | worst
         )
     every = {
-        key: round(sum(row[key] for row in rows) / len(rows), 4)
+        key: round(mean(row[key] for row in rows), 4)
         for key, value in rows[0].items()
         if isinstance(value, float)
     }
-    return [*rows, {"way": way, "edit": "all", "dancers": len(motions)} | every]
+    return [*rows, {"way": way, "edit": "all", "dancers": len(duets)} | every]
+
+
+def mean(values: Iterable[float]) -> float:
+    """Return the mean of those that mean something; NaN if none does."""
+    return float(torch.tensor(list(values)).nanmean())
 
 
 def _shown(cell: Any) -> str:
@@ -122,11 +141,14 @@ def main() -> None:
     parser.add_argument("--way", choices=[*WAYS, "all"], default="all", help="how edits are made")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    codec, motions = readable(load_codec(options.codec)), dancers(options.data)
+    codec, duets = readable(load_codec(options.codec)), dancers(options.data)
     ways = list(WAYS) if options.way == "all" else [options.way]
-    rows = [row for way in ways for row in measured(motions, codec, way)]
-    print_table([{key: _shown(cell) for key, cell in row.items()} for row in rows])
-    print(write_results("editing", rows, SEED))
+    rows = [row for way in ways for row in measured(duets, codec, way)]
+    for way in ways:
+        own = [row for row in rows if row["way"] == way]
+        print_table([{key: _shown(cell) for key, cell in row.items()} for row in own])
+    told = [{key: None if cell != cell else cell for key, cell in row.items()} for row in rows]
+    print(write_results("editing", told, SEED))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from duet_rl.captions.edit_wishes import WISHES
 from duet_rl.captions.edits import GROUP_OF, Edit
+from duet_rl.edit.limbs import groups_of
 from duet_rl.edit.wants import Measure, runs, wants_of
 from duet_rl.errors import InputError
 from duet_rl.posecodes.catalogue import BODY_CODES
@@ -71,3 +73,15 @@ def test_neighbouring_classes_are_one_run_with_a_margin_at_its_ends_alone() -> N
     assert high[0, [2, 3]].tolist() == pytest.approx([0.38, 0.38])
     assert float(low[0, 9]) == pytest.approx(0.92) and torch.isinf(high[0, 9])
     assert (low[~classes] > high[~classes]).all(), "a class that does not do is nowhere"
+
+
+def test_a_part_is_not_asked_for_what_it_cannot_change() -> None:
+    edit = Edit(part=("right_arm",), what="bend", wanted={KNEE: (3,)}, start=0, stop=FRAMES)
+    with pytest.raises(InputError, match=r"angle-left_hip-left_knee-left_ankle, which right_arm"):
+        wants_of([edit], standing().joints, 6)
+
+
+def test_all_that_can_be_said_is_asked_of_parts_that_can_do_it() -> None:
+    for wish in WISHES.values():
+        groups = {GROUP_OF[name] for name in wish.wanted}
+        assert groups <= set(groups_of(wish.part)), wish
