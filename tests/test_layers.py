@@ -31,7 +31,7 @@ FLOORS = (  # lowest first; rooms on one floor do not import each other
     {"duet_rl.audit", "duet_rl.choreograph"},
     {"duet_rl.run"},
     {"duet_rl.judging", "duet_rl.tune"},
-    {"duet_rl.demo", "duet_rl.status", "duet_rl.doctor"},
+    {"duet_rl.demo", "duet_rl.status", "duet_rl.doctor", "duet_rl.api"},
     {"duet_rl.cli"},
     {"duet_rl.__main__"},
 )
@@ -58,8 +58,7 @@ SOURCES = sorted(p for top in ("duet_rl", "envs") for p in (ROOT / top).rglob("*
 def test_a_room_stands_above_all_that_it_imports(path: Path) -> None:
     module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     if module == "duet_rl":
-        assert not list(imports(path)), "import duet_rl stays instant: its __init__ is empty"
-        return
+        return  # its __init__ names what stands above; tests/test_api.py keeps it instant
     here = room_of(module)
     assert here in FLOOR_OF, f"{here} stands on no floor; give it one in this test"
     for name in imports(path):

@@ -104,7 +104,7 @@ def generate_dances(wish: Wish) -> Iterator[str]:
         wish.look_ahead,
     )
     yield from _written(wish, [dance.motion for dance in dances], beside.leader)
-    yield from _shown(dances)
+    yield from lines_shown(dances)
 
 
 def said(fact: Fact) -> str:
@@ -113,6 +113,18 @@ def said(fact: Fact) -> str:
     if fact.other is not None:
         return f"{deed} {'after' if fact.when == 'then' else 'while'} {said(fact.other)}"
     return deed + {"first": " at first", "last": " at the end"}.get(fact.when, "")
+
+
+def lines_shown(dances: Sequence[WordDance]) -> Iterator[str]:
+    """Say of each dance which facts of the text it shows."""
+    for number, dance in enumerate(dances, start=1):
+        if not dance.shown:
+            continue
+        which = f"dance {number}" if len(dances) > 1 else "the dance"
+        shown = "; ".join(said(fact) for fact, true in dance.shown.items() if true)
+        not_shown = "; ".join(said(fact) for fact, true in dance.shown.items() if not true)
+        missing = f"; does not: {not_shown}" if not_shown else ""
+        yield f"{which} shows: {shown or 'nothing of it'}{missing}"
 
 
 def _to_music(wish: Wish) -> Iterator[str]:
@@ -171,7 +183,7 @@ def _by_pgr2m(wish: Wish) -> Iterator[str]:
         for first in range(0, count, wish.best_of)
     ]
     yield from _written(wish, [dance.motion for dance in best], None)
-    yield from _shown(best)
+    yield from lines_shown(best)
 
 
 def _refuse_extras(wish: Wish) -> None:
@@ -219,15 +231,3 @@ def _written(wish: Wish, dances: Sequence[Motion], leader: Motion | None) -> Ite
             inside = dances[index : index + 1] if len(places) == len(dances) else dances
             seconds = " + ".join(f"{motion.seconds:.1f}" for motion in inside)
             yield f"{place}: {seconds} s at {inside[0].fps:g} fps"
-
-
-def _shown(dances: Sequence[WordDance]) -> Iterator[str]:
-    """Say of each dance which facts of the text it shows."""
-    for number, dance in enumerate(dances, start=1):
-        if not dance.shown:
-            continue
-        which = f"dance {number}" if len(dances) > 1 else "the dance"
-        shown = "; ".join(said(fact) for fact, true in dance.shown.items() if true)
-        not_shown = "; ".join(said(fact) for fact, true in dance.shown.items() if not true)
-        missing = f"; does not: {not_shown}" if not_shown else ""
-        yield f"{which} shows: {shown or 'nothing of it'}{missing}"
