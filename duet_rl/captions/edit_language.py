@@ -51,7 +51,7 @@ def read_edits(text: str, frames: int) -> tuple[Edit, ...]:
     """
     edits = []
     for sentence in _SENTENCE.split(text):
-        cut, spans = cut_spans(plain_text(sentence), frames)
+        cut, spans = cut_spans(plain_text(sentence).replace("@", " "), frames)
         commands = [part.strip() for part in _JOINT.split(_keep_ramps(cut)) if part.strip()]
         commands = _joined(commands)
         times = _times([[int(i) for i in re.findall(r"@(\d+)", c)] for c in commands])

@@ -150,6 +150,7 @@ def test_what_is_done_gradually_is_a_ramp() -> None:
         ("rase the left arm", "'raise'"),
         ("raise the left arn", "'arm'"),
         ("wave", "not understood"),
+        ("raise the left arm @3", "not understood"),
         ("raise an arm", "raises the left arm"),
         ("turn left", "more than a pose"),
         ("step back", "more than a pose"),
