@@ -4,7 +4,6 @@ import math
 import resource
 import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,29 +12,15 @@ import torch
 import trimesh
 
 from duet_rl.body.motion import Duet, Motion
-from duet_rl.body.rotations import axis_angle_to_matrix
-from duet_rl.body.skeleton import JOINT, JOINT_NAMES, NUM_JOINTS, PARENTS, Skeleton
+from duet_rl.body.skeleton import JOINT, JOINT_NAMES, PARENTS
 from duet_rl.body.skinning import surface_of
 from duet_rl.errors import InputError
 from duet_rl.generate import export
 from tests.couple import stepping_couple
 from tests.generate.gltf_reader import Glb
+from tests.generate.wild import TENTH_OF_A_MILLIMETRE, wild
 
-TENTH_OF_A_MILLIMETRE = 1e-4
 CHECK = Path(__file__).parents[2] / "scripts" / "check_glb"
-
-
-def wild(motion: Motion, turn: float = 2.0) -> Motion:
-    """The same walk on other bones, with rotations of every size and a joint off its bone."""
-    generator = torch.Generator().manual_seed(3)
-    vectors = turn * torch.randn(motion.frames, NUM_JOINTS, 3, generator=generator)
-    vectors[0] = torch.tensor([0.0, math.pi, 0.0])
-    skeleton = Skeleton(motion.skeleton.offsets * 1.1)
-    rotations = axis_angle_to_matrix(vectors)
-    made = Motion.from_rotations(motion.root, rotations, skeleton, motion.fps)
-    joints = made.joints.clone()
-    joints[3:, JOINT["left_wrist"] :] += 0.02
-    return replace(made, joints=joints)
 
 
 def distance(glb: Glb, name: str, motion: Motion, frame: int) -> float:
