@@ -133,29 +133,25 @@ def evaluate_text(
         InputError: no piece to learn from or to score, or a dancer whose dances cannot be used.
     """
     _require_names(dancers, config)
-    learned = cut_windows(
-        dancers_of(store, config.reference), config.seconds, config.step, config.mirrored
-    )
+    known = dancers_of(store, config.reference)
+    learned = cut_windows(known, config.seconds, config.step, config.mirrored)
     held_out = cut_windows(dancers_of(store, config.split), config.seconds, config.held_out_step)
     _require_windows(store, config, learned, held_out)
     scored = spread_over(held_out, config.most)
-    captioner = Captioner.fit([window.joints for window in learned])
+    captioner = Captioner.fit([motion.joints for _, motion in known])
     generator = torch.Generator().manual_seed(config.seed)
-    texts = [fullest_caption(x, config.draws, generator, captioner).text for x in scored]
-    known = [fullest_caption(x, config.draws, generator, captioner).text for x in learned]
+    texts, told = (
+        [fullest_caption(window, config.draws, generator, captioner).text for window in windows]
+        for windows in (scored, learned)
+    )
     motions = {
         TRUTH: [[_of_window(window)] for window in scored],
-        NEAREST: [[_of_window(learned[row])] for row in _nearest(texts, known)],
+        NEAREST: [[_of_window(learned[row])] for row in _nearest(texts, told)],
     }
     frames = len(scored[0].joints)
     for name, dancer in dancers.items():
         motions[name] = _danced(name, dancer, texts, frames, config)
-    if evaluator is None:
-        evaluator = train_evaluator(
-            [window.joints for window in learned],
-            lambda row, source: learned[row].caption(source, captioner).text,
-            config.evaluator,
-        )
+    evaluator = evaluator or _trained(learned, captioner, config)
     if out is not None:
         evaluator.save(out / EVALUATOR)
     others = _others(scored, generator)
@@ -233,6 +229,17 @@ class _Made(NamedTuple):
 
     joints: Float[Tensor, "T 55 3"]
     stated: Sequence[Stated]
+
+
+def _trained(
+    learned: Sequence[TextWindow], captioner: Captioner, config: TextEvaluateConfig
+) -> LocalEvaluator:
+    """Return an evaluator that has learned these pieces, with a new caption at every step."""
+    return train_evaluator(
+        [window.joints for window in learned],
+        lambda row, source: learned[row].caption(source, captioner).text,
+        config.evaluator,
+    )
 
 
 def _of_window(window: TextWindow) -> _Made:
