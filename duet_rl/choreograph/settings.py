@@ -7,7 +7,7 @@ from pydantic import Field
 from duet_rl.config import Config
 from duet_rl.generate.media import VideoConfig
 
-FileKind = Literal["npz", "bvh", "mp4", "html"]
+FileKind = Literal["npz", "bvh", "glb", "usdc", "mp4", "html"]
 
 
 class GuardConfig(Config):

@@ -15,7 +15,9 @@ def generate(
         Path,
         typer.Option(help="Folder of a follower (.../rl, .../follower), or from convert pgr2m."),
     ],
-    out: Annotated[Path, typer.Option(help="What to write: .npz, .bvh, .mp4 or .html.")],
+    out: Annotated[
+        Path, typer.Option(help="What to write: .html, .mp4, .glb, .usdc, .bvh or .npz.")
+    ],
     more: Annotated[
         list[Path] | None,
         typer.Argument(metavar="OUT", help="More files to write.", show_default=False),

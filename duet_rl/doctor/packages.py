@@ -34,6 +34,7 @@ EXTRAS = (
     Extra("optuna", "tune", ("tune",)),
     Extra("mlflow", "mlflow", ("log.mlflow.tracking_uri=...",)),
     Extra("transformers", "clip", ("texts read by CLIP",)),
+    Extra("pxr", "usd", ("dances as .usd, .usda, .usdc",)),
     Extra("wandb", "wandb", ("log.wandb.project=...",)),
 )
 

@@ -47,7 +47,7 @@ def writer(path: Path | str) -> Writer:
     suffix = path.suffix.lower()
     if suffix not in _WRITERS:
         raise InputError(
-            f"{path.name} ends in {suffix or 'no suffix'!r}; a dance is written as "
+            f"{path.name} ends in {repr(suffix) if suffix else 'no suffix'}; a dance is written as "
             f"{', '.join(SUFFIXES)}"
         )
     if suffix in usd.SUFFIXES:
