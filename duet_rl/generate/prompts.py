@@ -1,14 +1,18 @@
 """Words for a follower: what its model and its refiner are told of a text."""
 
+import re
 from collections.abc import Sequence
+from functools import cache
 
 from jaxtyping import Int
 from torch import Tensor
 
+from duet_rl.captions.facts import Fact
+from duet_rl.captions.parse import read
 from duet_rl.errors import InputError
 from duet_rl.models.follower import FollowerGPT
 from duet_rl.models.multistream_gpt import MultiStreamGPT
-from duet_rl.models.text import reader_of
+from duet_rl.models.text import TextConfig, TextReader, reader_of
 from duet_rl.tokenizers.codec import AnyCodec
 from duet_rl.tokenizers.duet import DecodedFollower
 from duet_rl.tokenizers.frames import MotionBatch
@@ -35,7 +39,42 @@ def words_for(model: FollowerGPT, text: Sequence[str] | None, dances: int) -> Te
         )
     if len(text) != dances:
         raise InputError(f"{len(text)} texts were given for {dances} dances; give one for each")
-    return reader_of(model.config.text).read(list(text)).to(model.start.device)
+    return read_prompts(text, model.config.text).to(model.start.device)
+
+
+def read_prompts(texts: Sequence[str], config: TextConfig) -> Tensor:
+    """Return what a reader reads of texts, the facts that they say spelled out for it.
+
+    The embedded and the hash encoder know single words, and each fact has one; a sentence that is
+    read as a whole stays as it is.
+    """
+    if config.encoder != "clip":
+        texts = [spelled_out(text) for text in texts]
+    return reader(config).read(list(texts))
+
+
+@cache
+def reader(config: TextConfig) -> TextReader:
+    """Return the reader of these settings, always the same one: CLIP's tower takes a while."""
+    return reader_of(config)
+
+
+def spelled_out(text: str, facts: Sequence[Fact] | None = None) -> str:
+    """Return a text behind one word for each fact that it says, such as `state_left_arm_raised`.
+
+    So what is said does not depend on how it is said: the words of a sentence have to be learned
+    in all their ways, these once.
+
+    Args:
+        text: may say things that are no facts, too.
+        facts: that it says; None reads them from it.
+    """
+    words = []
+    for fact in read(text).facts if facts is None else facts:
+        words.append(re.sub(r"\W+", "_", fact.key))
+        if fact.when:
+            words.append(f"when_{fact.when}")
+    return " ".join([*words, text]).strip()
 
 
 def decoded(
@@ -45,11 +84,9 @@ def decoded(
     text: Sequence[str] | None = None,
 ) -> DecodedFollower:
     """Return the followers that dance `tokens`; a refiner that hears words hears `text`."""
-    from duet_rl.models.level_refiner import LevelRefiner
-
     refiner = codec.refiner if isinstance(codec, ReadableCodec) else None
-    if text is None or not isinstance(refiner, LevelRefiner) or refiner.config.text is None:
+    if text is None or refiner is None or refiner.config.text is None:
         return codec.decode(tokens, leader)
     assert isinstance(codec, ReadableCodec)
-    read = reader_of(refiner.config.text).read(list(text)).to(tokens.device)
-    return codec.decode(tokens, leader, text=read)
+    told = read_prompts(text, refiner.config.text).to(tokens.device)
+    return codec.decode(tokens, leader, text=told)

@@ -16,7 +16,6 @@ from duet_rl.datasets.windows import Windows, windows_if_any
 from duet_rl.models.conditions import ConditionConfig
 from duet_rl.models.multistream_gpt import MultiStreamGPT, MultiStreamGPTConfig
 from duet_rl.models.streams import GOES_ON, STOP_CLASSES, STOPS
-from duet_rl.models.text import reader_of
 from duet_rl.pretrain.follower_stage import FollowerConfig, FollowerStage
 from duet_rl.pretrain.multistream_loss import STOP, FollowerLoss, entropy_weights
 from duet_rl.pretrain.text_windows import (
@@ -74,7 +73,6 @@ class MultiStreamStage(FollowerStage):
         self.captions: WindowCaptions | None = None
         if config.text is not None:
             dancers = dancers_to_tell([*clips, *held_out])
-            self.reader = reader_of(config.text)
             self.captions = WindowCaptions(dancers, captioner_of(dancers[:last]))
             self.rollouts.tell()
         names = self.codec.spec.names + ((STOP,) if self.ends else ())
@@ -192,11 +190,11 @@ class MultiStreamStage(FollowerStage):
         if self.ends:
             lengths = self._lengths(count, step, first)
             tokens = _with_stops(tokens, lengths)
-        if self.captions is None:
+        if self.captions is None or self.config.text is None:
             return tokens, conditions
         each = generators_of(self.config.seed, step, first, count, _CAPTION)
-        texts = self.captions.texts(rows.clip[:, 0], rows.frame[:, 0], lengths, each)
-        return tokens, conditions, self.reader.read(texts)
+        places = (rows.clip[:, 0], rows.frame[:, 0], lengths)
+        return tokens, conditions, self.captions.read(*places, each, self.config.text)
 
     def _lengths(self, count: int, step: int, first: int) -> Int[Tensor, "B"]:
         """Return how many steps each window of a step lasts; one more is left for the stop."""

@@ -19,7 +19,7 @@ from duet_rl.datasets.windows import Windows, windows_if_any
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path, sha256_of
 from duet_rl.models.level_refiner import LevelRefiner, LevelRefinerConfig
-from duet_rl.models.text import TextConfig, reader_of
+from duet_rl.models.text import TextConfig
 from duet_rl.pretrain.follower_stage import FOLLOWER, PARTS
 from duet_rl.pretrain.stage import Metrics, Stage, StageConfig, StagePlan
 from duet_rl.pretrain.text_windows import (
@@ -143,7 +143,6 @@ class RefineStage(Stage):
         self.captions: WindowCaptions | None = None
         if config.text is not None:
             dancers = dancers_to_tell([*clips, *held_out])
-            self.reader = reader_of(config.text)
             self.captions = WindowCaptions(dancers, captioner_of(dancers[:last]))
         self._module = RefineLoss(LevelRefiner(self._model_config()))
 
@@ -202,13 +201,13 @@ class RefineStage(Stage):
 
     def _flat(self, rows: LevelRows, step: int, first: int) -> tuple[Any, ...]:
         """Return tokens, levels and, where they are read, captions of windows."""
-        if self.captions is None:
+        if self.captions is None or self.config.text is None:
             return rows.tokens, rows.levels
         count = len(rows.clip)
         steps = torch.full((count,), rows.tokens.shape[1])
         each = generators_of(self.config.seed, step, first, count)
-        texts = self.captions.texts(rows.clip[:, 0], rows.frame[:, 0], steps, each)
-        return rows.tokens, rows.levels, self.reader.read(texts)
+        places = (rows.clip[:, 0], rows.frame[:, 0], steps)
+        return rows.tokens, rows.levels, self.captions.read(*places, each, self.config.text)
 
 
 def lend_refiner(run: Path) -> None:

@@ -9,12 +9,15 @@ from torch import Tensor
 
 from duet_rl.captions.captioner import Captioner, caption_of
 from duet_rl.captions.detect import facts_of
-from duet_rl.captions.facts import Stated
+from duet_rl.captions.facts import Caption, Stated
 from duet_rl.datasets.clip import DuetClip
 from duet_rl.datasets.windows import step_generator
+from duet_rl.generate.prompts import reader, spelled_out
+from duet_rl.models.text import TextConfig
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
 VALIDATION = -1  # the step of the draws for held-out windows: always the same
+_WORDS_ALONE, _FACTS_ALONE = 0.2, 0.2  # shares of the captions that are told so
 GRID = 4  # token steps between the places at which windows are looked at: each is read once only
 
 
@@ -57,16 +60,53 @@ class WindowCaptions:
             steps: how many token steps they last.
             generators: one a window, which draws facts, order and words.
         """
-        places = zip(dancers.tolist(), frames.tolist(), steps.tolist(), generators, strict=True)
-        return [self._text(*place) for place in places]
+        drawn = self._captions(dancers, frames, steps, generators)
+        return [caption.text for caption in drawn]
 
-    def _text(self, dancer: int, frame: int, steps: int, generator: torch.Generator) -> str:
+    def read(
+        self,
+        dancers: Int[Tensor, "B"],
+        frames: Int[Tensor, "B"],
+        steps: Int[Tensor, "B"],
+        generators: Sequence[torch.Generator],
+        config: TextConfig,
+    ) -> Tensor:
+        """Return what a model's reader reads of a caption of each window.
+
+        A caption is told as people will tell it, with its facts spelled out, some without these
+        and some as these alone, so that any of them will do.
+
+        Args:
+            dancers: whose, by number.
+            frames: at which the windows begin.
+            steps: how many token steps they last.
+            generators: one a window.
+            config: of the reader.
+        """
+        drawn = self._captions(dancers, frames, steps, generators)
+        if config.encoder == "clip":
+            return reader(config).read([caption.text for caption in drawn])
+        told = []
+        for caption, generator in zip(drawn, generators, strict=True):
+            way = float(torch.rand((), generator=generator))
+            facts = () if way < _WORDS_ALONE else caption.facts
+            text = "" if way >= 1 - _FACTS_ALONE else caption.text
+            told.append(spelled_out(text, facts))
+        return reader(config).read(told)
+
+    def _captions(
+        self, dancers: Tensor, frames: Tensor, steps: Tensor, generators: Sequence[torch.Generator]
+    ) -> list[Caption]:
+        places = zip(dancers.tolist(), frames.tolist(), steps.tolist(), generators, strict=True)
+        return [self._caption(*place) for place in places]
+
+    def _caption(self, dancer: int, frame: int, steps: int, generator: torch.Generator) -> Caption:
         apart = GRID * FRAMES_PER_TOKEN
         length = max(1, round(steps / GRID)) * apart
         latest = max(0, len(self.dancers[dancer].joints) - length)
         start = min(round(frame / apart) * apart, latest)
         stated = self._facts(dancer, start, start + length)
-        return caption_of(stated, length, generator, self.captioner).text
+        return caption_of(stated, length, generator, self.captioner)
 
     def _facts(self, dancer: int, start: int, stop: int) -> list[Stated]:
         key = (dancer, start, stop)

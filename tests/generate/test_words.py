@@ -9,6 +9,7 @@ from duet_rl.captions.detect import holds
 from duet_rl.captions.parse import parse
 from duet_rl.errors import InputError
 from duet_rl.generate.follower import Follower, load_follower
+from duet_rl.generate.prompts import spelled_out
 from duet_rl.generate.words import LONGEST_SECONDS, Beside, dance_texts, dance_words, shown_of
 from duet_rl.models.policy import SamplingConfig
 from tests.generate.test_follower import gpt_config, save_follower
@@ -141,3 +142,14 @@ def test_a_follower_may_be_told_words_in_a_batch(partner: Follower, couple) -> N
     assert not torch.equal(told.joints, untold.joints)
     with pytest.raises(InputError, match="1 texts were given for 2 dances"):
         partner.dance([leader] * 2, music, text=[TEXT])
+
+
+def test_what_is_said_in_other_words_is_told_in_one() -> None:
+    """The word of a fact is the same however it is said; what is no fact is told as it is."""
+    first, second = (spelled_out(text) for text in ("raises the left arm", "lifts her left arm"))
+    assert first.split()[0] == second.split()[0] == "transition_left_arm_raises"
+    assert first.endswith(" raises the left arm")
+    placed = spelled_out("at the end he turns left by a quarter").split()
+    assert placed[:2] == ["turn_dancer_left_quarter", "when_last"]
+    assert spelled_out("sways like a willow") == "sways like a willow"
+    assert spelled_out("") == ""
