@@ -103,6 +103,11 @@ class BvhReader:
         self._joints = file.person(person)
         self._offsets, self._movers = _bones(file, self._joints)
 
+    @property
+    def has_places(self) -> bool:
+        """Whether the file says where the root is."""
+        return bool(_columns(self._joints[0], "position"))
+
     def scaled(self, scale: float) -> "BvhReader":
         """Return the reader of the same person with other units; metres per unit of the file."""
         other = copy(self)

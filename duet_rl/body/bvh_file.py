@@ -133,17 +133,11 @@ def _read_hierarchy(path: Path, text: str) -> tuple[tuple[BvhJoint, ...], ...]:
     open_nodes: list[_Node] = []
     for word in words:
         if word in ("ROOT", "JOINT", "End"):
-            if (word == "ROOT") == bool(open_nodes):
-                _damaged(path, f"{word} out of place (one ROOT a person, all else in its braces)")
-            if word == "ROOT":
+            node = _read_node(path, word, open_nodes, words)
+            if node.parent is None:
                 persons.append([])
-            parent = open_nodes[-1] if open_nodes else None
-            if parent is not None and parent.is_end:
-                _damaged(path, f"{word} inside an end site")
-            persons[-1].append(_Node(_next(path, words), parent, is_end=word == "End"))
-            open_nodes.append(persons[-1][-1])
-            if _next(path, words) != "{":
-                _damaged(path, f"no brace after {open_nodes[-1].name} (a name must be one word)")
+            persons[-1].append(node)
+            open_nodes.append(node)
         elif not open_nodes:
             _damaged(path, f"{word!r} in the hierarchy")
         elif word == "}":
@@ -157,6 +151,19 @@ def _read_hierarchy(path: Path, text: str) -> tuple[tuple[BvhJoint, ...], ...]:
         found.append(_joints(path, nodes, column))
         column += sum(len(node.channels) for node in nodes)
     return tuple(found)
+
+
+def _read_node(path: Path, word: str, open_nodes: list[_Node], words: Iterator[str]) -> _Node:
+    """Return the node that a keyword begins, as far as its brace."""
+    if (word == "ROOT") == bool(open_nodes):
+        _damaged(path, f"{word} out of place (one ROOT a person, all else in its braces)")
+    parent = open_nodes[-1] if open_nodes else None
+    if parent is not None and parent.is_end:
+        _damaged(path, f"{word} inside an end site")
+    node = _Node(_next(path, words), parent, is_end=word == "End")
+    if _next(path, words) != "{":
+        _damaged(path, f"no brace after {node.name} (a name must be one word)")
+    return node
 
 
 def _joints(path: Path, nodes: list[_Node], column: int) -> tuple[BvhJoint, ...]:

@@ -215,6 +215,8 @@ def _scale(
         return (1.0, "format") if given is None else (given, "given")
     if source.leg <= 0:
         raise InputError(f"{path}: legs of no length; wanted a skeleton with bones")
+    if given is None and source.ours and PERSON_RANGE[0] < source.leg < PERSON_RANGE[1]:
+        return 1.0, "as we write"  # whatever the person
     if given is None:
         scale = scale_of(source.leg, source.units)
         if not scale.certain:

@@ -151,6 +151,8 @@ def _of_bvh(path: Path, person: int | str | None) -> Source:
     if rig.family == STRUCTURE:
         shown = ", ".join(f"{ours}: {theirs}" for ours, theirs in rig.joints.items())
         warnings = (f"the joints' names are unknown; by their structure they are {shown}",)
+    if not reader.has_places:
+        warnings += ("its root has no position channels: the dancer stays on one spot",)
     joints = {JOINT_NAMES[ours]: sample.names[joint] for ours, joint in raw.plan.joints.items()}
     joints = CMU_JOINTS if family == _CMU else joints
     return Source(

@@ -11,11 +11,12 @@ def read_motion(
     fps: float | None = None,
     scale: float | None = None,
     up: str | None = None,
+    person: int | str | None = None,
 ) -> Motion:
     """Return the motion in a file at 30 fps; see `motion_file.read_motion`.
 
     What a file of others was taken for, and what may be wrong with it, is logged.
     """
-    read = motion_file.read_motion(path, fps, scale, up)
+    read = motion_file.read_motion(path, fps, scale, up, person)
     motion_file.log(read)
     return read.motion

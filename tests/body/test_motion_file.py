@@ -14,7 +14,7 @@ from duet_rl.body.motion import Motion
 from duet_rl.body.motion_file import log, read_motion
 from duet_rl.body.npz import SMPLX_PELVIS, write_npz
 from duet_rl.body.rotations import matrix_to_axis_angle, yaw_matrix
-from duet_rl.body.skeleton import JOINT, SMPL_JOINTS, UP
+from duet_rl.body.skeleton import JOINT, SMPL_JOINTS, UP, Skeleton
 from duet_rl.errors import InputError
 from duet_rl.pickles import save_object_npy
 from tests.body.cmu import SCALE, cmu_text
@@ -63,6 +63,29 @@ def test_what_is_found_can_be_overruled(tmp_path):
     assert told.found.scale_from == told.found.up_from == told.found.fps_from == "given"
     up = told.motion.joints[:, JOINT["head"], UP] - told.motion.joints[:, JOINT["left_ankle"], UP]
     assert up.abs().mean() < 0.8, "read with the wrong axis up, the body lies"
+
+
+def test_a_child_of_ours_stays_a_child(tmp_path):
+    motion = dancer(frames=4)
+    child = Motion.from_rotations(
+        motion.root * 0.6, motion.rotations, Skeleton(motion.skeleton.offsets * 0.6)
+    )
+    write_bvh(tmp_path / "child.bvh", child)
+    taken = read_motion(tmp_path / "child.bvh")
+    assert taken.found.scale == 1 and largest(taken.motion.joints, child.joints) < 1e-4
+
+
+def test_a_root_that_is_nowhere_is_told(tmp_path):
+    write_rig(tmp_path / "take.bvh", figure(frames=8), Made(BONES))
+    text = (tmp_path / "take.bvh").read_text()
+    head, _, rows = text.partition("Frame Time:")
+    head = head.replace("CHANNELS 6 Xposition Yposition Zposition", "CHANNELS 3", 1)
+    time, *values = rows.splitlines()
+    cut = [" ".join(row.split()[3:]) for row in values]
+    (tmp_path / "take.bvh").write_text("\n".join([head + "Frame Time:" + time, *cut]))
+    taken = read_motion(tmp_path / "take.bvh")
+    assert any("stays on one spot" in warning for warning in taken.warnings)
+    assert taken.motion.joints[:, [7, 8, 10, 11], UP].min() > -0.2, "its feet are at the floor"
 
 
 def test_a_size_of_no_unit_is_made_a_persons_and_told(tmp_path):
