@@ -1,0 +1,155 @@
+"""The Python face: instant to import, the same dances as the command line, a page that runs."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import duet_rl
+from duet_rl.api.model import Model
+from duet_rl.body.motion import Motion
+from duet_rl.body.npz import read_npz
+from duet_rl.cli.main import app
+from duet_rl.errors import InputError
+from tests.tiny_run import DATA, READABLE, RUN, SONG, TAKE, clicks, make_place
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "python.md"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_place(tmp_path_factory.mktemp("place"))
+
+
+@pytest.fixture(scope="module")
+def model(place: Path) -> Model:
+    return duet_rl.load(place / RUN)
+
+
+def test_the_package_is_imported_without_what_it_stands_on() -> None:
+    code = (
+        "import sys, duet_rl; heavy = {'torch', 'numpy', 'ray', 'pydantic', 'librosa', 'scipy'}; "
+        "print(*heavy & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [], "import duet_rl brings these"
+
+
+def test_every_name_of_the_package_is_there_and_no_other() -> None:
+    assert {name for name in duet_rl.__all__ if getattr(duet_rl, name) is None} == set()
+    assert set(duet_rl.__all__) <= set(dir(duet_rl))
+    with pytest.raises(AttributeError, match="'duet_rl' has no attribute 'lode'"):
+        _ = duet_rl.lode  # type: ignore[attr-defined]
+
+
+def test_the_blocks_of_the_page_run(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.M | re.S)
+    names: dict[str, object] = {}
+    for number, block in enumerate(blocks, start=1):
+        exec(compile(block, f"{PAGE.name}, block {number}", "exec"), names)
+    written = {path.name for path in place.iterdir() if path.is_file()}
+    assert {"dance.mp4", "dance.bvh", "three.html", "three-3.npz", "edited.npz"} <= written
+    assert (place / "runs" / "compared" / "report.html").is_file()
+
+
+def test_python_and_the_command_line_dance_alike(place: Path, model: Model, tmp_path: Path) -> None:
+    out = tmp_path / "told.npz"
+    words = ["--checkpoint", place / RUN / "follower", "--leader", place / TAKE]
+    words += ["--music", place / SONG, "--seed", 3, "--temperature", 1, "--out", out]
+    told = CliRunner().invoke(app, ["generate", *map(str, words)])
+    assert told.exit_code == 0, told.output
+    dance = model.follow(place / TAKE, place / SONG, seed=3, temperature=1)
+    (saved,) = dance.save(tmp_path / "saved.npz")
+    assert torch.equal(read_npz(saved).joints, read_npz(out).joints)
+
+
+def test_files_motions_and_samples_are_the_same_leader_and_song(place: Path, model: Model) -> None:
+    by_path = model.follow(str(place / TAKE), place / SONG)
+    leader = duet_rl.read_motion(place / TAKE)
+    stereo = np.stack([clicks(1.7)] * 2, axis=1)
+    by_value = model.follow(leader, (stereo, 22_050))
+    assert by_value.leader is not None and by_value.frames == leader.frames == by_path.frames
+    torch.testing.assert_close(by_value.joints, by_path.joints, atol=1e-3, rtol=0)
+
+
+def test_an_array_of_joints_is_a_leader_in_its_place(place: Path, model: Model) -> None:
+    leader = duet_rl.read_motion(place / TAKE).moved((1.0, 0.0, 2.0))
+    dance = model.follow(leader.joints.numpy(), place / SONG)
+    assert dance.leader is not None and dance.frames == leader.frames
+    torch.testing.assert_close(dance.leader.joints, leader.joints, atol=0.02, rtol=0)
+
+
+def test_samples_differ_and_the_dance_is_the_first(place: Path, model: Model) -> None:
+    dance = model.follow(place / TAKE, place / SONG, samples=2, seed=1)
+    first, second = dance.samples
+    assert torch.equal(first.joints, dance.joints) and not torch.equal(first.joints, second.joints)
+    assert second.leader is dance.leader and second.duet is not None
+
+
+def test_tokens_come_back_and_stand_for_whole_tokens(place: Path, model: Model) -> None:
+    leader = duet_rl.read_motion(place / TAKE).slice(0, 35)
+    tokens = model.tokens(leader.moved((0.0, 0.0, 0.8)), leader=leader)
+    assert tokens.shape == (8, len(model.codec.spec))
+    motion = model.motion(tokens, leader=leader)
+    assert motion.frames == 32
+    assert torch.equal(model.motion(tokens.numpy(), leader=leader).joints, motion.joints)
+
+
+def test_a_dancer_is_told_from_the_stage_where_nobody_leads(place: Path) -> None:
+    codec = duet_rl.load(place / RUN / "follower")
+    take = duet_rl.read_motion(place / TAKE)
+    alone = codec.motion(codec.tokens(take))
+    assert isinstance(alone, Motion) and torch.isfinite(alone.joints).all()
+
+
+def test_a_codec_alone_cannot_dance_but_edits(place: Path) -> None:
+    codec = duet_rl.load(place / READABLE)
+    with pytest.raises(InputError, match=r"holds a codec, which cannot dance"):
+        codec.follow(place / TAKE, place / SONG)
+    dance = codec.edit(place / TAKE, "raise your left arm", nearest=True)
+    take = duet_rl.read_motion(place / TAKE)
+    moved = (dance.joints - take.joints).norm(dim=-1).amax(0)
+    left, right = 20, 21  # wrists
+    assert moved[left] > 0.05 and moved[right] < 1e-4 and dance.notes
+
+
+@pytest.mark.parametrize(
+    ("ask", "answer"),
+    [
+        (lambda m, p: m.follow(p / "none.bvh", p / SONG), r"none\.bvh"),
+        (lambda m, p: m.follow(p / TAKE, p / "none.wav"), r"none\.wav does not exist"),
+        (lambda m, p: m.follow(np.zeros((8, 3)), p / SONG), r"shape \(8, 3\) is no motion"),
+        (lambda m, p: m.follow(p / TAKE, np.zeros(9)), r"shape \(9,\) is no music"),
+        (lambda m, p: m.follow(p / TAKE, (np.zeros(9), 0)), r"at 0 Hz"),
+        (lambda m, p: m.follow(p / TAKE, p / SONG, samples=0), r"samples=0"),
+        (lambda m, p: m.follow(p / TAKE, p / SONG, temperature=-1.0), r"temperature"),
+        (lambda m, p: m.follow(p / TAKE, p / SONG, text="steps back"), r"hears no words"),
+        (lambda m, p: m.dance(music=p / SONG), r"call follow\(\)"),
+        (lambda m, p: m.edit(p / TAKE, "raise your left arm"), r"--preset readable"),
+        (lambda m, p: m.tokens(duet_rl.read_motion(p / TAKE).slice(0, 3)), r"has 3 frames"),
+        (lambda m, p: m.motion(torch.full((2, 9), 10**6)), r"streams|holds tokens"),
+        (lambda m, p: m.follow(duet_rl.read_motion(p / TAKE), p / SONG, fps=60), r"leave out fps"),
+        (lambda m, p: duet_rl.load(p / DATA), r"holds no follower and no codec"),
+        (lambda m, p: duet_rl.load(p / "nothing"), r"does not exist"),
+        (lambda m, p: duet_rl.compare([p / RUN, p / "x" / "mine"], p / DATA), r"two runs"),
+    ],
+)
+def test_what_cannot_be_done_is_said(place: Path, model: Model, ask, answer: str) -> None:
+    with pytest.raises(InputError, match=answer):
+        ask(model, place)
+
+
+def test_a_suffix_that_nothing_is_written_as_writes_nothing(
+    place: Path, model: Model, tmp_path: Path
+) -> None:
+    dance = model.follow(place / TAKE, place / SONG)
+    with pytest.raises(InputError, match=r"dance\.gif"):
+        dance.save(tmp_path / "dance.npz", tmp_path / "dance.gif")
+    assert not list(tmp_path.iterdir())
