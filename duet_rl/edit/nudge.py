@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from duet_rl.body.contact import foot_speed, planted_feet
+from duet_rl.body.contact import planted_feet
 from duet_rl.body.kinematics import forward_kinematics
 from duet_rl.body.rotations import axis_angle_to_matrix
 from duet_rl.body.skeleton import FEET, JOINT_NAMES, UP
@@ -34,7 +34,6 @@ from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 _CENTIMETRE = 0.01  # m
 _AROUND = 2 * FRAMES_PER_TOKEN  # frames before and after what may move that are looked at
 _HISTORY = 10  # steps that the optimiser remembers
-STILL_SPEED = 0.3  # m/s; a planted foot that is faster slides by itself
 # How freely joints turn beside the others: an elbow bends, a collar hardly moves.
 _FREEDOM = {"collar": 0.3, "wrist": 0.5, "foot": 0.3}
 
@@ -172,25 +171,25 @@ def spline(frames: int) -> Float[Tensor, "T K"]:
     return torch.where(away < 1, near, far)
 
 
-def stands(joints: Float[Tensor, "T 55 3"], fps: float = 30.0) -> Bool[Tensor, "T 4"]:
-    """Return whether ankles and toes carry the body and rest."""
-    planted = planted_feet(joints).repeat(1, 2)
-    return planted & (foot_speed(joints, fps) < STILL_SPEED)
-
-
 class _Feet:
-    """Where feet shall be: they stand where the source stands, or by a constant shift from it."""
+    """Where feet shall be: where a foot of the source is planted, it moves as the source's does.
+
+    It may so stand elsewhere, by a constant shift, for as long as it stands.
+    """
 
     def __init__(self, source: Float[Tensor, "T 55 3"], wants: Sequence[Want]) -> None:
         self.source = source[:, FEET]
-        self.stands = stands(source)  # (T, 4): ankles, then toes
+        self.stands = planted_feet(source).repeat(1, 2)  # (T, 4): ankles, then toes
+        self.stays = torch.ones_like(self.stands)
         for want in wants:
             for side, limb in enumerate(LEGS):
-                if any(_lifts(want, place, limb) for place in range(len(want.groups))):
+                if _lifts(want, limb):
                     self.stands[want.weight > 0, side::2] = False
+                if _sends(want, limb):
+                    self.stays[want.weight > 0, side::2] = False
 
     def sliding(self, joints: Float[Tensor, "T 55 3"]) -> Float[Tensor, ""]:
-        """Return how far standing feet slide and stand above or below where they did, cm^2."""
+        """Return how far planted feet slide, and stand above or below where they did, cm^2."""
         shift = (joints[:, FEET] - self.source) / _CENTIMETRE
         both = self.stands[1:] & self.stands[:-1]
         slides = shift.diff(dim=0).square().sum(-1) * both
@@ -198,11 +197,26 @@ class _Feet:
 
     def away(self, joints: Float[Tensor, "T 55 3"]) -> Float[Tensor, ""]:
         """Return how far feet are from where the source's are, cm^2."""
-        return ((joints[:, FEET] - self.source) / _CENTIMETRE).square().sum()
+        away = ((joints[:, FEET] - self.source) / _CENTIMETRE).square().sum(-1)
+        return (away * self.stays).sum()
 
 
-def _lifts(want: Want, place: int, limb: str) -> bool:
-    """Return whether one of the groups that are wanted tells that a leg is off the floor."""
-    row = BODY_CODES.rows[want.groups[place]]
-    lifted = row.operator == "up" and row.points[0] in LIMB_POINTS[limb]
-    return lifted and not bool(want.classes[want.frames, place, 0].any())
+def _sends(want: Want, limb: str) -> bool:
+    """Return whether it is wanted that a foot is elsewhere, and not only how a leg is bent."""
+    return any(set(_points(group)) & set(LIMB_POINTS[limb]) for group in want.groups)
+
+
+def _lifts(want: Want, limb: str) -> bool:
+    """Return whether it is wanted that a leg is off the floor."""
+    return any(
+        BODY_CODES.rows[group].operator == "up"
+        and _points(group)[0] in LIMB_POINTS[limb]
+        and not bool(want.classes[want.frames, place, 0].any())
+        for place, group in enumerate(want.groups)
+    )
+
+
+def _points(group: int) -> tuple[str, ...]:
+    """Return the points that a group compares by where they are; of an angle, none."""
+    row = BODY_CODES.rows[group]
+    return () if row.operator == "angle" else row.points
