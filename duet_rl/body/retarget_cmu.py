@@ -7,9 +7,9 @@ from torch import Tensor
 from duet_rl.body.bvh import BvhMotion
 from duet_rl.body.kinematics import global_to_local
 from duet_rl.body.motion import Motion
+from duet_rl.body.retarget_any import palm_axes
 from duet_rl.body.rotations import (
     axis_angle_to_matrix,
-    matrix_from_6d,
     matrix_to_axis_angle,
     rotation_between,
 )
@@ -221,16 +221,8 @@ def _straighten(rest: Float[Tensor, "55 3"]) -> Float[Tensor, "55 3 3"]:
             turns[joint] = rotation_between(bone, ideal[child] - ideal[joint]) @ turns[joint]
         elif name.endswith("_wrist"):
             side = name.removesuffix("_wrist")
-            turns[joint] = _palm(ideal, side) @ _palm(rest, side).mT
+            turns[joint] = palm_axes(ideal, side) @ palm_axes(rest, side).mT
     return turns
-
-
-def _palm(joints: Float[Tensor, "55 3"], side: str) -> Float[Tensor, "3 3"]:
-    """Return axes along the hand and across the palm."""
-    wrist, middle, index, pinky = (
-        joints[JOINT[f"{side}_{name}"]] for name in ("wrist", "middle1", "index1", "pinky1")
-    )
-    return matrix_from_6d(torch.cat([middle - wrist, index - pinky]))
 
 
 def _share_twist(

@@ -17,6 +17,8 @@ from duet_rl.datasets.bvh_pairs import PairsConfig, find_pairs, pair_tasks, read
 from duet_rl.datasets.hands import PALM_GAP, close_hands
 from duet_rl.datasets.prepare import PrepareConfig, prepare
 from duet_rl.errors import InputError
+from tests.body.rigs import Made, write_rig
+from tests.body.test_rigs import LAFAN
 
 CONFIG = PairsConfig(leader="60_*", follower="61_*")
 BEATS_A_SECOND = 2.0
@@ -61,6 +63,19 @@ def test_files_of_one_take_are_paired(folder: Path) -> None:
         ("01", "60_01.bvh", "61_01.bvh"),
         ("02", "60_02.bvh", "61_02.bvh"),
     ]
+
+
+def test_a_couple_of_another_program_stays_together(tmp_path: Path) -> None:
+    leader = stepping(360)
+    follower = leader.turned(torch.pi).moved((0.4, 0.0, 1.0))
+    made = Made(LAFAN, "A", unit=0.0254, up="z")
+    for name, motion in (("60_01", leader), ("61_01", follower)):
+        write_rig(tmp_path / f"{name}.bvh", motion, made)
+    config = CONFIG.model_copy(update={"close_hands": False})
+    duet = read_pair(find_pairs(tmp_path, config)[0], config, tmp_path).duet
+    apart = duet.follower.root - duet.leader.root
+    wanted = (follower.root - leader.root)[::2][: len(apart)]
+    torch.testing.assert_close(apart, wanted, atol=5e-3, rtol=0)
 
 
 def test_missing_partners_are_all_named(folder: Path) -> None:
