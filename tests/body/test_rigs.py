@@ -3,11 +3,13 @@
 import pytest
 import torch
 
+from duet_rl.body.bvh import read_bvh
 from duet_rl.body.heading import facing_angle
 from duet_rl.body.kinematics import forward_kinematics
 from duet_rl.body.motion_file import MotionFile, read_motion
 from duet_rl.body.rotations import matrix_to_axis_angle, wrap_angle
 from duet_rl.body.skeleton import JOINT
+from duet_rl.body.skeleton_match import by_structure
 from duet_rl.errors import InputError
 from tests.body.rigs import SIDES, Bone, Made, chain, figure, person, write_rig
 
@@ -240,6 +242,18 @@ def test_a_body_turns_as_the_figure_does(read, name):
     facing = wrap_angle(facing_angle(taken.motion.joints) - facing_angle(motion.joints))
     assert facing.abs().max() < 0.02
     assert abs(taken.found.facing) > 120, "it faces away"
+
+
+@pytest.mark.parametrize("name", RIGS)
+def test_structure_finds_the_limbs_that_names_find(tmp_path, name):
+    made = RIGS[name][0]
+    write_rig(tmp_path / "take.bvh", figure(frames=30, still=COLLARS), made)
+    sample = read_bvh(tmp_path / "take.bvh")
+    found = by_structure(sample)
+    at = {bone.name: bone.at for bone in made.bones if not bone.to}
+    assert found is not None and len(found.joints) >= 14
+    told = {joint: theirs for joint, theirs in found.joints.items() if joint != "head"}
+    assert {joint: at[theirs] for joint, theirs in told.items()} == {joint: joint for joint in told}
 
 
 def test_bones_that_stretch_are_told_and_the_joints_stay_near(tmp_path):
