@@ -3,16 +3,16 @@
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import Float, UInt8, UInt16
 from scipy.spatial.transform import Rotation
 
 from duet_rl.body.kinematics import forward_kinematics
 from duet_rl.body.motion import Motion
-from duet_rl.body.skeleton import PARENTS, Skeleton
+from duet_rl.body.skeleton import NUM_JOINTS, PARENTS, Skeleton
 from duet_rl.body.skinning import skinned_stand_in
 
 CARRIERS = 4  # joints that carry a vertex at most: what every program reads
+_CHUNK = 1024  # frames whose kinematics are held at once: 20 MB
 _OFF_BONES = 1e-5  # m; a joint that strays less from the end of its bone has not left it
 
 
@@ -60,27 +60,36 @@ def joint_tracks(motion: Motion) -> JointTracks:
     A joint that is where its bone ends has the bone as its translation in every frame. Quaternions
     of neighbouring frames are of one sign, so that whoever blends them goes the short way.
     """
-    local = motion.rotations.double().cpu()
+    pieces = [
+        _seen_from_parents(motion.slice(start, start + _CHUNK))
+        for start in range(0, motion.frames, _CHUNK)
+    ]
+    bones, rotations = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
+    offsets = motion.skeleton.offsets[1:].double().cpu().numpy()
+    strays = np.linalg.norm(bones - offsets, axis=-1).max(axis=0) > _OFF_BONES
+    bones = np.where(strays[:, None], bones, offsets)
+    root = motion.root.double().cpu().numpy()[:, None]
+    return JointTracks(np.concatenate([root, bones], axis=1), _of_one_sign(rotations))
+
+
+def _seen_from_parents(
+    motion: Motion,
+) -> tuple[Float[np.ndarray, "T 54 3"], Float[np.ndarray, "T 55 4"]]:
+    """Return the bone to each joint but the pelvis in its parent's axes, and all quaternions."""
+    local, joints = motion.rotations.double().cpu(), motion.joints.double().cpu()
     offsets = motion.skeleton.offsets.double().cpu()
-    joints = motion.joints.double().cpu()
     turns = forward_kinematics(local, joints[:, 0], offsets).global_rotations
     parents = list(PARENTS[1:])
     bones = joints[:, 1:] - joints[:, parents]
     bones = (turns[:, parents].mT @ bones[..., None]).squeeze(-1)
-    strays = (bones - offsets[1:]).norm(dim=-1).amax(dim=0) > _OFF_BONES
-    bones = torch.where(strays[:, None], bones, offsets[1:])
-    translations = torch.cat([joints[:, :1], bones], dim=1).numpy()
-    return JointTracks(translations, _quaternions(local.numpy()))
+    quaternions = Rotation.from_matrix(local.reshape(-1, 3, 3).numpy()).as_quat()
+    return bones.numpy(), quaternions.reshape(motion.frames, NUM_JOINTS, 4)
 
 
-def _quaternions(rotations: Float[np.ndarray, "T 55 3 3"]) -> Float[np.ndarray, "T 55 4"]:
-    flat = Rotation.from_matrix(rotations.reshape(-1, 3, 3)).as_quat()
-    quaternions = flat.reshape(*rotations.shape[:2], 4)
-    quaternions[0] *= np.where(quaternions[0, :, 3:] < 0, -1, 1)
-    opposite = (quaternions[1:] * quaternions[:-1]).sum(-1) < 0
-    sign = np.where(np.cumsum(opposite, axis=0) % 2, -1, 1)
-    quaternions[1:] *= sign[..., None]
-    return quaternions
+def _of_one_sign(quaternions: Float[np.ndarray, "T 55 4"]) -> Float[np.ndarray, "T 55 4"]:
+    first = np.where(quaternions[:1, :, 3] < 0, -1.0, 1.0)
+    flips = np.where((quaternions[1:] * quaternions[:-1]).sum(-1) < 0, -1.0, 1.0)
+    return quaternions * np.cumprod(np.concatenate([first, flips]), axis=0)[..., None]
 
 
 def _normals(vertices: Float[np.ndarray, "V 3"], faces: np.ndarray) -> Float[np.ndarray, "V 3"]:

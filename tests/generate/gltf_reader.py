@@ -110,13 +110,12 @@ def around(
 def slerp(before: np.ndarray, after: np.ndarray, share: float) -> np.ndarray:
     """As appendix C of the specification has it."""
     cosine = float(before @ after)
-    angle = np.arccos(min(abs(cosine), 1.0))
-    if angle < 1e-6:
-        return before
-    sign = -1.0 if cosine < 0 else 1.0
-    return (np.sin((1 - share) * angle) * before + sign * np.sin(share * angle) * after) / np.sin(
-        angle
-    )
+    if cosine < 0:
+        after, cosine = -after, -cosine
+    if cosine > 0.9999:  # the arc is a line, and its angle not to be had from the cosine
+        return (1 - share) * before + share * after
+    angle = np.arccos(cosine)
+    return (np.sin((1 - share) * angle) * before + np.sin(share * angle) * after) / np.sin(angle)
 
 
 def turn(q: np.ndarray) -> np.ndarray:
