@@ -36,8 +36,8 @@ class JointTracks(NamedTuple):
 def figure_mesh(skeleton: Skeleton) -> FigureMesh:
     """Return the stand-in on the bones of a skeleton, carried by four joints at most.
 
-    Of the few vertices that five joints carry, the weakest one lets go: surfaces then differ from
-    those of `skinning.surface_of` by millimetres.
+    Of the few vertices that five joints carry, the weakest joint lets go: one vertex in a thousand
+    is then up to a millimetre off the surface of `skinning.surface_of`.
     """
     body = skinned_stand_in(skeleton)
     vertices, faces = body.vertices.numpy(), body.faces.numpy()
