@@ -12,7 +12,7 @@ from duet_rl.cli.commands import add_commands
 from duet_rl.cli.submit import submit
 from duet_rl.errors import InputError
 from duet_rl.observe import lines
-from duet_rl.observe.trackers import without_password
+from duet_rl.observe.passwords import without_password
 
 BAD_INPUT = 2  # exit code: what was given cannot be used
 NO_SPACE = 3  # exit code: the disk is full, or a file cannot be written

@@ -44,7 +44,7 @@ def submit(
 
     The exit code is the command's. Ctrl-C leaves the job running. See docs/jobs.md.
     """
-    from duet_rl.observe.trackers import without_password
+    from duet_rl.observe.passwords import without_password
     from duet_rl.submit import MIB, STOPPED, JobServer, Unheard, upload_of
 
     environment = _pairs(env or [])

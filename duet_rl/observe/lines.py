@@ -7,7 +7,7 @@ import sys
 from datetime import datetime, timezone
 from typing import Any
 
-from duet_rl.observe.trackers import without_passwords
+from duet_rl.observe.passwords import without_passwords
 
 VARIABLE = "DUET_RL_LOG"  # set to `json`, also for the workers of a cluster
 JSON = "json"

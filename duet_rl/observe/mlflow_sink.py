@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from duet_rl.errors import InputError
+from duet_rl.observe.passwords import without_password
 from duet_rl.observe.settings import MlflowConfig
 from duet_rl.observe.sink import Origin, Sink
-from duet_rl.observe.trackers import flat, keep_run, known_run, without_password
+from duet_rl.observe.trackers import flat, keep_run, known_run
 
 _PARAMS_A_CALL = 100  # MLflow's limit
 _LONGEST_PARAM = 500  # characters

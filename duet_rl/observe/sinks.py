@@ -8,9 +8,9 @@ from importlib.util import find_spec
 from typing import Any
 
 from duet_rl.errors import InputError
+from duet_rl.observe.passwords import without_password
 from duet_rl.observe.settings import LogConfig
 from duet_rl.observe.sink import Origin, Sink
-from duet_rl.observe.trackers import without_password
 
 _MOST_FAILURES = 3  # in a row, after which a sink is given up: each may take seconds
 

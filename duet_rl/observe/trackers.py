@@ -1,19 +1,15 @@
 """What trackers share: a run that is found again after a restart, settings as flat names."""
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from duet_rl.config import Config, to_yaml
 from duet_rl.files import atomic_path
+from duet_rl.observe.passwords import without_password
 
 TRACKERS = "trackers.json"  # in the folder of a log: name of a tracker -> id of the run there
-# `//user:password@`: the password ends at the last `@` before the path, and may hold one itself.
-_PASSWORD = re.compile(r"(//[^\s/:@'\"]*):[^\s/'\"]*@")
-_QUERY = re.compile(r"([?&](?:password|passwd|pwd|token|secret|api_key|apikey)=)[^\s&#'\"]+", re.I)
-_HIDDEN = "***"
 
 
 def known_run(folder: Path, tracker: str) -> str | None:
@@ -44,37 +40,9 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def without_password(text: str) -> str:
-    """Return a text whose URIs name no passwords: it goes to logs that others read.
-
-    A user name without a password stays.
-
-    Example:
-        >>> without_password("no answer from https://ana:secret@host:5000/x")
-        'no answer from https://ana:***@host:5000/x'
-    """
-    return _QUERY.sub(rf"\1{_HIDDEN}", _PASSWORD.sub(rf"\1:{_HIDDEN}@", text))
-
-
 def shown(config: Config) -> str:
     """Return settings as YAML for files and pages that others may see."""
     return without_password(to_yaml(config))
-
-
-def without_passwords(values: Any) -> Any:
-    """Return settings as plain values, with `without_password` done to every text in them.
-
-    Example:
-        >>> without_passwords({"log": {"uri": "postgresql://ana:secret@host/db"}, "lr": 0.1})
-        {'log': {'uri': 'postgresql://ana:***@host/db'}, 'lr': 0.1}
-    """
-    if isinstance(values, str):
-        return without_password(values)
-    if isinstance(values, Mapping):
-        return {key: without_passwords(value) for key, value in values.items()}
-    if isinstance(values, list | tuple):
-        return [without_passwords(value) for value in values]
-    return values
 
 
 def _read(folder: Path) -> dict[str, str]:

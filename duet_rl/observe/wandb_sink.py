@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from duet_rl.errors import InputError
+from duet_rl.observe.passwords import without_password
 from duet_rl.observe.settings import WandbConfig
 from duet_rl.observe.sink import Origin, Sink
-from duet_rl.observe.trackers import keep_run, known_run, without_password
+from duet_rl.observe.trackers import keep_run, known_run
 
 
 class Wandb(Sink):

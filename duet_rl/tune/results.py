@@ -12,7 +12,7 @@ import yaml
 from duet_rl.config import BASED_ON, merge
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path
-from duet_rl.observe.trackers import without_password
+from duet_rl.observe.passwords import without_password
 from duet_rl.text_table import aligned
 from duet_rl.tune.plot import draw_importance, draw_parallel, draw_progress
 from duet_rl.tune.record import STEP, Trial

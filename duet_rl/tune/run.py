@@ -13,7 +13,8 @@ from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path, sha256_of
 from duet_rl.generate.follower import load_follower
-from duet_rl.observe.trackers import shown, without_passwords
+from duet_rl.observe.passwords import without_passwords
+from duet_rl.observe.trackers import shown
 from duet_rl.pretrain.follower_stage import PARTS
 from duet_rl.resources import is_private_cluster, start_ray
 from duet_rl.rl.checks import check_settings, may_part_couples

@@ -9,10 +9,11 @@ import pytest
 
 from duet_rl.errors import InputError
 from duet_rl.observe import sinks
+from duet_rl.observe.passwords import without_password, without_passwords
 from duet_rl.observe.settings import LogConfig, MlflowConfig, WandbConfig
 from duet_rl.observe.sink import Origin, Sink
 from duet_rl.observe.sinks import Sinks, open_sinks, require_trackers
-from duet_rl.observe.trackers import keep_run, known_run, without_password, without_passwords
+from duet_rl.observe.trackers import keep_run, known_run
 from duet_rl.pretrain.notes import StageNotes
 from duet_rl.pretrain.stage import StageConfig
 from duet_rl.pretrain.tokenizer import PosePlan
