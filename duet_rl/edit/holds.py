@@ -9,8 +9,8 @@ from torch import Tensor
 from duet_rl.body.contact import dilate_time, hold_due, palms
 from duet_rl.body.heading import low_pass
 from duet_rl.body.kinematics import LIMBS, Posed, bend_limb, forward_kinematics
+from duet_rl.edit.body import Body
 from duet_rl.edit.limbs import ARMS
-from duet_rl.edit.nudge import Body
 from duet_rl.metrics.duet import HOLD_WITHIN
 
 _LETS_GO = 4  # frames before and after a hold in which the hand comes and goes

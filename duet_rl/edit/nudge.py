@@ -13,22 +13,19 @@ them out where the edit ends.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from duet_rl.body.contact import planted_feet
 from duet_rl.body.kinematics import forward_kinematics
 from duet_rl.body.rotations import axis_angle_to_matrix
 from duet_rl.body.skeleton import FEET, JOINT_NAMES, UP
 from duet_rl.config import Config
-from duet_rl.edit.limbs import LEGS
+from duet_rl.edit.body import Body
+from duet_rl.edit.feet import planted_sides, sent_sides
 from duet_rl.edit.wants import Measure, Want
-from duet_rl.posecodes.catalogue import BODY_CODES
-from duet_rl.posecodes.points import LIMB_POINTS
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
 _CENTIMETRE = 0.01  # m
@@ -47,13 +44,6 @@ class NudgeConfig(Config):
     rough: float = Field(0.1, ge=0)  # of how much turns differ from knot to knot, rad^2
     feet: float = Field(0.05, ge=0)  # of feet that slide or leave the floor, cm^2
     place: float = Field(0.002, ge=0)  # of feet that stand elsewhere than the source's, cm^2
-
-
-class Body(NamedTuple):
-    """A take as the nudge changes it."""
-
-    rotations: Float[Tensor, "T 55 3 3"]
-    root: Float[Tensor, "T 3"]
 
 
 def nudge(
@@ -179,14 +169,8 @@ class _Feet:
 
     def __init__(self, source: Float[Tensor, "T 55 3"], wants: Sequence[Want]) -> None:
         self.source = source[:, FEET]
-        self.stands = planted_feet(source).repeat(1, 2)  # (T, 4): ankles, then toes
-        self.stays = torch.ones_like(self.stands)
-        for want in wants:
-            for side, limb in enumerate(LEGS):
-                if _lifts(want, limb):
-                    self.stands[want.weight > 0, side::2] = False
-                if _sends(want, limb):
-                    self.stays[want.weight > 0, side::2] = False
+        self.stands = planted_sides(source, wants).repeat(1, 2)  # (T, 4): ankles, then toes
+        self.stays = ~sent_sides(wants, len(source)).repeat(1, 2)
 
     def sliding(self, joints: Float[Tensor, "T 55 3"]) -> Float[Tensor, ""]:
         """Return how far planted feet slide, and stand above or below where they did, cm^2."""
@@ -199,24 +183,3 @@ class _Feet:
         """Return how far feet are from where the source's are, cm^2."""
         away = ((joints[:, FEET] - self.source) / _CENTIMETRE).square().sum(-1)
         return (away * self.stays).sum()
-
-
-def _sends(want: Want, limb: str) -> bool:
-    """Return whether it is wanted that a foot is elsewhere, and not only how a leg is bent."""
-    return any(set(_points(group)) & set(LIMB_POINTS[limb]) for group in want.groups)
-
-
-def _lifts(want: Want, limb: str) -> bool:
-    """Return whether it is wanted that a leg is off the floor."""
-    return any(
-        BODY_CODES.rows[group].operator == "up"
-        and _points(group)[0] in LIMB_POINTS[limb]
-        and not bool(want.classes[want.frames, place, 0].any())
-        for place, group in enumerate(want.groups)
-    )
-
-
-def _points(group: int) -> tuple[str, ...]:
-    """Return the points that a group compares by where they are; of an angle, none."""
-    row = BODY_CODES.rows[group]
-    return () if row.operator == "angle" else row.points

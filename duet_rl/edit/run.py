@@ -10,11 +10,13 @@ from torch import Tensor
 from duet_rl.body.motion import Duet, Motion
 from duet_rl.body.stage import stage
 from duet_rl.captions.edits import Edit
+from duet_rl.edit.body import Body
 from duet_rl.edit.decode import CodecPoser, Poser, whole_tokens
+from duet_rl.edit.feet import plant
 from duet_rl.edit.holds import keep_hands
 from duet_rl.edit.limbs import ARMS
 from duet_rl.edit.measure import measure, part_movement
-from duet_rl.edit.nudge import Body, nudge
+from duet_rl.edit.nudge import nudge
 from duet_rl.edit.retrieve import propagate
 from duet_rl.edit.settings import EditConfig
 from duet_rl.edit.transfer import blend, changed_weights, joint_weights, leg_weights, on_floor
@@ -161,6 +163,8 @@ def edit_with(
         if legs is not None:
             body = on_floor(body, took, offsets, legs)
     body = nudge(body, source.joints, offsets, wants, weights, legs, config.nudge)
+    if legs is not None:
+        body = plant(body, took, offsets, wants)
     if leader is not None:
         leader = leader.resample(FPS)
         body = keep_hands(body, source.joints, leader.joints, offsets, tuple(parts), FPS)

@@ -16,8 +16,8 @@ from duet_rl.body.heading import low_pass
 from duet_rl.body.kinematics import forward_kinematics
 from duet_rl.body.rotations import slerp
 from duet_rl.body.skeleton import FEET, NUM_JOINTS, UP
+from duet_rl.edit.body import Body
 from duet_rl.edit.limbs import ARMS, LEGS, joints_of
-from duet_rl.edit.nudge import Body
 from duet_rl.edit.wants import Want
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 

@@ -74,13 +74,15 @@ def test_knees_bend_over_feet_that_stay() -> None:
     before, after = edited.source.joints, edited.motion.joints
     assert (after[30:, 0, UP] < before[30:, 0, UP] - 0.05).all(), "the root goes down"
     assert torch.equal(after[:, 0, ::2], before[:, 0, ::2]), "and nowhere else"
-    assert (after[:, FEET] - before[:, FEET]).norm(dim=-1).max() < 0.03
+    shift = after[:, FEET] - before[:, FEET]
+    assert shift.norm(dim=-1).max() < 0.02 and shift[..., UP].abs().max() < 1e-3
+    assert shift.diff(dim=0).norm(dim=-1).max() < 0.003, "what stands does not slide"
 
 
 def test_steps_of_a_crouching_dancer_slide_no_more_than_before() -> None:
     edited = nudged(stepping_couple(2.0).follower, "bend the knees more deeply", THOROUGHLY)
     assert edited.rates[0] > 0.9
-    assert edited.after["foot_slide"] < edited.before["foot_slide"] + 0.03
+    assert edited.after["foot_slide"] < edited.before["foot_slide"] + 0.02
 
 
 def test_it_goes_no_further_than_asked() -> None:
