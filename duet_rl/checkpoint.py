@@ -1,14 +1,19 @@
-"""A checkpoint is a folder: weights (safetensors), the resolved config, and what made it."""
+"""A checkpoint is a folder: weights (safetensors), the resolved config, and what made it.
+
+Each says its format, a number. Folders of earlier formats are mended when they are loaded, see
+`MIGRATIONS`, and stay as they are on the disk; those of later ones are refused.
+"""
 
 import json
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -17,7 +22,8 @@ from duet_rl.config import Config, parse_yaml, to_yaml
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path, flush, require_folder
 
-FORMAT = 1  # raised when an older reader could misread a newer folder
+FORMAT = 2  # raised with a new line of `MIGRATIONS`, where folders from before need mending
+FIRST_FORMAT = 1  # of folders that say none
 WEIGHTS = "weights.safetensors"
 CONFIG = "config.yaml"
 META = "meta.json"
@@ -33,6 +39,28 @@ class Checkpoint:
     tensors: dict[str, Tensor]
     config: dict[str, Any]
     meta: dict[str, Any]
+
+
+class Migration(NamedTuple):
+    """What became of checkpoints after a format, and how one of that format is mended."""
+
+    what: str
+    mend: Callable[[Checkpoint], Checkpoint]
+
+
+def _with_longest(saved: Checkpoint) -> Checkpoint:
+    """Return a checkpoint whose refiner says how long the clips of its training were.
+
+    0 is what nobody knows: it sees whole clips of any length, as it did then.
+    """
+    if saved.kind != "refine" or "longest" in saved.tensors:
+        return saved
+    return replace(saved, tensors={**saved.tensors, "longest": torch.zeros((), dtype=torch.int64)})
+
+
+MIGRATIONS: dict[int, Migration] = {  # format -> how it becomes the next
+    1: Migration("refiners know how long the clips of their training were", _with_longest),
+}
 
 
 def save(
@@ -83,6 +111,8 @@ def write_files(
         code = int(number[1])
         raise OSError(code, os.strerror(code), str(folder / WEIGHTS)) from error
     (folder / CONFIG).write_text(to_yaml(config))
+    # safetensors lets nobody else read them; a run may lie where others dance with it.
+    (folder / WEIGHTS).chmod((folder / CONFIG).stat().st_mode)
     created = datetime.now(timezone.utc).isoformat(timespec="seconds")
     facts = {"format": FORMAT, "kind": kind, "created": created, **meta}
     (folder / META).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
@@ -107,17 +137,20 @@ def read_meta(folder: Path | str) -> dict[str, Any]:
             f"{folder} is no checkpoint: {META} is missing or damaged; give a folder written by "
             "`duet-rl pretrain` or `duet-rl rl`"
         ) from error
-    if not isinstance(meta, dict) or "kind" not in meta or "format" not in meta:
-        raise InputError(f"{folder / META} names no kind and format; it is not of this program")
-    if meta["format"] > FORMAT:
+    if not isinstance(meta, dict) or "kind" not in meta:
+        raise InputError(f"{folder / META} names no kind; it is not of this program")
+    found = meta.setdefault("format", FIRST_FORMAT)
+    if type(found) is not int or found < FIRST_FORMAT:
+        raise InputError(f"{folder / META} says format {found!r}; wanted a whole number from 1")
+    if found > FORMAT:
         raise InputError(
-            f"{folder} has format {meta['format']}, this version reads up to {FORMAT}; update"
+            f"{folder} is of format {found}, and this duet_rl reads up to {FORMAT}; update duet_rl"
         )
     return meta
 
 
 def load(folder: Path | str, kind: str) -> Checkpoint:
-    """Return the checkpoint in `folder`.
+    """Return the checkpoint in `folder`, as one of today's format.
 
     Raises:
         InputError: nothing there, another kind, or damaged files.
@@ -133,7 +166,7 @@ def load(folder: Path | str, kind: str) -> Checkpoint:
         raise InputError(
             f"{folder} is damaged ({' '.join(str(error).split())}); train it again"
         ) from error
-    return Checkpoint(folder, kind, tensors, parse_yaml(text, str(folder / CONFIG)), meta)
+    return _mended(Checkpoint(folder, kind, tensors, parse_yaml(text, str(folder / CONFIG)), meta))
 
 
 def load_module(module: nn.Module, tensors: Mapping[str, Tensor], source: Path | str) -> None:
@@ -161,6 +194,14 @@ def load_module(module: nn.Module, tensors: Mapping[str, Tensor], source: Path |
             "; use the config that they were trained with"
         )
     module.load_state_dict(dict(tensors))
+
+
+def _mended(saved: Checkpoint) -> Checkpoint:
+    """Return a checkpoint of any earlier format as one of today's."""
+    for step in range(saved.meta["format"], FORMAT):
+        saved = MIGRATIONS[step].mend(saved)
+        saved = replace(saved, meta={**saved.meta, "format": step + 1})
+    return saved
 
 
 def _some(names: list[str]) -> str:

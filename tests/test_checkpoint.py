@@ -65,8 +65,10 @@ def test_truncated_weights_are_refused(tmp_path: Path) -> None:
         checkpoint.load(folder, "layer")
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"kind": "layer"}', '{"kind": "layer", "format": 99}'])
-def test_damaged_or_newer_facts_are_refused(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"format": 1}', '{"kind": "layer", "format": "one"}', "{"]
+)
+def test_damaged_facts_are_refused(tmp_path: Path, text: str) -> None:
     folder = save(tmp_path / "c", nn.Linear(3, 2))
     (folder / checkpoint.META).write_text(text)
     with pytest.raises(InputError):

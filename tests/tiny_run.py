@@ -15,6 +15,7 @@ from duet_rl.generate.follower import KIND
 from duet_rl.models.conditions import ConditionConfig
 from duet_rl.models.multistream_gpt import MultiStreamGPT, MultiStreamGPTConfig
 from duet_rl.tokenizers.duet import DuetCodec
+from duet_rl.tokenizers.tokenizer import DuetCodecConfig
 from tests.couple import stepping_couple
 from tests.datasets.conftest import make_clip
 from tests.edit.codecs import tiny_codec
@@ -50,10 +51,10 @@ def clicks(seconds: float) -> np.ndarray:
     return samples
 
 
-def save_follower(folder: Path) -> Path:
-    """Write a small follower that was never trained."""
+def save_follower(folder: Path, config: DuetCodecConfig | None = None) -> Path:
+    """Write a small follower that was never trained, with a codec of these settings."""
     torch.manual_seed(0)
-    codec = DuetCodec(small_config())
+    codec = DuetCodec(config or small_config())
     for name, codebook in codec.named_buffers():
         if name.endswith("codebook"):  # an untrained one has one code for all
             codebook.normal_()
@@ -61,10 +62,10 @@ def save_follower(folder: Path) -> Path:
         ConditionConfig(name="music", channels=MUSIC_DIMS, look_ahead=2),
         ConditionConfig(name="leader", channels=codec.leader_channels, look_ahead=2),
     )
-    config = MultiStreamGPTConfig(
+    sizes = MultiStreamGPTConfig(
         classes=codec.spec.classes, conditions=conditions, width=8, layers=1, heads=2
     )
-    tensors = MultiStreamGPT(config).state_dict()
-    checkpoint.save(folder, kind=KIND, tensors=tensors, config=config, meta={"steps": 0})
+    tensors = MultiStreamGPT(sizes).state_dict()
+    checkpoint.save(folder, kind=KIND, tensors=tensors, config=sizes, meta={"steps": 0})
     codec.save(folder, {})
     return folder
