@@ -27,7 +27,7 @@ FLOORS = (  # lowest first; rooms on one floor do not import each other
     {"duet_rl.generate", "duet_rl.compat"},
     {"duet_rl.pretrain", "duet_rl.rl"},
     {"duet_rl.report"},
-    {"duet_rl.evaluate", "duet_rl.lab", "duet_rl.edit"},
+    {"duet_rl.evaluate", "duet_rl.lab", "duet_rl.edit", "duet_rl.live"},
     {"duet_rl.audit", "duet_rl.choreograph"},
     {"duet_rl.run"},
     {"duet_rl.judging", "duet_rl.tune"},

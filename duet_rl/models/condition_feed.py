@@ -63,6 +63,18 @@ class ConditionFeed:
         for name, features in conditions.items():
             self._inlets[name].feed(features, last)
 
+    def look(self, look_ahead: LookAhead) -> None:
+        """Wait for so much future from the next portion on; vectors that exist stay as they are.
+
+        Less future finishes several steps at once, more of it none for a while.
+
+        Args:
+            look_ahead: tokens of future, for all or by name; None is each one's maximum.
+        """
+        ahead = self.conditions.resolve(look_ahead)
+        for name, inlet in self._inlets.items():
+            inlet.ahead = ahead[name]
+
     @property
     def ready(self) -> int:
         """How many finished steps wait to be taken; 0 where no condition comes at all."""

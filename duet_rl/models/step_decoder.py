@@ -127,6 +127,11 @@ class StepDecoder:
                 old = self._told
                 self._told = fresh if old is None else torch.cat([old, fresh], dim=1)
 
+    def look(self, look_ahead: LookAhead) -> None:
+        """Use so much future from the next `feed` on, also in the midst of a dance."""
+        self.look_ahead = look_ahead
+        self._feed.look(look_ahead)
+
     @property
     def ready(self) -> int:
         """How many steps can be decoded with the conditions that have come.

@@ -1,0 +1,40 @@
+"""What a live follower bears, and how it is served."""
+
+from pydantic import Field
+
+from duet_rl.config import Config
+
+
+class IntakeConfig(Config):
+    """How an uneven stream of leader poses becomes 30 even frames a second."""
+
+    longest_gap: float = Field(0.5, gt=0)  # s; what lacks is drawn straight; longer is a pause
+    jump: float = Field(0.4, gt=0)  # m over the floor in a frame; a faster leader was moved
+    turn: float = Field(2.0, gt=0)  # rad in a frame; likewise
+    reach: float = Field(2.5, gt=0)  # m from the root to any joint; beyond, a pose is broken
+    farthest: float = Field(1000.0, gt=0)  # m from the origin; likewise
+
+
+class LiveConfig(Config):
+    """How a follower dances live."""
+
+    look_ahead: int = Field(0, ge=0, le=29)  # tokens of future that it waits for, 133 ms each
+    temperature: float = Field(0.8, ge=0)  # of the sampling
+    # tokens by which decoding waits, of a codec that looks ahead; a causal one needs none
+    delay: int = Field(1, ge=0, le=8)
+    window: int = Field(16, ge=4, le=64)  # tokens that such a codec decodes again each time
+    slack: int = Field(1, ge=0, le=8)  # frames that a token's work may take without being missed
+    step: float = Field(0.2, gt=0)  # m a frame by which the root may outrun the leader's
+    pending: int = Field(8, ge=1)  # tokens of work that wait; beyond, poses are dropped
+    intake: IntakeConfig = IntakeConfig()
+
+
+class ServerConfig(Config):
+    """What a server allows."""
+
+    max_clients: int = Field(8, ge=1)  # dancing couples and watchers, each
+    message_bytes: int = Field(256 * 1024, ge=4096)  # longest message
+    hello_seconds: float = Field(10.0, gt=0)  # in which a client has to say what it wants
+    idle_seconds: float = Field(30.0, gt=0)  # without a message, a client is taken for gone
+    outgoing: int = Field(64, ge=4)  # frames that wait to be sent; beyond, the oldest is dropped
+    workers: int = Field(1, ge=1)  # threads that compute
