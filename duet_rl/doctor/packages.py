@@ -35,6 +35,7 @@ EXTRAS = (
     Extra("mlflow", "mlflow", ("log.mlflow.tracking_uri=...",)),
     Extra("transformers", "clip", ("texts read by CLIP",)),
     Extra("pxr", "usd", ("dances as .usd, .usda, .usdc",)),
+    Extra("viser", "view", ("view",)),
     Extra("wandb", "wandb", ("log.wandb.project=...",)),
 )
 
