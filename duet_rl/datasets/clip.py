@@ -15,13 +15,22 @@ from duet_rl.audio.provenance import MusicFacts
 from duet_rl.body.motion import Duet, Motion
 from duet_rl.body.rotations import matrix_from_6d, matrix_to_6d
 from duet_rl.body.skeleton import Skeleton
+from duet_rl.datasets.clip_captions import (
+    CAPTIONS,
+    Captions,
+    captions_of_arrays,
+    captions_to_array,
+    cut_captions,
+    mirrored_captions,
+    require_captions_fit,
+)
 from duet_rl.errors import InputError
 
 FPS = 30.0  # frames per second of every stored clip
 FRAME_MULTIPLE = 4  # a clip divides into whole tokens
 DANCERS = ("leader", "follower")
 
-MusicSource = Literal["recorded", "rendered"]
+MusicSource = Literal["recorded", "rendered", "none"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,13 +45,14 @@ class DuetClip:
         hold: where a hand of the follower is due on the partner: hand (left, right) x target
             (left palm, right palm, shoulder, waist).
         audio: the sound itself, if there is any.
-        music_source: `recorded` with the dance, or `rendered` for it afterwards.
+        music_source: `recorded` with the dance, `rendered` for it afterwards, or `none`: silence.
         style: e.g. `waltz`; `unknown` if nobody said.
         tempo: beats per minute.
         source: where it comes from, for credits, e.g. `synthetic` or the file names.
         music_facts: which extractor made `music`; None if nobody said.
         solo: whether the follower dances alone; the leader is then the stage (`body.stage`).
         audio_start: frame of `audio` at which the clip begins, as a cut of a longer one does.
+        captions: what people wrote about the follower, or about parts of the dance.
 
     Raises:
         InputError: lengths or frame rates do not fit, or a value is NaN.
@@ -61,6 +71,7 @@ class DuetClip:
     music_facts: MusicFacts | None = None
     solo: bool = False
     audio_start: int = 0
+    captions: Captions = ()
 
     def __post_init__(self) -> None:
         frames = self.duet.leader.frames
@@ -81,6 +92,7 @@ class DuetClip:
             )
         if not torch.isfinite(self.music).all():
             raise InputError(f"the music of clip {self.name} holds NaN; compute its features again")
+        require_captions_fit(self.name, self.captions, frames)
 
     @property
     def frames(self) -> int:
@@ -102,12 +114,14 @@ class DuetClip:
 
         The audio stays that of the whole clip.
         """
+        duet = self.duet.slice(start, stop)
         return replace(
             self,
-            duet=self.duet.slice(start, stop),
+            duet=duet,
             music=self.music[start:stop],
             hold=self.hold[start:stop],
             audio_start=self.audio_start + start,
+            captions=cut_captions(self.captions, start, duet.leader.frames),
         )
 
 
@@ -135,13 +149,20 @@ def align(
             f"clip {facts.get('name')} has {duet.leader.frames} frames of motion and {len(music)} "
             f"of music; at least {FRAME_MULTIPLE} of each are wanted"
         )
+    facts["captions"] = cut_captions(facts.get("captions", ()), 0, frames)
     return DuetClip(duet=duet.slice(0, frames), music=music[:frames], hold=hold[:frames], **facts)
 
 
 def mirrored(clip: DuetClip) -> DuetClip:
     """Return the mirror image of a dance to the same music; left hands become right ones."""
     hold = clip.hold[:, [1, 0]][..., [1, 0, 2, 3]]
-    return replace(clip, name=f"{clip.name}_mirrored", duet=clip.duet.mirrored(), hold=hold)
+    return replace(
+        clip,
+        name=f"{clip.name}_mirrored",
+        duet=clip.duet.mirrored(),
+        hold=hold,
+        captions=mirrored_captions(clip.captions),
+    )
 
 
 def to_arrays(clip: DuetClip) -> dict[str, np.ndarray]:
@@ -150,6 +171,8 @@ def to_arrays(clip: DuetClip) -> dict[str, np.ndarray]:
     Rotations are stored as 6D, which has no singular angle, unlike axis-angle.
     """
     arrays = {"music": clip.music.numpy(), "hold": clip.hold.numpy()}
+    if clip.captions:
+        arrays[CAPTIONS] = captions_to_array(clip.captions)
     for dancer in DANCERS:
         motion: Motion = getattr(clip.duet, dancer)
         arrays[f"{dancer}_root"] = motion.root.numpy()
@@ -176,7 +199,8 @@ def from_arrays(arrays: Mapping[str, np.ndarray], **facts: Any) -> DuetClip:
             f"the music of clip {facts.get('name')} has the shape {tuple(music.shape)}; "
             f"(frames, {MUSIC_DIMS}) is wanted: prepare it again"
         )
-    return DuetClip(duet=Duet(*motions), music=music, hold=hold, **facts)
+    captions = captions_of_arrays(arrays, str(facts.get("name")))
+    return DuetClip(duet=Duet(*motions), music=music, hold=hold, captions=captions, **facts)
 
 
 def _motion_from(arrays: Mapping[str, np.ndarray], dancer: str) -> Motion:

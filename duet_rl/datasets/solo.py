@@ -31,9 +31,9 @@ def as_soloist(clip: DuetClip, dancer: str = "follower", name: str | None = None
         name: of the new clip; None keeps the old one.
     """
     motion: Motion = getattr(clip.duet, dancer)
-    return solo_clip(
-        put_on_stage(motion), replace(clip, name=name or clip.name), f"{clip.source}, {dancer}"
-    )
+    captions = clip.captions if dancer == "follower" else ()  # of whom they tell
+    named = replace(clip, name=name or clip.name, captions=captions)
+    return solo_clip(put_on_stage(motion), named, f"{clip.source}, {dancer}")
 
 
 def soloists_of(clips: Sequence[DuetClip]) -> list[DuetClip]:

@@ -234,4 +234,5 @@ def _everyone(clips: Sequence[DuetClip], alone: bool) -> list[DuetClip]:
 
 def _both(clip: DuetClip) -> tuple[DuetClip, DuetClip]:
     """Return a clip, and the one in which the leader follows the follower."""
-    return clip, replace(clip, duet=clip.duet.swapped(), hold=torch.zeros_like(clip.hold))
+    nobody_held = torch.zeros_like(clip.hold)
+    return clip, replace(clip, duet=clip.duet.swapped(), hold=nobody_held, captions=())
