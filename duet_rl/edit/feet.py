@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from scipy.linalg import solveh_banded
 from torch import Tensor
 
-from duet_rl.body.contact import planted_feet
+from duet_rl.body.contact import dilate_time, planted_feet
 from duet_rl.body.heading import low_pass
 from duet_rl.body.kinematics import LIMBS, Posed, bend_limb, forward_kinematics
 from duet_rl.body.rotations import slerp
@@ -25,6 +25,7 @@ from duet_rl.posecodes.points import LIMB_POINTS
 
 _FREE = 0.02  # how much a shift is drawn to that of the edited foot, 1 to that of the frame before
 _FIXED = 1e6  # the same of a foot that may not move, or that is asked to be elsewhere
+_AROUND = 4  # frames around those that stay as they were edited
 _SIGMA = 2.0  # frames; low-pass of whether a foot is planted
 
 
@@ -53,7 +54,8 @@ def plant(body: Body, source: Body, offsets: Float[Tensor, "55 3"], wants: Seque
 
     The shift `d` of an ankle from the take's minimises, over all frames,
     `planted |d[t] - d[t-1]|^2 + free |d[t] - shift[t]|^2`, where `shift` is that of the edited
-    body, upwards that of a foot in the air alone; knees follow, and feet turn as the take's. A foot
+    body, upwards that of a foot in the air alone; knees follow, and feet turn as the take's. Frames
+    that would no longer show what they are asked for stay as they were edited. A foot
     that is asked to be elsewhere stays where the nudge has brought it.
 
     Args:
@@ -80,7 +82,19 @@ def plant(body: Body, source: Body, offsets: Float[Tensor, "55 3"], wants: Seque
         kept = may_move[:, None, None, None]
         rotations = torch.where(kept, bent.rotations, posed.rotations)
         posed = Posed(rotations, *forward_kinematics(rotations, body.root, offsets))
-    return body._replace(rotations=posed.rotations)
+    lost = _shown(body, offsets, wants) & ~_shown(
+        body._replace(rotations=posed.rotations), offsets, wants
+    )
+    back = low_pass(dilate_time(lost[:, None], _AROUND).to(offsets), _SIGMA)
+    mixed = slerp(posed.rotations, body.rotations, back)
+    touched = (posed.rotations != body.rotations).flatten(1).any(1)[:, None, None, None]
+    return body._replace(rotations=torch.where(touched, mixed, body.rotations))
+
+
+def _shown(body: Body, offsets: Float[Tensor, "55 3"], wants: Sequence[Want]) -> Bool[Tensor, "T"]:
+    """Return which frames show all that is asked of them."""
+    codes = BODY_CODES.codes(forward_kinematics(*body, offsets).joints)
+    return torch.stack([want.shown(codes) | ~want.frames for want in wants]).all(0)
 
 
 def _footed(posed: Posed, before: Posed, limb: str, weight: Float[Tensor, "T"]) -> Posed:

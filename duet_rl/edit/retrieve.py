@@ -156,13 +156,13 @@ def _best_path(fit: Float[Tensor, "N U"], jumps: _Jumps, candidates: int) -> Int
 def _no_row(want: Want, bank: Tensor, classes: Tensor) -> str:
     """Say which of the wanted codes the bank has never, or that it has them never at once."""
     anywhere = classes.any(0)
-    shown = [anywhere[p, bank[:, g].long()] for p, g in enumerate(want.groups)]
-    never = [
+    wishes = [
         in_words(group, anywhere[place].nonzero()[:, 0].tolist())
         for place, group in enumerate(want.groups)
-        if not shown[place].any()
     ]
-    lacks = f"shows {' or '.join(never)}" if never else "shows all of it at once"
+    shown = [anywhere[p, bank[:, g].long()].any() for p, g in enumerate(want.groups)]
+    never = [wish for wish, found in zip(wishes, shown, strict=True) if not found]
+    lacks = f"shows {' or '.join(never)}" if never else f"shows at once {'; '.join(wishes)}"
     return (
         f"{want.name!r}: none of the {len(bank)} real poses that the codec knows {lacks}; ask for "
         "less, take the nearest pose (--nearest), or train a codec on dances that do it"

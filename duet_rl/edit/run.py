@@ -19,7 +19,7 @@ from duet_rl.edit.measure import measure, part_movement
 from duet_rl.edit.nudge import nudge
 from duet_rl.edit.retrieve import propagate
 from duet_rl.edit.settings import EditConfig
-from duet_rl.edit.transfer import blend, changed_weights, joint_weights, leg_weights, on_floor
+from duet_rl.edit.transfer import blend, changed_weights, joint_weights, leg_weights
 from duet_rl.edit.wants import FPS, Want, wants_of
 from duet_rl.errors import InputError
 from duet_rl.posecodes.catalogue import BODY_CODES
@@ -94,8 +94,9 @@ def edit(
         config: how.
 
     Raises:
-        InputError: no edit, one outside the take, two that contradict each other, one that no pose
-            of the codec's bank shows, a codec that is not readable, or a leader of another length.
+        InputError: no edit, one outside the take, two that contradict each other, one of an arm
+            that no pose of the codec's bank shows, a codec that is not readable, or a leader of
+            another length.
     """
     codec = readable(codec)
     take = whole_tokens(motion.resample(FPS))
@@ -152,16 +153,14 @@ def edit_with(
     offsets = source.skeleton.offsets
     took = Body(source.rotations, source.root)
     body = took
-    if config.retrieve is not None:
+    of_arms = [want for want in wants if set(ARMS) & set(want.parts)]
+    if config.retrieve is not None and of_arms:
         rows = BODY_CODES.codes(whole_tokens(source).joints[CENTRE::FRAMES_PER_TOKEN])
         edited, bank = rows, poser.bank
-        for want in wants:
+        for want in of_arms:
             edited = propagate(edited, want, bank.codes.long(), bank.clips, config.retrieve)
-        plain, decoded = (poser.turns(r)[: source.frames] for r in (rows, edited))
         changed = changed_weights(rows, edited, source.frames)
-        body = blend(took, plain, decoded, weights * changed[:, None])
-        if legs is not None:
-            body = on_floor(body, took, offsets, legs)
+        body = blend(took, poser.turns(edited)[: source.frames], weights * changed[:, None])
     body = nudge(body, source.joints, offsets, wants, weights, legs, config.nudge)
     if legs is not None:
         body = plant(body, took, offsets, wants)

@@ -67,7 +67,7 @@ def test_a_plan_is_a_file_of_edits(folder: Path, tmp_path: Path) -> None:
         (("--say", "raise the left wing"), "'wing'"),
         (("--say", "raise the left arm from 3 to 4 seconds"), "1 s"),
         (("--say", TEXT, "--leader", "nobody.bvh"), "nobody.bvh does not exist"),
-        (("--say", "kneel on the left knee"), "none of the 40 real poses"),
+        (("--say", "touch the left knee with the left hand"), "none of the 40 real poses"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_line(

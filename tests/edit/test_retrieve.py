@@ -89,7 +89,9 @@ def test_codes_that_the_bank_has_but_never_at_once_are_told_so() -> None:
         stop=FRAMES,
     )
     (want,) = wants_of([both], standing().joints, 0)
-    with pytest.raises(InputError, match="shows all of it at once"):
+    with pytest.raises(
+        InputError, match="shows at once left hand above left shoulder; left hand level w"
+    ):
         propagate(ROWS, want, BANK, CLIPS, CONFIG)
 
 
