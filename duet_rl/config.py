@@ -1,6 +1,7 @@
 """Configuration: YAML presets and `a.b=value` overrides become frozen pydantic models."""
 
 import difflib
+import importlib
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -148,6 +149,31 @@ def validate(model: type[AnyConfig], values: Mapping[str, Any], source: str = ""
         faults = "; ".join(_explain(model, fault) for fault in error.errors())
         prefix = f"{source}: " if source else ""
         raise InputError(f"{prefix}{faults}") from error
+
+
+def import_named(name: str, key: str) -> Any:
+    """Return what `package.module:name` is the name of; `key` is the setting that says so.
+
+    Raises:
+        InputError: there is no such module, or no such name in it.
+    """
+    module, _, attribute = name.partition(":")
+    if not module or not attribute.isidentifier():
+        raise InputError(f"{key} is {name!r}; write package.module:name")
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise  # the module is there, and lacks one itself
+        raise InputError(
+            f"{key} is {name!r}, and there is no module {error.name!r}; install its package, or "
+            "begin the command with PYTHONPATH=FOLDER"
+        ) from error
+    if not hasattr(found, attribute):
+        raise InputError(
+            f"{key} is {name!r}, and {found.__file__} has no {attribute!r}; define it there"
+        )
+    return getattr(found, attribute)
 
 
 def to_yaml(config: Config) -> str:

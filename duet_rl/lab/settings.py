@@ -6,13 +6,13 @@ from pydantic import Field, field_validator
 
 from duet_rl.config import Config
 from duet_rl.datasets.split import Split
-from duet_rl.rl.losses import LossName
+from duet_rl.rl.losses import LossName, NamedLoss
 
 
 class LabConfig(Config):
     """Every loss at every staleness with every seed, all from one follower."""
 
-    losses: tuple[LossName, ...] = Field(get_args(LossName), min_length=1)
+    losses: tuple[LossName, ...] = Field(get_args(NamedLoss), min_length=1)
     # Gradient steps by which the rollouts lag that a step learns from; 0 is on-policy.
     staleness: tuple[Annotated[int, Field(ge=0)], ...] = Field((1, 8, 64), min_length=1)
     seeds: int = Field(3, ge=2)  # trainings of each; one alone has no interval

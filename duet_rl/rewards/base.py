@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
-from jaxtyping import Bool, Float
-from pydantic import Field
+from jaxtyping import Float
+from pydantic import AfterValidator, Field
 from torch import Tensor
 
 from duet_rl.config import Config
@@ -18,6 +18,8 @@ from duet_rl.rewards.consistency import CONSISTENCY_CREDITS, ConsistencyConfig, 
 from duet_rl.rewards.contact import CONTACT_CREDITS, ContactConfig, contact_reward
 from duet_rl.rewards.duolando import DUOLANDO_CREDITS, DuolandoConfig, root_consistency
 from duet_rl.rewards.foot import FOOT_CREDITS, FootConfig, foot_reward
+from duet_rl.rewards.inputs import RewardInput
+from duet_rl.rewards.own import OwnRewardConfig, own_term
 from duet_rl.rewards.tracking import TRACKING_CREDITS, TrackingConfig, tracking_reward
 
 CREDITS: dict[str, tuple[str, ...]] = {  # term -> parts of the body whose streams it credits
@@ -35,27 +37,16 @@ LOWEST = ("duolando",)  # a token gets the lowest frame of these terms, and the 
 Uncredited = Literal["total", "one"]
 
 
-@dataclass(frozen=True, eq=False)
-class RewardInput:
-    """Everything that a reward may look at: `B` dances of `T` frames, metres, Y-up, one floor.
+def _new_name(name: str) -> str:
+    if not name.isidentifier() or name in {*CREDITS, "total"}:
+        raise ValueError(
+            f"{name!r} cannot name a term of one's own; take a word that is none of "
+            f"{', '.join(CREDITS)}, total"
+        )
+    return name
 
-    Args:
-        follower: joints to score.
-        leader: joints of the partner; None for a dancer alone.
-        beats: music beats.
-        fps: frames per second of all of it.
-        hold: holds that are due (`duet_rl.body.contact.hold_due`), if known.
-        partner: joints of the true follower, if there is one.
-        root_velocity: m/s, what the lower body's tokens say of the root, if they say it.
-    """
 
-    follower: Float[Tensor, "B T 55 3"]
-    leader: Float[Tensor, "B T 55 3"] | None
-    beats: Bool[Tensor, "B T"]
-    fps: float = 30.0
-    hold: Bool[Tensor, "B T 2 4"] | None = None
-    partner: Float[Tensor, "B T 55 3"] | None = None
-    root_velocity: Float[Tensor, "B T 3"] | None = None
+NewName = Annotated[str, AfterValidator(_new_name)]
 
 
 class RewardWeights(Config):
@@ -83,12 +74,13 @@ class RewardMixConfig(Config):
     codes: CodesConfig = CodesConfig()
     duolando: DuolandoConfig = DuolandoConfig()
     bailando: BailandoConfig = BailandoConfig()
+    own: dict[NewName, OwnRewardConfig] = Field(default_factory=dict)  # terms of one's own, by name
     uncredited: Uncredited = "total"  # a stream that no term credits gets the total, or 1 (paper)
 
     def without_tokens(self) -> "RewardMixConfig":
         """Return the mix of terms that need joints alone, the default one if there is none."""
         weights = self.weights.model_copy(update={"duolando": 0.0})
-        if not any(weights.model_dump().values()):
+        if not any(weights.model_dump().values()) and not self.own:
             weights = RewardWeights()
         return self.model_copy(update={"weights": weights})
 
@@ -175,28 +167,33 @@ class RewardMix:
 
     def __init__(self, config: RewardMixConfig = _DEFAULTS) -> None:
         self.config = config
+        self._own = {name: own_term(f"rewards.own.{name}", x) for name, x in config.own.items()}
 
     def __call__(self, data: RewardInput) -> RewardTerms:
         """Return the terms of `data`.
 
         A term is left out where its weight is 0 or its input is missing: contact without holds or
         a partner, tracking without a true partner, codes without a partner and either holds or a
-        true one, duolando without what the tokens say of the root.
+        true one, duolando without what the tokens say of the root, one's own where it returns None.
 
         Raises:
-            InputError: no term is left.
+            InputError: no term is left, or one's own returns no score of every frame.
         """
         weights = self.config.weights.model_dump()
         terms = {name: term for name, term in self._terms(data).items() if weights[name] > 0}
-        if not terms:
+        per_frame = {name: score() for name, score in terms.items()}
+        own = {name: term(data) for name, term in self._own.items()}
+        per_frame |= {name: score for name, score in own.items() if score is not None}
+        if not per_frame:
             raise InputError(
                 f"no reward is left of the weights {weights}: give one of foot, beat or "
                 "consistency a weight, or clips with holds or a true partner, or (duolando) "
                 "tokens that say where the root goes"
             )
-        per_frame = {name: score() for name, score in terms.items()}
-        shares = {name: weights[name] for name in terms}
-        return RewardTerms(per_frame, shares, CREDITS, LOWEST, self.config.uncredited)
+        weights |= {name: term.weight for name, term in self.config.own.items()}
+        shares = {name: weights[name] for name in per_frame}
+        credits = CREDITS | {name: term.parts for name, term in self.config.own.items()}
+        return RewardTerms(per_frame, shares, credits, LOWEST, self.config.uncredited)
 
     def _terms(self, data: RewardInput) -> dict[str, Callable[[], Tensor]]:
         """Return what would compute each term that `data` has the input for."""

@@ -8,6 +8,7 @@ from duet_rl.models.bailando import BailandoGPTConfig
 from duet_rl.models.follower import AnyGPTConfig
 from duet_rl.models.multistream_gpt import MultiStreamGPTConfig
 from duet_rl.models.window_gpt import WindowGPTConfig
+from duet_rl.rl.losses.own import function_of
 from duet_rl.rl.settings import RLConfig
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
@@ -36,6 +37,8 @@ def check_settings(config: RLConfig, gpt: AnyGPTConfig) -> None:
             "rl.reference=false leaves out; set rl.reference=true or the weight to 0"
         )
     _check_turns(config)
+    if config.loss == "own":
+        function_of(config.own)
     fewest, most = config.min_env_runners, config.env_runners
     if fewest is not None and (most is None or most < fewest):
         raise InputError(

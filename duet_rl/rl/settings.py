@@ -13,6 +13,7 @@ from duet_rl.rl.losses import (
     DuolandoLossConfig,
     LossName,
     OAPLConfig,
+    OwnLossConfig,
     PPOConfig,
     TOPRConfig,
     VTraceConfig,
@@ -81,6 +82,7 @@ class RLConfig(Config):
     ppo: PPOConfig = PPOConfig()
     topr: TOPRConfig = TOPRConfig()
     oapl: OAPLConfig = OAPLConfig()
+    own: OwnLossConfig = OwnLossConfig()
     # Bring the rewards of each stream to mean 0 and standard deviation 1, of the batch or of all
     # that was learned from so far. None: learn from them as they are.
     normalise_rewards: Literal["batch", "running"] | None = None

@@ -12,6 +12,7 @@ from duet_rl.rl.losses.actor_critic import (
 from duet_rl.rl.losses.base import METRICS, Experience, Loss, Verdict
 from duet_rl.rl.losses.duolando import DuolandoLossConfig, duolando
 from duet_rl.rl.losses.oapl import OAPLConfig, oapl
+from duet_rl.rl.losses.own import OwnLossConfig, own
 from duet_rl.rl.losses.ppo import PPOConfig, ppo
 from duet_rl.rl.losses.topr import TOPRConfig, topr
 from duet_rl.rl.losses.vtrace import VTraceConfig, vtrace
@@ -25,7 +26,9 @@ __all__ = [
     "Experience",
     "Loss",
     "LossName",
+    "NamedLoss",
     "OAPLConfig",
+    "OwnLossConfig",
     "PPOConfig",
     "TOPRConfig",
     "VTraceConfig",
@@ -34,12 +37,14 @@ __all__ = [
     "bailando",
     "duolando",
     "oapl",
+    "own",
     "ppo",
     "topr",
     "vtrace",
 ]
 
-LossName = Literal["actor_critic", "bailando", "duolando", "vtrace", "ppo", "topr", "oapl"]
+NamedLoss = Literal["actor_critic", "bailando", "duolando", "vtrace", "ppo", "topr", "oapl"]
+LossName = Literal[NamedLoss, "own"]  # own: a function that `rl.own` names
 
 # By name; the settings of each are the section of RLConfig with the same name.
 LOSSES: dict[LossName, Callable[[Verdict, Experience, Any], Loss]] = {
@@ -50,4 +55,5 @@ LOSSES: dict[LossName, Callable[[Verdict, Experience, Any], Loss]] = {
     "ppo": ppo,
     "topr": topr,
     "oapl": oapl,
+    "own": own,
 }
