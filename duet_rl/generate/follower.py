@@ -212,6 +212,7 @@ class Follower:
         prompt: Tensor | None = None,
         words: Tensor | None = None,
         ends: bool = False,
+        rows: Tensor | None = None,
     ) -> Sampled:
         """Return the tokens of a batch of dances, and how long each lasts.
 
@@ -224,6 +225,7 @@ class Follower:
             prompt: known first tokens.
             words: of each dance, from `generate.prompts.words_for`.
             ends: whether one who `ends` does so; else all dances last all steps.
+            rows: poses that are known, of which each step takes one; see `models.sampling`.
         """
         return sample_tokens(
             self.model,
@@ -235,6 +237,7 @@ class Follower:
             prompt=prompt,
             text=words,
             ends=ends,
+            rows=rows,
         )
 
     def _stacked(self, motions: Sequence[Motion]) -> MotionBatch:

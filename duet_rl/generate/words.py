@@ -20,11 +20,14 @@ from duet_rl.generate.follower import KIND, Follower
 from duet_rl.generate.inputs import lengthened, require_music_lasts
 from duet_rl.generate.prompts import decoded, words_for
 from duet_rl.models.conditions import LookAhead
+from duet_rl.models.multistream_gpt import MultiStreamGPT
 from duet_rl.models.policy import SamplingConfig
 from duet_rl.tokenizers.frames import MotionBatch
 from duet_rl.tokenizers.leader import LEADER, LEADER_TOKENS
+from duet_rl.tokenizers.readable import ReadableCodec
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
+MOST_POSES = 4096  # of a bank that a dance takes its poses from
 USUAL_SECONDS = 6.0  # of a dance that nobody has given a length
 LONGEST_SECONDS = 20.0  # of a dance that ends where the follower lets it end
 # What showed most of the words of held-out captions, see docs/text_to_motion.md
@@ -140,6 +143,7 @@ def dance_texts(
         look_ahead,
         words=words_for(follower.model, texts, count),
         ends=free,
+        rows=known_poses(follower),
     )
     skeleton = Skeleton(follower.codec.offsets.cpu(), KIND)
     dances = []
@@ -151,6 +155,24 @@ def dance_texts(
         joints, rotations = danced.joints[0, :kept].cpu(), danced.rotations[0, :kept].cpu()
         dances.append(Motion(joints, rotations, skeleton, FPS))
     return dances
+
+
+def known_poses(follower: Follower) -> Tensor | None:
+    """Return the pose codes of real dancers that a dance takes its poses from, `(R, G)`.
+
+    A readable codec brings them. Pose groups depend on each other, and a model that says them one
+    by one says rows that no body can take; where it says all at once, it says one of these. None:
+    the codec has none, or the model says groups that see each other.
+    """
+    codec, model = follower.codec, follower.model
+    if not isinstance(codec, ReadableCodec) or not isinstance(model, MultiStreamGPT):
+        return None
+    together = model.heads.blocks[0].stop if model.heads.see_earlier else model.streams
+    rows = codec.bank.codes
+    if model.positions_per_step > 1 or together < codec.groups or not len(rows):
+        return None
+    every = -(-len(rows) // MOST_POSES)
+    return rows[::every].long()
 
 
 def text_dancer(

@@ -39,6 +39,7 @@ def generate(
     prompt: Int[Tensor, "B P S"] | None = None,
     text: Tensor | None = None,
     ends: bool = True,
+    rows: Int[Tensor, "R G"] | None = None,
 ) -> Sampled:
     """Sample the follower's tokens for a batch of clips, with a KV cache where there can be one.
 
@@ -53,6 +54,8 @@ def generate(
         prompt: `(B, P, S)`, known first tokens; a follower with `prompt_steps` that gets none
             begins with the `start_tokens` of its config.
         text: of each clip, from the `TextReader` of the model's settings; None says nothing.
+        rows: of which the first streams take one at every step, where there is a text; None lets
+            each stream take any value.
         ends: whether a model with a stop stream ends its clips; if not, they last all `steps`.
 
     Returns:
@@ -70,8 +73,8 @@ def generate(
         danced = dance(model, conditions, steps, sampling, generator, prompt)
         return Sampled(*danced, _whole(danced[0]))
     decoder = StepDecoder(model, look_ahead)
-    if text is not None and sampling.guidance != 1:
-        decoder = GuidedDecoder(model, sampling.guidance, look_ahead)
+    if text is not None and (sampling.guidance != 1 or rows is not None):
+        decoder = GuidedDecoder(model, sampling.guidance, look_ahead, rows)
     decoder.start(conditions, text=text)
     if steps is None and decoder.ready == ENDLESS:
         raise InputError("there are words and no music or leader; say how many steps at most")

@@ -212,7 +212,7 @@ class StepDecoder:
         if model.streams_independent:
             hidden = self._advance(told)
             logits = stack_logits(model.heads.independent(hidden))
-            tokens, likely = self._choose(logits, sampling, generator, given)
+            tokens, likely = self._choose(0, logits, sampling, generator, given)
             return SampledStep(tokens, likely, model.value(hidden[:, None]).float())
         tokens = told.new_zeros(len(told), model.streams, dtype=torch.int64)
         likely_each, values = [], []
@@ -224,7 +224,9 @@ class StepDecoder:
             columns = slice(streams.start, streams.stop)
             logits = stack_logits(model.heads.block(index, hidden, seen))
             picked = None if given is None else given[:, columns]
-            tokens[:, columns], likely = self._choose(logits, sampling, generator, picked)
+            tokens[:, columns], likely = self._choose(
+                streams.start, logits, sampling, generator, picked
+            )
             seen = model.heads.see(index, tokens, seen)
             likely_each.append(likely)
             values.append(value[:, columns])
@@ -232,12 +234,13 @@ class StepDecoder:
 
     def _choose(
         self,
+        first: int,
         logits: Tensor,
         sampling: SamplingConfig,
         generator: torch.Generator | None,
         given: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        """Return the tokens of some streams of a step and their log-probabilities."""
+        """Return the tokens of the streams from `first` on, and their log-probabilities."""
         return choose(logits, sampling, generator, given)
 
     def _advance(self, told: Tensor, stream: int = 0, taken: Tensor | None = None) -> Tensor:
