@@ -14,6 +14,7 @@ from duet_rl.datasets.bvh_pairs import PairsConfig, find_pairs, pair_tasks
 from duet_rl.datasets.dd100 import DD100Config, prepare_takes
 from duet_rl.datasets.dd100_export import axes_of
 from duet_rl.datasets.hearing import require_sound
+from duet_rl.datasets.humanml3d_store import HumanML3DConfig
 from duet_rl.datasets.prepare import PrepareConfig, prepare
 from duet_rl.datasets.solo import SoloConfig, solo_tasks
 from duet_rl.datasets.split import Split
@@ -57,6 +58,7 @@ class RunConfig(Config):
     pairs: PairsConfig = PairsConfig()  # how captured couples are found and read
     dd100: DD100Config = DD100Config()  # how the takes of DD100 are found and read
     aistpp: AistppConfig = AistppConfig()  # how the sequences of AIST++ are read
+    humanml3d: HumanML3DConfig = HumanML3DConfig()  # how the motions of HumanML3D are read
     prepare: PrepareConfig = PrepareConfig()  # split, bad takes
     codec: CodecConfig = DuetCodecConfig()  # motion tokens, of a duet or of a soloist
     pose: TokenizerStageConfig = TokenizerStageConfig()  # training of the pose tokenizer

@@ -40,3 +40,27 @@ def joints_of(features: Float[Tensor, "*batch T 263"]) -> Float[Tensor, "*batch 
     others = rotate_yaw(around, facing[..., None]) + path[..., None, :]
     root = torch.stack([path[..., 0], features[..., HEIGHT], path[..., 2]], dim=-1)
     return torch.cat([root[..., None, :], others], dim=-2)
+
+
+def with_true_turns(features: Float[Tensor, "*batch T 263"]) -> Float[Tensor, "*batch T 263"]:
+    """Return features whose turns go the way that the joints' own steps say.
+
+    Where the heading passes half a turn, the files have the turn of that frame with a wrong sign,
+    and a dancer who is put together by them goes on in another direction. The steps of the joints
+    tell which of both signs it has; features without the defect come back as they are.
+    """
+    turn = features[..., :-1, YAW_SPEED]
+    around, steps = (features[..., part].unflatten(-1, (-1, 3)) for part in (POSITIONS, STEPS))
+    steps = steps[..., 1:, :] - steps[..., :1, :]  # of the others around the root
+    flat = steps.new_tensor([1.0, 0.0, 1.0])  # heights of positions are those over the floor
+    reached = ((around + steps) * flat)[..., :-1, :, :]
+    errors = [
+        (rotate_yaw(around[..., 1:, :, :] * flat, -2 * sign * turn[..., None]) - reached)
+        .square()
+        .sum((-2, -1))
+        for sign in (1.0, -1.0)
+    ]
+    mended = torch.where(errors[1] < errors[0], -turn, turn)
+    changed = features.clone()
+    changed[..., :-1, YAW_SPEED] = mended
+    return changed

@@ -162,6 +162,30 @@ def aistpp(
         typer.echo(f"{out}: {store.summary()}")
 
 
+@app.command()
+def humanml3d(
+    root: Annotated[
+        Path, typer.Argument(help="Folder of the data set: new_joint_vecs/, texts/, train.txt ...")
+    ],
+    out: Store,
+    settings: Settings = None,
+    preset: Preset = DEFAULT_PRESET,
+) -> None:
+    """Read HumanML3D as soloists with what people wrote of them; see docs/humanml3d.md.
+
+    Settings begin with `humanml3d.` or `prepare.`, e.g. humanml3d.mirrored=false.
+    """
+    from duet_rl.config import resolve
+    from duet_rl.datasets.humanml3d_store import prepare_humanml3d
+    from duet_rl.run import RunConfig
+    from duet_rl.storage.mirror import working
+
+    config = resolve(RunConfig, preset, settings or ())
+    with working(out) as place:
+        store = prepare_humanml3d(root, place.local, config.humanml3d, config.prepare)
+        typer.echo(f"{out}: {store.summary()}")
+
+
 def with_pairs(
     preset: str,
     settings: list[str] | None,

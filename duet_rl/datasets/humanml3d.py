@@ -59,6 +59,22 @@ class MotionFormat:
         """Features of a frame: root 4, positions and 6D turns of the others, velocities, feet 4."""
         return 4 + 9 * (self.joints - 1) + 3 * self.joints + 4
 
+    def count_frames(self, file: Path) -> int:
+        """Return how many frames a file of features has; its header alone is read."""
+        return len(_array(file, "motion features", (self.channels,), peek=True))
+
+    def read_features(self, file: Path) -> Float[Tensor, "T C"]:
+        """Return what a file of features has, not normalised.
+
+        Raises:
+            InputError: the file cannot be read, has another shape, or holds NaN.
+        """
+        rows = _array(file, "motion features", (self.channels,))
+        features = torch.from_numpy(rows.astype(np.float32))
+        if not torch.isfinite(features).all():
+            raise InputError(f"{file} holds NaN; leave it out of the split's list")
+        return features
+
 
 HUMANML3D = MotionFormat(
     "HumanML3D",
@@ -136,11 +152,7 @@ class TextMotions:
         Raises:
             InputError: the file cannot be read, or holds NaN.
         """
-        rows = _array(motion.file, "motion features", (self.format.channels,))
-        features = torch.from_numpy(rows[slice(*motion.frames)].astype(np.float32))
-        if not torch.isfinite(features).all():
-            raise InputError(f"{motion.file} holds NaN; leave it out of the split's list")
-        return features
+        return self.format.read_features(motion.file)[slice(*motion.frames)]
 
     def joints(self, motion: TextMotion) -> Float[Tensor, "T J 3"]:
         """Return the joints of a motion, in the unit of its file.
@@ -253,7 +265,7 @@ def _parts(
 ) -> tuple[list[TextMotion], list[str]]:
     """Return a motion and its parts, and why some are left out."""
     file = root / _FEATURES / f"{name}.npy"
-    frames = len(_array(file, "motion features", (kind.channels,), peek=True))
+    frames = kind.count_frames(file)
     lines = read_lines(root / _TEXTS / f"{name}.txt")
     reason = _unfit(frames, kind)
     if reason:

@@ -6,8 +6,10 @@ import logging
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +36,7 @@ from duet_rl.files import atomic_path, sha256_of
 
 _RECORDS = "records"  # in the partial folder: one file for each finished take
 _SCRATCH = "scratch"  # in the partial folder: what takes in the making write
+_WAITING = 256  # tasks that Ray is given at once, at most: it looks at all of them again and again
 _CANCEL_SECONDS = 10.0  # how long a cancelled task may take to die
 
 logger = logging.getLogger(__name__)
@@ -143,7 +146,8 @@ def prepare(
         raise InputError(f"none of {len(pending)} takes can be used; the first is {faults[0]}")
     records = [finished[task.name] for task in pending if task.name in finished]
     if store is None:
-        store = _finish(partial, out, records, config.split, made_with, music)
+        split = _without(config.split, records) if faults else config.split
+        store = _finish(partial, out, records, split, made_with, music)
     else:
         store = _grow(store, partial, records, config.split.given)
     logger.info("%s: %s", out, store.summary())
@@ -161,8 +165,8 @@ def _pending(tasks: Sequence[PrepareTask], store: DuetStore | None) -> list[Prep
     """Return the tasks whose takes are not in the store."""
     if not tasks:
         raise InputError("there are no takes to prepare; give at least one")
-    names = [task.name for task in tasks]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    counts = Counter(task.name for task in tasks)
+    twice = sorted(name for name, count in counts.items() if count > 1)
     if twice:
         raise InputError(f"two takes are called {twice[0]!r}; the names of takes must differ")
     known = {r.name: r.fingerprint for r in store.records()} if store else {}
@@ -215,10 +219,12 @@ def _run_in_parallel(tasks: Sequence[PrepareTask], partial: Path) -> Outcomes:
 
     started = start_ray()
     remote = ray.remote(num_cpus=1)(run_task)
-    waiting = [remote.remote(task, partial.absolute()) for task in tasks]
+    given = (remote.remote(task, partial.absolute()) for task in tasks)
+    waiting = list(islice(given, _WAITING))
     try:
         while waiting:
             done, waiting = ray.wait(waiting)
+            waiting += islice(given, len(done))
             yield from ray.get(done)
     finally:
         for reference in waiting:
@@ -240,6 +246,13 @@ def run_task(task: PrepareTask, partial: Path) -> Outcome:
     with atomic_path(partial / _RECORDS / f"{task.name}.json") as temporary:
         temporary.write_text(record.model_dump_json())
     return Outcome(task.name, record, None)
+
+
+def _without(split: SplitConfig, records: Sequence[ClipRecord]) -> SplitConfig:
+    """Return a split that names no choreography of which all takes were left out."""
+    there = {record.choreography for record in records}
+    given = {name: home for name, home in split.given.items() if name in there}
+    return split.model_copy(update={"given": given})
 
 
 def _finish(

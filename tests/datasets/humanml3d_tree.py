@@ -1,12 +1,20 @@
 """A small HumanML3D or KIT-ML on disk, in the layout of its authors, and an evaluator's words."""
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
+from duet_rl.body.body_fit import BODY
+from duet_rl.body.rotations import rotate_yaw
 from duet_rl.datasets.humanml3d import HUMANML3D, MotionFormat
+from duet_rl.datasets.split import Split
+from duet_rl.tokenizers.humanml3d import Quirks, canonical, features_of
+from tests.datasets.conftest import sway
 
 WAYS = ("walk", "jump", "turn", "wave")
 WORD_CHANNELS = 6
@@ -57,3 +65,28 @@ def write_words(folder: Path) -> Path:
     numbers = {word: row for row, word in enumerate(words)}
     (folder / "our_vab_idx.pkl").write_bytes(pickle.dumps(numbers))
     return folder
+
+
+def body_joints(seed: int, frames: int) -> Float[Tensor, "T 22 3"]:
+    """Return a body that sways, walks on and turns about itself, 20 fps."""
+    joints = sway(frames, seed, HUMANML3D.fps).joints[:, :BODY]
+    time = torch.arange(frames) / HUMANML3D.fps
+    turned = rotate_yaw(joints, (1.5 + 0.1 * seed) * time[:, None])
+    path = torch.stack([0.4 * time, 0 * time, 0.1 * time], dim=-1)
+    return canonical(turned + path[:, None])
+
+
+def write_bodies(root: Path, lengths: Mapping[str, int], split: Split) -> Path:
+    """Add motions of bodies in the files' form to a tree: name -> frames, and the split's list."""
+    for folder in ("new_joint_vecs", "texts"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    for number, (name, frames) in enumerate(lengths.items()):
+        values = features_of(body_joints(number, frames + 1), Quirks(lost_turns=True))
+        np.save(root / "new_joint_vecs" / f"{name}.npy", values.numpy())
+        text = line(WAYS[number % len(WAYS)]) + line("wave", "1.0", "3.5")
+        (root / "texts" / f"{name}.txt").write_text(text, encoding="utf-8")
+    for name in ("Mean", "Std"):
+        np.save(root / f"{name}.npy", np.ones(HUMANML3D.channels, np.float32))
+    listed = "".join(f"{name}\n" for name in lengths)
+    (root / f"{split}.txt").write_text(listed, encoding="utf-8")
+    return root
