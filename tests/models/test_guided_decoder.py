@@ -1,7 +1,9 @@
 """Guidance: 1 is the follower itself, 0 one who was told nothing; a dance may outlast its stop."""
 
+import pytest
 import torch
 
+from duet_rl.errors import InputError
 from duet_rl.models.policy import SamplingConfig
 from duet_rl.models.sampling import generate
 from duet_rl.models.streams import STOPS
@@ -75,3 +77,30 @@ def test_a_dance_that_is_not_to_end_goes_on_as_if_it_had_not_stopped() -> None:
     with torch.no_grad():
         logits = gpt(past, conditions, text=text).logits
     assert torch.equal(logits[0].argmax(-1), whole.tokens[..., 0])
+
+
+def test_streams_that_go_together_take_a_row_that_is_known() -> None:
+    """At temperature 0 it is the row whose streams are likeliest together."""
+    gpt, text = listening_gpt(heads_see="none"), reader_of(WORDS).read(TEXTS)
+    random = torch.Generator().manual_seed(2)
+    rows = torch.stack([torch.randint(0, n, (5,), generator=random) for n in (20, 12)], dim=-1)
+    conditions, known = small_conditions(steps=12), {tuple(row) for row in rows.tolist()}
+    warm = SamplingConfig(temperature=1.0, guidance=2.0, row_temperature=2.0)
+    drawn = generate(gpt, conditions, 12, warm, text=text, rows=rows).tokens
+    assert {tuple(row) for row in drawn[..., :2].flatten(0, 1).tolist()} <= known
+    assert len(drawn[..., 2].unique()) > 5  # the other streams are drawn freely
+    cold = SamplingConfig(temperature=0)
+    taken = generate(gpt, conditions, 12, cold, text=text, rows=rows).tokens
+    with torch.no_grad():
+        logits = gpt(taken, conditions, text=text).logits
+    sums = sum(x.log_softmax(-1)[..., rows[:, i]] for i, x in enumerate(logits[:2]))
+    assert torch.equal(taken[..., :2], rows[sums.argmax(-1)])
+
+
+def test_rows_want_a_model_that_says_them_at_once() -> None:
+    text, rows = reader_of(WORDS).read(TEXTS), torch.zeros(3, 2, dtype=torch.int64)
+    apart = listening_gpt(heads_see="earlier")
+    with pytest.raises(InputError, match="head_blocks"):
+        generate(apart, small_conditions(steps=12), 12, text=text, rows=rows)
+    together = listening_gpt(heads_see="earlier", head_blocks=(2, 1))
+    assert generate(together, small_conditions(steps=12), 12, text=text, rows=rows)
