@@ -157,7 +157,7 @@ class LiveFollower:
         self._over = True
         return self._frames(first, parts)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def _see(self, leader: Float[Tensor, "4 55 3"], music: Float[Tensor, "4 54"]) -> None:
         """Take in a whole token of the leader and of the music."""
         self._undanced.append(leader)
@@ -166,7 +166,7 @@ class LiveFollower:
             fed[MUSIC] = self._to_feed(music)[None].to(self.follower.device)
         self._decoder.feed(fed)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def _dance(self) -> Decoded:
         """Return the frames that the next token of the follower brings."""
         tokens = self._decoder.sample(self._sampling, self._generator).tokens

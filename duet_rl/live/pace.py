@@ -1,0 +1,138 @@
+"""One frame in, one frame out: a token's work is done beside the frames that come meanwhile."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from duet_rl.live.follower import FollowerFrames, LiveFollower
+from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
+
+
+class ShownFrame(NamedTuple):
+    """A frame of the follower at its time."""
+
+    number: int  # which frame of the leader it goes with
+    joints: Float[Tensor, "55 3"]  # m
+    rotations: Float[Tensor, "55 3 3"]  # local
+
+
+class Paced:
+    """Gives the frames of a live follower one by one, `slack` frames after the earliest moment.
+
+    The work of a token falls on one frame of four. A thread does it while the next frames come;
+    what it has to show waits until its frame's turn, so that frames leave as evenly as they come.
+
+    Args:
+        live: the follower; nothing else may step it.
+        thread: does the work, one piece after the other; None: it is done at once.
+        slack: frames, 33 ms each.
+        pending: tokens of work that may wait.
+        told: called in the thread when a piece of work is done.
+    """
+
+    def __init__(
+        self,
+        live: LiveFollower,
+        thread: Executor | None = None,
+        slack: int = 1,
+        pending: int = 8,
+        told: Callable[[], None] | None = None,
+    ) -> None:
+        self.live = live
+        self.slack = slack
+        self.pending = pending
+        self.work_ms: deque[float] = deque(maxlen=1024)  # of the last tokens
+        self._thread = thread
+        self._told = told
+        self._frames: list[Tensor] = []  # of a token that is not whole yet
+        self._music: list[Tensor] = []
+        self._count = 0  # frames of the leader, so far
+        self._jobs: deque[Future[FollowerFrames]] = deque()
+        self._ready: deque[ShownFrame] = deque()
+
+    @property
+    def lag(self) -> int:
+        """How many frames after the leader's the follower's is shown."""
+        return self.live.lag + self.slack
+
+    @property
+    def busy(self) -> bool:
+        """Whether so much work waits that no frame should be put."""
+        self._collect(wait=False)
+        return len(self._jobs) >= self.pending
+
+    def put(self, joints: Float[Tensor, "55 3"], music: Float[Tensor, "54"] | None = None) -> None:
+        """Take in the leader's next frame."""
+        self._frames.append(joints)
+        if music is not None:
+            self._music.append(music)
+        self._count += 1
+        if len(self._frames) == FRAMES_PER_TOKEN:
+            leader = torch.stack(self._frames)
+            heard = torch.stack(self._music) if self._music else None
+            self._frames, self._music = [], []
+            self._jobs.append(self._submit(leader, heard))
+
+    def take(self, wait: bool = True) -> list[ShownFrame]:
+        """Return the frames whose turn it is: mostly one.
+
+        Args:
+            wait: for work that is late; if not, what is late comes with a later call.
+        """
+        due = self._count - 1 - self.lag
+        while wait and self._jobs and (not self._ready or self._ready[-1].number < due):
+            self._keep(self._jobs.popleft().result())
+        self._collect(wait=False)
+        shown = []
+        while self._ready and self._ready[0].number <= due:
+            shown.append(self._ready.popleft())
+        return shown
+
+    def finish(self) -> list[ShownFrame]:
+        """Return all frames that are left; the leader dances no more."""
+        self._collect(wait=True)
+        if self._thread is None:
+            self._keep(self.live.finish())
+        else:
+            self._keep(self._thread.submit(self.live.finish).result())
+        left = list(self._ready)
+        self._ready.clear()
+        return left
+
+    def set_dials(self, look_ahead: int | None = None, temperature: float | None = None) -> None:
+        """Dance with another look-ahead or temperature, as soon as the work allows.
+
+        Raises:
+            InputError: a value out of its range.
+        """
+        self.live.set_dials(look_ahead, temperature)
+
+    def _submit(self, leader: Tensor, music: Tensor | None) -> "Future[FollowerFrames]":
+        if self._thread is not None:
+            return self._thread.submit(self._work, leader, music)
+        done: Future[FollowerFrames] = Future()
+        done.set_result(self._work(leader, music))
+        return done
+
+    def _work(self, leader: Tensor, music: Tensor | None) -> FollowerFrames:
+        begin = time.perf_counter()
+        try:
+            return self.live.step(leader, music)
+        finally:
+            self.work_ms.append(1e3 * (time.perf_counter() - begin))
+            if self._told is not None:
+                self._told()
+
+    def _collect(self, wait: bool) -> None:
+        while self._jobs and (wait or self._jobs[0].done()):
+            self._keep(self._jobs.popleft().result())
+
+    def _keep(self, frames: FollowerFrames) -> None:
+        for t, (joints, rotations) in enumerate(zip(frames.joints, frames.rotations, strict=True)):
+            self._ready.append(ShownFrame(frames.first + t, joints, rotations))
