@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from duet_rl.audio import beat_track_08
+from duet_rl.audio.compiled import compile_librosa
 from duet_rl.audio.files import MINIMUM_SECONDS, read_audio
 from duet_rl.audio.recipes import OCTAVE_BINS, Compat, Recipe, recipe
 from duet_rl.audio.spectra import HOP, SAMPLE_RATE, frame_count, mel_power, take_apart, tuning
@@ -49,6 +50,7 @@ def resample_audio(
 ) -> Float[np.ndarray, "resampled"]:
     """Return `samples` taken at `from_rate` Hz as float32 samples at `to_rate` Hz."""
     if from_rate != to_rate:
+        compile_librosa()
         samples = librosa.resample(samples, orig_sr=from_rate, target_sr=to_rate)
     return samples.astype(np.float32, copy=False)
 
@@ -108,6 +110,7 @@ def beat_frames(
     """Return the frames of the beats that librosa's tracker hears in an onset envelope."""
     if not onset.any():
         return np.zeros(0, dtype=int)
+    compile_librosa()
     bpm = _tempo(onset, sample_rate)
     if compat == "0.8":
         return beat_track_08.track_beats(onset, bpm, sample_rate / HOP)

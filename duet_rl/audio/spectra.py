@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Complex, Float
 from scipy.ndimage import median_filter
 
+from duet_rl.audio.compiled import compile_librosa
 from duet_rl.audio.recipes import PadMode
 
 SAMPLE_RATE = 15360  # Hz
@@ -61,6 +62,7 @@ def take_apart(
         pad_mode: what lies before and after the track.
         sample_rate: of `samples`, Hz.
     """
+    compile_librosa()
     bands = _mel_bands(sample_rate / 2, sample_rate)
     mel = np.empty((len(bands), frame_count(samples)), dtype=np.float32)
     harmonic, percussive = np.empty_like(samples), np.empty_like(samples)
