@@ -31,7 +31,7 @@ FLOORS = (  # lowest first; rooms on one floor do not import each other
     {"duet_rl.audit", "duet_rl.choreograph"},
     {"duet_rl.run"},
     {"duet_rl.judging", "duet_rl.tune"},
-    {"duet_rl.demo", "duet_rl.status", "duet_rl.doctor", "duet_rl.api"},
+    {"duet_rl.demo", "duet_rl.status", "duet_rl.doctor", "duet_rl.api", "duet_rl.viewer"},
     {"duet_rl.cli"},
     {"duet_rl.__main__"},
 )

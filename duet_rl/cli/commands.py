@@ -16,6 +16,7 @@ from duet_rl.cli import (
     train,
     tune,
     use,
+    view,
 )
 
 
@@ -36,4 +37,5 @@ def add_commands(app: typer.Typer) -> None:
     app.command()(audit.audit)
     app.command()(use.demo)
     app.command()(status.status)
+    app.command()(view.view)
     app.command()(doctor.doctor)
