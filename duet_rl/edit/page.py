@@ -121,7 +121,7 @@ def _moved(edited: Edited) -> str:
 
 def _measures(edited: Edited) -> str:
     rows = [
-        (f"{name} ({unit})", before, after, about)
+        (name if unit == "share" else f"{name} ({unit})", before, after, about)
         for name, unit, before, after, about in measured_rows(edited)
     ]
     return _table(("", "before", "after", ""), rows)

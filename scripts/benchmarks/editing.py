@@ -1,11 +1,13 @@
 """Do edits in words happen, in dances that the codec has never seen, and what else moves?
 
     python scripts/benchmarks/editing.py --data STORE --codec RUN/codec
+    python scripts/benchmarks/editing.py --data STORE --codec RUN/codec --picture docs/editing.png
 
 Of each dance of the test split, both dancers are edited: `LENGTH` seconds of each, every kind of
 edit in the second half. Five ways: poses decoded after the wanted codes alone were changed, and
 after all codes of the limb were; the take's own poses nudged; decoded and nudged, which is what
-`duet-rl edit` does; and this beside the partner, whose hands it holds. One thread.
+`duet-rl edit` does; and this beside the partner, whose hands it holds. One thread. With `--picture`
+one frame of each kind is drawn instead, the take to the left of the edited one.
 """
 
 import argparse
@@ -16,7 +18,9 @@ from typing import Any
 
 import torch
 from bench import print_table, write_results
+from PIL import Image, ImageDraw, ImageFont
 
+from duet_rl.body.heading import facing_angle
 from duet_rl.body.motion import Duet
 from duet_rl.captions.edit_language import read_edits
 from duet_rl.datasets.store import DuetStore
@@ -25,6 +29,7 @@ from duet_rl.edit.retrieve import RetrieveConfig, strangeness
 from duet_rl.edit.run import Edited, edit, readable
 from duet_rl.edit.settings import EditConfig
 from duet_rl.edit.wants import FPS
+from duet_rl.generate.render import pictures_of
 from duet_rl.posecodes.catalogue import BODY_CODES
 from duet_rl.tokenizers.codec import load_codec
 from duet_rl.tokenizers.readable import ReadableCodec
@@ -56,6 +61,10 @@ WAYS = {
     "both": EditConfig(),
     COUPLE: EditConfig(),
 }
+# Too much like another, or mostly shown before.
+NOT_DRAWN = ("bring both hands closer together", "bend the left arm", "lower the right arm")
+TILE = (280, 240, 5)  # width and height in pixels, and how many in a line
+VIEW, BESIDE = 0.5, 0.5  # rad by which figures are turned; m to either side
 OF_COUPLE = ("hold_share", "hold_recall", "kept_recall", "penetration", "partner_distance")
 
 
@@ -123,6 +132,30 @@ def measured(duets: list[Duet], codec: ReadableCodec, way: str) -> list[dict[str
     return [*rows, {"way": way, "edit": "all", "dancers": len(duets)} | every]
 
 
+def draw(path: Path, duets: list[Duet], codec: ReadableCodec) -> None:
+    """Draw a frame of each kind of edit, before and after, as one picture."""
+    width, height, columns = TILE
+    drawn = [words for words in WORDS if words not in NOT_DRAWN]
+    lines = -(-len(drawn) // columns)
+    sheet = Image.new("RGB", (columns * width, lines * height), "white")
+    for number, words in enumerate(drawn):
+        dancer = duets[number % len(duets)].follower
+        asked = read_edits(f"{words} in the second half", dancer.frames)
+        edited = edit(dancer, asked, codec, config=EditConfig().with_unseen(nearest=True))
+        apart = (edited.motion.joints - edited.source.joints).norm(dim=-1).mean(1)
+        frame = int((apart * edited.requested[0]).argmax())
+        middle = [-float(x) for x in edited.source.root[frame] * torch.tensor([1.0, 0.0, 1.0])]
+        yaw = VIEW - float(facing_angle(edited.source.joints)[frame])
+        before, after = (
+            motion.slice(frame, frame + 1).moved(middle).turned(yaw).moved([side, 0.0, 0.0])
+            for motion, side in ((edited.source, -BESIDE), (edited.motion, BESIDE))
+        )
+        tile = Image.fromarray(next(pictures_of(Duet(before, after), width, height)))
+        ImageDraw.Draw(tile).text((8, 6), words, fill=(40, 48, 62), font=ImageFont.load_default(13))
+        sheet.paste(tile, (number % columns * width, number // columns * height))
+    sheet.quantize(128).save(path, optimize=True)
+
+
 def mean(values: Iterable[float]) -> float:
     """Return the mean of those that mean something; NaN if none does."""
     return float(torch.tensor(list(values)).nanmean())
@@ -139,9 +172,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of a clip store")
     parser.add_argument("--codec", type=Path, required=True, help="folder of a readable codec")
     parser.add_argument("--way", choices=[*WAYS, "all"], default="all", help="how edits are made")
+    parser.add_argument("--picture", type=Path, help="draw one frame of each kind of edit")
     options = parser.parse_args()
     torch.set_num_threads(1)
     codec, duets = readable(load_codec(options.codec)), dancers(options.data)
+    if options.picture is not None:
+        draw(options.picture, duets, codec)
+        return
     ways = list(WAYS) if options.way == "all" else [options.way]
     rows = [row for way in ways for row in measured(duets, codec, way)]
     for way in ways:
