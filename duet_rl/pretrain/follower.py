@@ -43,6 +43,10 @@ class FollowerPlan(StagePlan):
         """Raise `InputError` if soloists are to learn from couples, or the other way round."""
         store, config = DuetStore.open(self.data), self.config
         self._require_settings_fit()
+        if config.music and {record.music_source for record in store.records()} == {"none"}:
+            raise InputError(
+                f"{self.data} has no music to hear; set follower.music=false (--preset text2motion)"
+            )
         leader = config.leader
         alone = store.solo or config.alone
         if isinstance(config.gpt, WindowGPTConfig) or alone == (leader == "none"):

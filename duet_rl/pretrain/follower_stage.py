@@ -18,8 +18,10 @@ from duet_rl.files import atomic_path
 from duet_rl.models.follower import FollowerGPT, FollowerGPTConfig
 from duet_rl.models.multistream_gpt import MultiStreamGPTConfig
 from duet_rl.models.text import TextConfig
+from duet_rl.pretrain.own_captions import CaptionSource
 from duet_rl.pretrain.rollouts import Rollouts
 from duet_rl.pretrain.stage import Stage, StageConfig
+from duet_rl.pretrain.text_windows import OWN_SHARE
 from duet_rl.tokenizers.codec import load_codec
 from duet_rl.tokenizers.part import REFINE
 from duet_rl.tokenizers.placement import PlacementTokenizer
@@ -51,6 +53,9 @@ class FollowerConfig(StageConfig):
     # even: every stream weighs 1 | entropy: by the share of its entropy that it leaves open
     stream_weights: Literal["even", "entropy"] = "even"
     text: TextConfig | None = None  # how it reads captions of what it dances; None: it reads none
+    # What it reads in training: what people wrote of clips | what windows show | both.
+    captions: CaptionSource = "both"
+    own_share: float = Field(OWN_SHARE, ge=0, le=1)  # with both: of windows that people wrote about
     alone: bool = False  # each dancer of a couple learns by himself, as a soloist; leader: none
     mirror: bool = False  # learn from the mirror image of every dance too
     # With `gpt.stop`: windows last from here to `window_tokens`, and end with a stop.

@@ -18,6 +18,7 @@ from duet_rl.models.multistream_gpt import MultiStreamGPT, MultiStreamGPTConfig
 from duet_rl.models.streams import GOES_ON, STOP_CLASSES, STOPS
 from duet_rl.pretrain.follower_stage import FollowerConfig, FollowerStage
 from duet_rl.pretrain.multistream_loss import STOP, FollowerLoss, entropy_weights
+from duet_rl.pretrain.own_captions import starts_of, steps_of
 from duet_rl.pretrain.text_windows import (
     VALIDATION,
     WindowCaptions,
@@ -36,7 +37,7 @@ _TOLD: Mapping[str, tuple[str, ...]] = {
     "both": (LEADER, LEADER_TOKENS),
     "none": (),
 }
-_CAPTION, _LENGTH = 0, 1  # purposes of draws
+_CAPTION, _LENGTH, _OWN = 0, 1, 2  # purposes of draws
 
 
 class TokenRows(NamedTuple):
@@ -48,6 +49,7 @@ class TokenRows(NamedTuple):
     leader_tokens: Int[Tensor, "*batch N K"]
     clip: Int[Tensor, "*batch N"]  # number of the clip
     frame: Int[Tensor, "*batch N"]  # of the clip, at which the step begins
+    left: Int[Tensor, "*batch N"]  # steps until the clip ends, this one too; 0 beyond its end
 
 
 class MultiStreamStage(FollowerStage):
@@ -58,22 +60,24 @@ class MultiStreamStage(FollowerStage):
         assert isinstance(config.gpt, MultiStreamGPTConfig)
         self.told = ((MUSIC,) if config.music else ()) + _TOLD[config.leader]
         clips, held_out = self.clips("train"), self.clips("val")
+        self.ends = config.gpt.stop
         rows = [row for number, clip in enumerate(clips) for row in self._encode(clip, number)]
         window = config.window_tokens
-        self.train = Windows(rows, window, config.stride)
+        self.train = Windows(self._long_enough(rows, clips), window, config.stride)
         last = len(clips)
         val = [self._encode(clip, last + i)[0] for i, clip in enumerate(held_out)]
-        self.val = windows_if_any(val, window)
+        self.val = windows_if_any(self._long_enough(val, [*clips, *held_out]), window)
         gpt = MultiStreamGPT(self._gpt_config(config.gpt))
         for name, column in ((MUSIC, 1), (LEADER, 2)):
             if name in gpt.conditions.names:
                 frames = torch.cat([row[column].flatten(0, 1) for row in rows])
                 gpt.conditions[name].set_normalisation(frames.mean(0), frames.std(0))
-        self.ends = gpt.config.stop
         self.captions: WindowCaptions | None = None
         if config.text is not None:
             dancers = dancers_to_tell([*clips, *held_out])
-            self.captions = WindowCaptions(dancers, captioner_of(dancers[:last]))
+            captioner = captioner_of(dancers[:last])
+            told = (config.captions, config.own_share)
+            self.captions = WindowCaptions(dancers, captioner, *told)
             self.rollouts.tell()
         names = self.codec.spec.names + ((STOP,) if self.ends else ())
         self._module = FollowerLoss(gpt, names, self._weights([row.tokens for row in rows]))
@@ -162,9 +166,30 @@ class MultiStreamStage(FollowerStage):
                     self._leader_tokens(led, count),
                     torch.full((count,), number),
                     start + FRAMES_PER_TOKEN * torch.arange(count),
+                    count - torch.arange(count),
                 )
             )
         return rows
+
+    def _long_enough(self, rows: Sequence[TokenRows], clips: Sequence[DuetClip]) -> list[TokenRows]:
+        """Return clips as token rows that windows can be cut from.
+
+        Where dances end by themselves, a clip may be shorter than a window, which is then held
+        until it is full; and a window begins where a caption of a part of a clip does.
+
+        Args:
+            rows: of clips, each perhaps more than once.
+            clips: by the numbers in their rows.
+        """
+        if not self.ends:
+            return list(rows)
+        window, found = self.config.window_tokens, list(rows)
+        for one in rows:
+            for start in starts_of(clips[int(one.clip[0])].captions):
+                first = max(0, start - int(one.frame[0])) // FRAMES_PER_TOKEN
+                found.append(TokenRows(*(column[first : first + window] for column in one)))
+        shortest = min(self.config.shortest_tokens, window)
+        return [_held(one, window) for one in found if len(one.clip) >= shortest]
 
     def _leader_tokens(self, leader: MotionBatch, count: int) -> Int[Tensor, "N K"]:
         if LEADER_TOKENS in self.told:
@@ -188,13 +213,21 @@ class MultiStreamStage(FollowerStage):
         count, steps, _ = rows.tokens.shape
         tokens, lengths = rows.tokens, torch.full((count,), steps)
         if self.ends:
-            lengths = self._lengths(count, step, first)
-            tokens = _with_stops(tokens, lengths)
+            lengths = torch.minimum(self._lengths(count, step, first), rows.left[:, 0])
         if self.captions is None or self.config.text is None:
-            return tokens, conditions
-        each = generators_of(self.config.seed, step, first, count, _CAPTION)
-        places = (rows.clip[:, 0], rows.frame[:, 0], lengths)
-        return tokens, conditions, self.captions.read(*places, each, self.config.text)
+            return (_with_stops(tokens, lengths) if self.ends else tokens), conditions
+        seeds = (self.config.seed, step, first, count)
+        clip, frame = rows.clip[:, 0], rows.frame[:, 0]
+        room = rows.left[:, 0].clamp_max(steps - int(self.ends))  # a step is left for the stop
+        own = self.captions.own(clip, frame, room, generators_of(*seeds, _OWN), self.ends)
+        if self.ends:  # what is written of a dance tells when it is over
+            lasts = zip(own, frame.tolist(), room.tolist(), lengths.tolist(), strict=True)
+            found = [drawn if one is None else steps_of(one, f, r) for one, f, r, drawn in lasts]
+            lengths = torch.tensor(found)
+            tokens = _with_stops(tokens, lengths)
+        each = generators_of(*seeds, _CAPTION)
+        told = self.captions.read(clip, frame, lengths, each, self.config.text, own)
+        return tokens, conditions, told
 
     def _lengths(self, count: int, step: int, first: int) -> Int[Tensor, "B"]:
         """Return how many steps each window of a step lasts; one more is left for the stop."""
@@ -202,6 +235,16 @@ class MultiStreamStage(FollowerStage):
         shortest = min(self.config.shortest_tokens, longest)
         each = generators_of(self.config.seed, step, first, count, _LENGTH)
         return torch.cat([torch.randint(shortest, longest + 1, (1,), generator=g) for g in each])
+
+
+def _held(rows: TokenRows, window: int) -> TokenRows:
+    """Return rows that fill a window at least; behind the end the last one goes on."""
+    if len(rows.clip) >= window:
+        return rows
+    index = torch.arange(window).clamp_max(len(rows.clip) - 1)
+    held = TokenRows(*(column[index] for column in rows))
+    held.left[len(rows.clip) :] = 0
+    return held
 
 
 def _with_stops(tokens: Int[Tensor, "B N S"], lengths: Int[Tensor, "B"]) -> Int[Tensor, "B N R"]:

@@ -205,9 +205,10 @@ class RefineStage(Stage):
             return rows.tokens, rows.levels
         count = len(rows.clip)
         steps = torch.full((count,), rows.tokens.shape[1])
-        each = generators_of(self.config.seed, step, first, count)
+        each, drawn = (generators_of(self.config.seed, step, first, count, p) for p in (0, 1))
         places = (rows.clip[:, 0], rows.frame[:, 0], steps)
-        return rows.tokens, rows.levels, self.captions.read(*places, each, self.config.text)
+        own = self.captions.own(*places, drawn)
+        return rows.tokens, rows.levels, self.captions.read(*places, each, self.config.text, own)
 
 
 def lend_refiner(run: Path) -> None:

@@ -49,7 +49,7 @@ class Rollouts:
         captioner = Captioner()
         self.texts = [
             captioner.caption(joints, step_generator(0, index), partner).text
-            for index, (joints, partner) in enumerate(dancers_to_tell(self.clips))
+            for index, (joints, partner, _) in enumerate(dancers_to_tell(self.clips))
         ]
 
     def score(self, gpt: FollowerGPT) -> dict[str, float]:
@@ -75,7 +75,7 @@ class Rollouts:
         """Return how much of the captions is true of the dances, and of those of other clips."""
         if not self.texts:
             return {}
-        partners = [partner for _, partner in dancers_to_tell(self.clips) if partner is not None]
+        partners = [d.partner for d in dancers_to_tell(self.clips) if d.partner is not None]
         others = self.texts[1:] + self.texts[:1]
         return {
             name: fact_accuracy(texts, list(danced), partners or None)["all"].share

@@ -96,7 +96,7 @@ def test_a_caption_is_true_of_its_window(couples: Path) -> None:
     assert len(set(texts)) == 6
     for text, dancer, frame, count in zip(texts, who, first, steps, strict=True):
         cut = slice(int(frame), int(frame + FRAMES_PER_TOKEN * count))
-        joints, partner = dancers[dancer]
+        joints, partner, _ = dancers[dancer]
         stated = facts_of(joints[cut], partner[cut])
         assert all(true_among(fact, stated, len(joints[cut])) for fact in parse(text)), text
 
