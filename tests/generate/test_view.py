@@ -1,51 +1,25 @@
 """The page holds the whole dance, asks the network for nothing, and draws."""
 
 import base64
+import dataclasses
 import html.parser
 import io
 import json
 import re
-import shutil
-import subprocess
-from pathlib import Path
+import zlib
 
 import av
 import numpy as np
 import pytest
 
+from duet_rl.audio.files import write_wav
+from duet_rl.body.contact import hold_due
 from duet_rl.body.motion import Duet
+from duet_rl.body.skeleton import PARENTS
 from duet_rl.errors import InputError
 from duet_rl.generate.view import DanceScene, player, write_page
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-BROWSER_SECONDS = 100  # a busy machine without a graphics card is slow to draw in 3D
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update", "--mute-audio"),
-    *("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
-)
-# Runs in the page: pose the dance at a time, and tell what was drawn.
-PROBE = """
-<script>
-  const probed = document.querySelector(".player").player;
-  const seen = (time) => {
-    probed.clock.seek(time);
-    probed.stage.pose(probed.couple, time * probed.couple.fps);
-    probed.stage.renderer.render(probed.stage.scene, probed.stage.camera);
-    const gl = probed.stage.renderer.getContext();
-    const [width, height] = [gl.drawingBufferWidth, gl.drawingBufferHeight];
-    const pixels = new Uint8Array(4 * width * height);
-    gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
-    let [blue, red] = [0, 0];
-    for (let i = 0; i < pixels.length; i += 4) {
-      if (pixels[i + 2] > pixels[i] + 70) blue += 1;
-      if (pixels[i] > pixels[i + 2] + 70) red += 1;
-    }
-    return { blue, red, time: probed.clock.now() };
-  };
-  document.title = JSON.stringify([seen(0), seen(0.8)]);
-</script>
-"""
+from duet_rl.rewards.base import RewardInput, RewardMix
+from tests.couple import beats, stepping_couple
 
 
 class Elements(html.parser.HTMLParser):
@@ -80,6 +54,15 @@ def numbers(text: str, kind: str, *shape: int) -> np.ndarray:
     return np.frombuffer(base64.b64decode(text), kind).reshape(-1, *shape)
 
 
+def places(text: str) -> np.ndarray:
+    """Return packed positions in metres, `(T, 55, 3)`, by arithmetic of its own."""
+    steps = np.frombuffer(zlib.decompress(base64.b64decode(text)), "<i2").astype(np.int64)
+    places = steps.reshape(55, 3, -1).transpose(2, 0, 1).cumsum(0).cumsum(0)
+    for joint in range(1, 55):
+        places[:, joint] += places[:, PARENTS[joint]]
+    return ((places + 2**15) % 2**16 - 2**15) / 1000
+
+
 def scene(couple: Duet, **more) -> DanceScene:
     return DanceScene("waltz", couple.leader, {"true partner": couple.follower}, **more)
 
@@ -90,7 +73,7 @@ def test_positions_come_back_to_half_a_millimetre(couple):
         (shown["leader"], couple.leader),
         (shown["followers"][0], couple.follower),
     ):
-        joints = numbers(sent["positions"], "<i2", 55, 3) / 1000
+        joints = places(sent["positions"])
         np.testing.assert_allclose(joints, motion.joints.numpy(), atol=0.000501)
     assert shown["fps"] == 30 and shown["followers"][0]["name"] == "true partner"
 
@@ -115,7 +98,7 @@ def test_the_sound_is_as_long_as_the_dance(couple, tone):
 
 
 def test_the_page_refers_to_nothing_outside_itself(tmp_path, couple, tone):
-    write_page(tmp_path / "dance.html", [scene(couple, audio=tone)], "A dance")
+    write_page(tmp_path / "dance.html", [scene(couple, audio=tone, beats=())], "A dance")
     page = elements((tmp_path / "dance.html").read_text())
     assert page.links == []
     assert not any(re.search(r"@import|url\(", style) for style in page.texts["style"])
@@ -145,24 +128,67 @@ def test_no_dance_at_all_is_refused():
         player([])
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-def test_a_browser_draws_both_dancers_at_the_time_asked_for(tmp_path: Path, couple, tone):
-    path = tmp_path / "dance.html"
-    write_page(path, [scene(couple, audio=tone)], "A dance")
-    path.write_text(path.read_text().replace("</body>", PROBE + "</body>"))
-    answer = subprocess.run(
-        [
-            *(CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}"),
-            *("--window-size=320,240", "--virtual-time-budget=1500", "--dump-dom", path.as_uri()),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=BROWSER_SECONDS,
+def test_positions_at_the_edge_of_the_reach_survive_the_wrapping(couple):
+    far = couple.leader.moved((31.0, 0.0, -31.0)).joints.clone()
+    far[10::2, :, 0] -= 62.0  # from one edge to the other, and back, in one frame
+    motion = dataclasses.replace(couple.leader, joints=far)
+    sent = data_of(player([DanceScene("far", motion)]))["scenes"][0]["leader"]
+    np.testing.assert_allclose(places(sent["positions"]), far.numpy(), atol=0.000501)
+
+
+def test_a_minute_of_a_couple_is_bounded():
+    minute = stepping_couple(60.0)
+    sent = data_of(player([scene(minute)]))["scenes"][0]
+    size = sum(len(one["positions"]) for one in (sent["leader"], sent["followers"][0]))
+    assert size < 500_000  # characters; 1.6 million as they are
+
+
+def test_scores_are_those_of_the_rewards():
+    duet, music = stepping_couple(4.0), beats(4.0)
+    times = [frame / 30 for frame in music[0].nonzero()[:, 0].tolist()]
+    hold = hold_due(duet.leader.joints, duet.follower.joints)
+    away = duet.follower.moved((0.0, 0.0, 1.0))
+    given = DanceScene("a", duet.leader, {"far": away}, beats=times, hold=hold)
+    sent = data_of(player([given]))["scenes"][0]["followers"][0]["scores"]
+    terms = RewardMix()(
+        RewardInput(away.joints[None], duet.leader.joints[None], music, hold=hold[None])
     )
-    title = re.search(r"<title>(\[.*\])</title>", answer.stdout)
-    assert title, answer.stderr[-2000:]
-    first, later = json.loads(title[1])
-    for picture in (first, later):
-        assert picture["blue"] > 200 and picture["red"] > 200
-    assert (first["time"], later["time"]) == (0, 0.8)
-    assert (first["blue"], first["red"]) != (later["blue"], later["red"])
+    for name in ("contact", "foot", "beat"):
+        shown = numbers(sent[name], "u1") / 255
+        np.testing.assert_allclose(shown, terms.per_frame[name][0].numpy(), atol=0.0021)
+    assert sent["contact"] != sent["foot"]
+
+
+def test_without_holds_that_are_due_contact_asks_for_the_follower_s_own(couple):
+    far = couple.follower.moved((0.0, 0.0, 1.0))
+    shown = data_of(player([DanceScene("a", couple.leader, {"far": far})]))["scenes"][0]
+    assert (numbers(shown["followers"][0]["scores"]["contact"], "u1") == 255).all()
+
+
+def test_nothing_is_scored_that_means_nothing(couple):
+    alone = DanceScene("alone", None, {"one": couple.follower})
+    shown = data_of(player([alone]))["scenes"][0]["followers"][0]
+    assert set(shown["scores"]) == {"foot"}  # no partner to hold, no beat to meet
+
+
+def test_beats_are_listened_for_where_nobody_gives_them(tmp_path):
+    noise = np.random.default_rng(0).normal(scale=0.2, size=6 * 22_050).astype(np.float32)
+    clicks = np.where(np.arange(len(noise)) % (22_050 // 2) < 700, noise, 0)  # two a second
+    write_wav(tmp_path / "clicks.wav", clicks, 22_050)
+    heard = data_of(player([scene(stepping_couple(6.0), audio=tmp_path / "clicks.wav")]))
+    beats_shown = np.array(heard["scenes"][0]["beats"])
+    assert len(beats_shown) >= 6
+    np.testing.assert_allclose(np.diff(beats_shown), 0.5, atol=0.05)
+
+
+def test_of_those_who_dance_together_each_touches_any_other(couple):
+    group = {
+        "one": couple.leader,
+        "two": couple.follower,
+        "three": couple.follower.moved((9, 0, 0)),
+    }
+    apart = data_of(player([DanceScene("group", None, group)]))["scenes"][0]["followers"]
+    together = data_of(player([DanceScene("group", None, group, together=True)]))["scenes"][0]
+    palms = [numbers(one["marks"], "u1", 4)[:, 2:] for one in together["followers"]]
+    assert (palms[0] == 255).all() and (palms[1] == 255).all() and (palms[2] == 0).all()
+    assert all((numbers(one["marks"], "u1", 4)[:, 2:] == 0).all() for one in apart)

@@ -2,10 +2,10 @@
 
 const JOINTS = 55;
 const JOINT_NUMBERS = 3 * JOINTS;
-const JOINT_LIST = [...Array(JOINTS).keys()];
 const PELVIS = 0;
+const OUTERMOST = [10, 11, 15, 18, 19, 20, 21, 26, 41]; // toes, head, elbows, wrists, finger knuckles
 const OUTSIDE = 0.15; // m from the outermost joint to the outside of the body
-const MOST = 0.97; // share of the frames that must be in the picture
+const STILL_SECONDS = 0.1; // over which places are smoothed for a still camera
 const MILLIMETRES = 1000; // per metre
 const FULL = 255; // a byte that means 1
 
@@ -14,11 +14,34 @@ function bytesOf(text) {
   return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 }
 
+/** Return what deflated base64 `text` holds: an ArrayBuffer. */
+async function inflated(text) {
+  const stream = new Blob([bytesOf(text)]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Response(stream).arrayBuffer();
+}
+
 /** Positions of one dancer, frame by frame. */
 class Track {
-  constructor(text) {
-    this.numbers = new Int16Array(bytesOf(text).buffer);
-    this.frames = this.numbers.length / JOINT_NUMBERS;
+  /** Unpack what scene_data.pack_positions has packed. */
+  static async of(text, parents) {
+    const steps = new Int16Array(await inflated(text)); // joint by joint, time last
+    const track = new Track(steps.length / JOINT_NUMBERS);
+    for (let number = 0; number < JOINT_NUMBERS; number++) {
+      const parent = 3 * parents[Math.floor(number / 3)] + (number % 3);
+      let [step, place] = [0, 0];
+      for (let frame = 0; frame < track.frames; frame++) {
+        step += steps[number * track.frames + frame];
+        place += step;
+        const from = frame * JOINT_NUMBERS;
+        track.numbers[from + number] = place + (parent >= 0 ? track.numbers[from + parent] : 0);
+      }
+    }
+    return track;
+  }
+
+  constructor(frames) {
+    this.frames = frames;
+    this.numbers = new Int16Array(frames * JOINT_NUMBERS);
     this.joints = new Float32Array(JOINT_NUMBERS);
   }
 
@@ -56,32 +79,40 @@ class Marks {
   }
 }
 
-/** A leader with one follower, or one of them alone. */
-class Couple {
-  constructor(scene, choice) {
-    const first = scene.leader ?? choice;
-    first.track ??= new Track(first.positions);
-    this.leader = first.track;
-    this.follower = null;
-    this.marksOf = { leader: new Marks(first.marks) };
-    if (choice && scene.leader) {
-      choice.track ??= new Track(choice.positions);
-      this.follower = choice.track;
-      this.marksOf = { leader: new Marks(choice.leader_marks), follower: new Marks(choice.marks) };
-    }
-    this.fps = scene.fps;
-    this.frames = this.leader.frames;
+/** Unpack the tracks and marks of everybody in a scene, once. */
+async function unpack(scene, parents) {
+  for (const one of [...(scene.leader ? [scene.leader] : []), ...scene.followers]) {
+    one.track ??= await Track.of(one.positions, parents);
+    one.marked ??= new Marks(one.marks);
+    if (one.leader_marks) one.leader_marked ??= new Marks(one.leader_marks);
   }
+}
 
-  marks(role, frame) {
-    return this.marksOf[role].at(frame);
+/** Those who are on the floor: a leader with the chosen follower, one of them alone, or all. */
+class Troupe {
+  constructor(scene, choice) {
+    const { leader } = scene;
+    const others = scene.together ? scene.followers : choice ? [choice] : [];
+    this.dancers = others.map((one) => ({
+      track: one.track,
+      marks: one.marked,
+      name: one.name,
+      look: (leader ? 1 : 0) + (scene.together ? scene.followers.indexOf(one) : 0),
+    }));
+    if (leader) {
+      const marks = scene.together ? leader.marked : (choice?.leader_marked ?? leader.marked);
+      this.dancers.unshift({ track: leader.track, marks, name: leader.name, look: 0 });
+    }
+    this.judged = choice ?? leader; // whose scores are shown
+    this.fps = scene.fps;
+    this.frames = this.dancers[0].track.frames;
   }
 
   tracks() {
-    return this.follower ? [this.leader, this.follower] : [this.leader];
+    return this.dancers.map((dancer) => dancer.track);
   }
 
-  /** Return the middle of the couple at each frame, smoothed over `seconds`: what to look at. */
+  /** Return the middle of all dancers at each frame, smoothed over `seconds`: what to look at. */
   path(seconds) {
     const middles = Array.from({ length: this.frames }, (_, frame) => {
       const places = this.tracks().map((track) => track.place(frame, PELVIS));
@@ -103,6 +134,16 @@ class Couple {
     });
   }
 
+  /** Return the middle of all places, at each frame: for a camera that stands still. */
+  stillPath() {
+    const path = this.path(STILL_SECONDS);
+    const middle = [0, 1, 2].map((axis) => {
+      const [low, high] = extremes(path.map((place) => place[axis]));
+      return (low + high) / 2;
+    });
+    return path.map(() => middle);
+  }
+
   /** Return a point of `path` at a frame that may lie between two. */
   at(path, frame) {
     const before = Math.max(0, Math.min(Math.floor(frame), path.length - 1));
@@ -111,23 +152,51 @@ class Couple {
     return path[before].map((value, axis) => value + (path[after][axis] - value) * share);
   }
 
-  /** Return how far the dancers mostly get from `path`, metres across and up, outsides included. */
-  reach(path) {
-    const [across, up] = [[], []];
-    for (let frame = 0; frame < this.frames; frame += 3) {
-      const places = this.tracks().flatMap((track) => JOINT_LIST.map((joint) => track.place(frame, joint)));
-      const [x, y, z] = path[frame];
-      across.push(Math.max(...places.map((place) => Math.hypot(place[0] - x, place[2] - z))));
-      up.push(Math.max(...places.map((place) => Math.abs(place[1] - y))));
-    }
-    return { across: mostly(across) + OUTSIDE, up: mostly(up) + OUTSIDE };
+  /**
+   * Return how far the dancers get from `path`, outsides included: {across, up}, metres.
+   * With `seconds`, one for each frame: no less than is needed there, and changing smoothly.
+   */
+  reach(path, seconds) {
+    const needs = path.map(([x, y, z], frame) => {
+      const need = { across: 0, up: 0 };
+      for (const track of this.tracks()) {
+        for (const joint of OUTERMOST) {
+          const place = track.place(frame, joint);
+          need.across = Math.max(need.across, Math.hypot(place[0] - x, place[2] - z));
+          need.up = Math.max(need.up, Math.abs(place[1] - y));
+        }
+      }
+      return need;
+    });
+    const smooth = (name) => covering(needs.map((need) => need[name]), seconds * this.fps);
+    const [across, up] = [smooth("across"), smooth("up")];
+    return path.map((_, frame) => ({ across: across[frame] + OUTSIDE, up: up[frame] + OUTSIDE }));
   }
 }
 
-/** Return the value that all but the highest few are below. */
-function mostly(values) {
-  values.sort((one, other) => one - other);
-  return values[Math.floor(MOST * (values.length - 1))];
+/** Return the lowest and the highest value, of however many. */
+function extremes(values) {
+  return values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, -Infinity]);
+}
+
+/** Return `values` smoothed with a width of `sigma`, and nowhere less than they are. */
+function covering(values, sigma) {
+  const reach = Math.ceil(2 * sigma);
+  const inside = (index) => Math.max(0, Math.min(index, values.length - 1));
+  const highest = values.map((_, index) => {
+    let most = 0;
+    for (let off = -reach; off <= reach; off++) most = Math.max(most, values[inside(index + off)]);
+    return most;
+  });
+  return highest.map((_, index) => {
+    let [sum, weights] = [0, 0];
+    for (let off = -reach; off <= reach; off++) {
+      const weight = Math.exp(-0.5 * (off / sigma) ** 2);
+      sum += weight * highest[inside(index + off)];
+      weights += weight;
+    }
+    return sum / weights;
+  });
 }
 
 /** The time of the dance: that of the sound where there is sound, else of the wall clock. */

@@ -2,8 +2,6 @@
 
 const LOOK = {
   light: {
-    cloth: { leader: "#3f74e0", follower: "#f0694c" },
-    skin: { leader: "#a3bcf3", follower: "#f9bcae" },
     ground: "#dfe3eb",
     line: "#b9c1cf",
     shadow: 0.3,
@@ -11,8 +9,6 @@ const LOOK = {
     sun: 2.0,
   },
   dark: {
-    cloth: { leader: "#5b8cff", follower: "#ff7d5c" },
-    skin: { leader: "#b4caff", follower: "#ffc8b8" },
     ground: "#20242e",
     line: "#3b4252",
     shadow: 0.55,
@@ -20,11 +16,17 @@ const LOOK = {
     sun: 1.9,
   },
 };
-const TOUCH_COLOUR = "#ffc64a";
+const COLOURS = 6; // of dancers, --dancer0 and on in the style sheet; then they begin anew
+const SKIN_LIGHTNESS = 0.52; // how far head and hands go from the dancer's colour to white
 const FLOOR_RADIUS = 9; // m
 const FIELD_OF_VIEW = 32; // degrees
-const AZIMUTH = 0.49; // rad, where the camera stands at first
-const ELEVATION = 0.23; // rad
+const VIEWS = [
+  // What the keys 1 to 4 are: name, and where the camera stands, rad round from +Z and up
+  { name: "from the corner", azimuth: 0.49, elevation: 0.23 },
+  { name: "from the front", azimuth: 0, elevation: 0.1 },
+  { name: "from the side", azimuth: Math.PI / 2, elevation: 0.1 },
+  { name: "from above", azimuth: 0, elevation: 1.45 },
+];
 const MARGIN = 0.88; // share of the picture that the dancers may fill
 // From fine to fast: most pixels drawn for each one of the page, and whether there are shadows.
 const QUALITIES = [
@@ -32,14 +34,15 @@ const QUALITIES = [
   { pixels: 1, shadows: true },
   { pixels: 0.7, shadows: false },
 ];
-const LIFT = 0.045; // share of the picture's height that the scene is moved up, off the controls
-const FOLLOW_SECONDS = 1.0; // how lazily the camera goes after the couple
+const [SHADOW_MARGIN, SHADOW_LEAST] = [0.4, 1.8]; // m beyond the dancers, and around the centre at least
+const FOLLOW_SECONDS = 1.0; // how lazily the camera goes after the dancers
+const REACH_SECONDS = 1.5; // and comes nearer or goes back
 
 /** One dancer: limbs as meshes, and marks under planted feet and around touching hands. */
 class Dancer {
-  constructor(figure, role) {
+  constructor(figure, place) {
     this.figure = figure;
-    this.role = role;
+    this.height = 0.004 + 0.001 * place; // m, of the marks under the feet: never two in one plane
     this.group = new THREE.Group();
     this.points = figure.points.map(() => new THREE.Vector3());
     this.cloth = new THREE.MeshStandardMaterial({ roughness: 0.55 });
@@ -47,7 +50,6 @@ class Dancer {
     this.limbs = [];
     this.feet = [0, 1].map(() => this.addMark(new THREE.CircleGeometry(0.13, 40).rotateX(-Math.PI / 2)));
     this.palms = [0, 1].map(() => this.addMark(new THREE.SphereGeometry(0.075, 24, 16)));
-    this.palms.forEach((mark) => mark.material.color.set(TOUCH_COLOUR));
   }
 
   addMark(geometry) {
@@ -91,7 +93,7 @@ class Dancer {
     }
     this.feet.forEach((mark, side) => {
       weighted(joints, this.figure.feet[side], mark.position);
-      mark.position.y = this.role === "leader" ? 0.004 : 0.005;
+      mark.position.y = this.height;
       mark.material.opacity = showMarks ? 0.3 * marks.feet[side] : 0;
     });
     this.palms.forEach((mark, side) => {
@@ -100,28 +102,32 @@ class Dancer {
     });
   }
 
-  paint(look) {
-    this.cloth.color.set(look.cloth[this.role]);
-    this.skin.color.set(look.skin[this.role]);
-    this.feet.forEach((mark) => mark.material.color.set(look.cloth[this.role]));
+  /** Take the colour of this number, and the mark of touching hands that of the style sheet. */
+  paint(style, number) {
+    this.cloth.color.set(style.getPropertyValue(`--dancer${number % COLOURS}`).trim());
+    this.skin.color.copy(this.cloth.color).convertLinearToSRGB().lerp(WHITE, SKIN_LIGHTNESS).convertSRGBToLinear();
+    this.feet.forEach((mark) => mark.material.color.copy(this.cloth.color));
+    this.palms.forEach((mark) => mark.material.color.set(style.getPropertyValue("--touch").trim()));
   }
 }
 
-/** The scene that holds two dancers, and the camera that a person turns around them. */
+/** The scene that holds the dancers, and the camera that a person turns around them. */
 class Stage {
-  constructor(canvas, figure) {
+  constructor(canvas, figure, calm) {
+    this.figure = figure;
     this.renderer = new THREE.WebGLRenderer({ canvas, antialias: true, alpha: true });
     this.quality = 0;
     this.renderer.shadowMap.enabled = true;
     this.renderer.shadowMap.type = THREE.VSMShadowMap;
     this.scene = new THREE.Scene();
     this.camera = new THREE.PerspectiveCamera(FIELD_OF_VIEW, 1, 0.1, 60);
-    this.dancers = ["leader", "follower"].map((role) => new Dancer(figure, role));
-    this.dancers.forEach((dancer) => this.scene.add(dancer.group));
+    this.dancers = [];
     this.addLight();
     this.addFloor();
-    this.addControls(canvas);
+    this.addControls(canvas, calm);
     this.showMarks = true;
+    this.follows = !calm; // whether the camera goes with the dancers
+    this.view = 0;
     this.centre = new THREE.Vector3();
     this.reach = { across: 1, up: 1 };
     this.touched = false; // whether a person has moved the camera
@@ -132,14 +138,21 @@ class Stage {
     this.sky = new THREE.HemisphereLight("#ffffff", "#8f97a8", 1);
     this.sun = new THREE.DirectionalLight("#fff6ea", 2);
     this.sun.castShadow = true;
-    this.sun.shadow.mapSize.set(512, 512);
+    this.sun.shadow.mapSize.set(1024, 1024);
     this.sun.shadow.radius = 5;
     this.sun.shadow.blurSamples = 8;
     this.sun.shadow.bias = -0.0004;
     this.sun.shadow.normalBias = 0.02;
-    Object.assign(this.sun.shadow.camera, { left: -2.6, right: 2.6, top: 2.6, bottom: -2.6, near: 0.5, far: 14 });
+    Object.assign(this.sun.shadow.camera, { near: 0.5, far: 14 });
     this.rim = new THREE.DirectionalLight("#cfdcff", 0.6);
     this.scene.add(this.sky, this.sun, this.sun.target, this.rim, this.rim.target);
+  }
+
+  /** Let shadows fall so far around the centre, metres. */
+  lightUp(across) {
+    const side = Math.max(across + SHADOW_MARGIN, SHADOW_LEAST);
+    Object.assign(this.sun.shadow.camera, { left: -side, right: side, top: side, bottom: -side });
+    this.sun.shadow.camera.updateProjectionMatrix();
   }
 
   addFloor() {
@@ -162,9 +175,9 @@ class Stage {
     this.scene.add(this.floor, this.shade);
   }
 
-  addControls(canvas) {
+  addControls(canvas, calm) {
     this.orbit = new THREE.OrbitControls(this.camera, canvas);
-    this.orbit.enableDamping = true;
+    this.orbit.enableDamping = !calm;
     this.orbit.dampingFactor = 0.12;
     this.orbit.minDistance = 1;
     this.orbit.maxDistance = 20;
@@ -176,7 +189,8 @@ class Stage {
   /** Take the colours of a theme: "light" or "dark". */
   paint(theme) {
     const look = LOOK[theme];
-    this.dancers.forEach((dancer) => dancer.paint(look));
+    this.style = getComputedStyle(this.renderer.domElement);
+    this.troupe?.dancers.forEach(({ look: number }, place) => this.dancers[place].paint(this.style, number));
     this.floor.material.uniforms.ground.value.set(look.ground);
     this.floor.material.uniforms.line.value.set(look.line);
     this.shade.material.opacity = look.shadow;
@@ -185,26 +199,56 @@ class Stage {
     this.stale = true;
   }
 
-  /** Show this couple from now on; `couple.follower` may be null. */
-  show(couple, keepCamera) {
-    const [leader, follower] = this.dancers;
-    leader.shape(couple.leader.at(0));
-    follower.group.visible = couple.follower !== null;
-    if (couple.follower) follower.shape(couple.follower.at(0));
-    this.path = couple.path(FOLLOW_SECONDS);
-    this.reach = couple.reach(this.path);
-    if (!keepCamera) this.frame(couple.at(this.path, 0));
+  /** Show these dancers from now on. */
+  show(troupe, keepCamera) {
+    this.troupe = troupe;
+    while (this.dancers.length < troupe.dancers.length) {
+      this.dancers.push(new Dancer(this.figure, this.dancers.length));
+      this.scene.add(this.dancers.at(-1).group);
+    }
+    this.dancers.forEach((dancer, place) => {
+      const shown = troupe.dancers[place];
+      dancer.group.visible = shown !== undefined;
+      if (!shown) return;
+      dancer.shape(shown.track.at(0));
+      dancer.paint(this.style, shown.look);
+    });
+    this.aim(keepCamera);
+  }
+
+  /** Find where to look, at the dancers or at the whole of their way. */
+  aim(keepCamera) {
+    this.path = this.follows ? this.troupe.path(FOLLOW_SECONDS) : this.troupe.stillPath();
+    this.reaches = this.troupe.reach(this.path, REACH_SECONDS);
+    const most = farthest(this.reaches);
+    if (!this.follows) this.reaches.fill(most);
+    this.lightUp(most.across);
+    if (!keepCamera) {
+      this.reach = this.reaches[0];
+      this.frame(this.troupe.at(this.path, 0));
+    }
     this.stale = true;
   }
 
-  /** Stand where the whole couple is in the picture. */
+  /** Let the camera go with the dancers, or stand where it sees all of the dance. */
+  setFollows(follows) {
+    this.follows = follows;
+    if (this.troupe) this.aim(false);
+  }
+
+  /** Look from one of VIEWS. */
+  look(view) {
+    this.view = view % VIEWS.length;
+    this.frame();
+  }
+
+  /** Stand where everybody is in the picture. */
   frame(centre) {
     if (centre) this.centre.fromArray(centre);
-    const half = Math.tan((this.camera.fov * Math.PI) / 360) * MARGIN;
-    const { across, up } = this.reach;
-    const distance = 0.6 * across + Math.max(up / half, across / (half * this.camera.aspect));
-    const flat = Math.cos(ELEVATION);
-    const back = new THREE.Vector3(flat * Math.sin(AZIMUTH), Math.sin(ELEVATION), flat * Math.cos(AZIMUTH));
+    const { azimuth, elevation } = VIEWS[this.view];
+    const distance = this.distance(this.reach);
+    const flat = Math.cos(elevation);
+    const back = new THREE.Vector3(flat * Math.sin(azimuth), Math.sin(elevation), flat * Math.cos(azimuth));
     this.orbit.target.copy(this.centre);
     this.camera.position.copy(this.centre).addScaledVector(back, distance);
     this.touched = false;
@@ -212,15 +256,33 @@ class Stage {
     this.stale = true;
   }
 
-  /** Pose the couple as it is at `frame` (a fraction lies between two frames). */
-  pose(couple, frame) {
-    const [leader, follower] = this.dancers;
-    leader.pose(couple.leader.at(frame), couple.marks("leader", frame), this.showMarks);
-    if (couple.follower) follower.pose(couple.follower.at(frame), couple.marks("follower", frame), this.showMarks);
-    AXIS.fromArray(couple.at(this.path, frame)).sub(this.centre);
+  /** Return from how far away a reach around the centre is in the picture, metres. */
+  distance({ across, up }) {
+    const { elevation } = VIEWS[this.view];
+    const half = Math.tan((this.camera.fov * Math.PI) / 360) * MARGIN;
+    const tall = Math.cos(elevation) * up + Math.sin(elevation) * across;
+    return 0.6 * across + Math.max(tall / half, across / (half * this.camera.aspect));
+  }
+
+  /** Come nearer or go back as the dancers come together or part; keep what a person has zoomed. */
+  approach(reach) {
+    const [before, after] = [this.distance(this.reach), this.distance(reach)];
+    this.reach = reach;
+    if (before === after) return;
+    AXIS.subVectors(this.camera.position, this.orbit.target).multiplyScalar(after / before);
+    this.camera.position.copy(this.orbit.target).add(AXIS);
+  }
+
+  /** Pose everybody as they are at `frame` (a fraction lies between two frames). */
+  pose(frame) {
+    this.troupe.dancers.forEach(({ track, marks }, place) => {
+      this.dancers[place].pose(track.at(frame), marks.at(frame), this.showMarks);
+    });
+    AXIS.fromArray(this.troupe.at(this.path, frame)).sub(this.centre);
     this.centre.add(AXIS);
     this.orbit.target.add(AXIS);
     this.camera.position.add(AXIS);
+    this.approach(this.reaches[Math.max(0, Math.min(Math.round(frame), this.reaches.length - 1))]);
     this.sun.target.position.copy(this.centre).setY(0);
     this.sun.position.copy(this.sun.target.position).add(SUN);
     this.rim.target.position.copy(this.centre);
@@ -246,7 +308,7 @@ class Stage {
     this.renderer.setPixelRatio(Math.min(window.devicePixelRatio, QUALITIES[this.quality].pixels));
     this.renderer.setSize(width, height, false);
     this.camera.aspect = width / height;
-    this.camera.setViewOffset(width, height, 0, LIFT * height, width, height);
+    this.camera.updateProjectionMatrix();
     if (!this.touched) this.frame();
     this.stale = true;
   }
@@ -260,6 +322,7 @@ class Stage {
 
 const UP = new THREE.Vector3(0, 1, 0);
 const AXIS = new THREE.Vector3();
+const WHITE = new THREE.Color("#ffffff");
 const SUN = new THREE.Vector3(2.1, 6, 1.7);
 const RIM = new THREE.Vector3(-3, 2, -3);
 
@@ -286,6 +349,12 @@ const FLOOR_FRAGMENT = `
     gl_FragColor = vec4(mix(ground, line, max(cover.x, cover.y)), share);
     #include <colorspace_fragment>
   }`;
+
+/** Return the reach that holds all `reaches`. */
+function farthest(reaches) {
+  const most = (name) => reaches.reduce((value, reach) => Math.max(value, reach[name]), 0);
+  return { across: most("across"), up: most("up") };
+}
 
 /** Put the weighted sum of joints into `out`; `weights` is [[joint, weight], ...]. */
 function weighted(joints, weights, out) {
