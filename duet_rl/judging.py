@@ -7,9 +7,18 @@ from pathlib import Path
 
 from duet_rl.body.npz import write_npz
 from duet_rl.datasets.dd100_export import axes_of
+from duet_rl.datasets.humanml3d import open_text_motions
+from duet_rl.datasets.humanml3d_words import WordVectors
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.evaluate.followers import entrant_of, follower_in
+from duet_rl.evaluate.humanml3d_evaluator import open_evaluator
+from duet_rl.evaluate.humanml3d_makers import is_pgr2m, maker_in
+from duet_rl.evaluate.humanml3d_table import (
+    PublishedTextTable,
+    published_text_table,
+    write_published_texts,
+)
 from duet_rl.evaluate.legacy import published
 from duet_rl.evaluate.legacy_page import write_published
 from duet_rl.evaluate.legacy_scores import Protocol, PublishedScores
@@ -135,6 +144,48 @@ def evaluate_texts(
             raise InputError(f"{folder}: {error}") from error
     out.mkdir(parents=True, exist_ok=True)
     return evaluate_text(store, dancers, config.evaluate_text, out)
+
+
+def evaluate_humanml3d(
+    config: RunConfig,
+    runs: Mapping[str, Path],
+    data: Path,
+    evaluator: Path,
+    words: Path,
+    out: Path,
+    device: str = "cpu",
+) -> PublishedTextTable:
+    """Measure makers of motion on HumanML3D by the published protocol; write JSON and CSV.
+
+    Args:
+        config: settings.
+        runs: name of the row -> folder of a follower that hears words, of its run, or of a
+            converted PGR2M; none: the true motions alone.
+        data: folder of the data set; KIT-ML for models of it.
+        evaluator: folder of the published evaluator, see `open_evaluator`.
+        words: folder of its word vectors.
+        out: gets the files.
+        device: where motions are made.
+
+    Raises:
+        InputError: a folder that is none of these, or that does not fit the others.
+    """
+    asked = config.evaluate_humanml3d
+    skip_bad = config.prepare.skip_bad
+    motions = open_text_motions(data, asked.split, skip_bad=skip_bad)
+    vectors, judge = WordVectors.open(words), open_evaluator(evaluator)
+    makers = {
+        name: maker_in(folder, motions.format, asked, device) for name, folder in runs.items()
+    }
+    departures = [
+        f"{name} heard none of the key words that the data's texts were published with"
+        for name, folder in runs.items()
+        if is_pgr2m(folder)
+    ]
+    found = published_text_table(motions, vectors, judge, makers, asked, departures)
+    out.mkdir(parents=True, exist_ok=True)
+    write_published_texts(found, out)
+    return found
 
 
 def _danced(

@@ -22,6 +22,7 @@ from duet_rl.datasets.store import DuetStore
 from duet_rl.datasets.synthetic import SyntheticConfig
 from duet_rl.datasets.synthetic_takes import synthetic_tasks
 from duet_rl.errors import InputError
+from duet_rl.evaluate.humanml3d_makers import HumanML3DEvaluateConfig
 from duet_rl.evaluate.settings import EvaluateConfig
 from duet_rl.evaluate.text import TextEvaluateConfig
 from duet_rl.generate.dd100 import export_dances, export_takes
@@ -70,6 +71,8 @@ class RunConfig(Config):
     sampling: SamplingConfig = SamplingConfig()  # of dances to look at
     evaluate: EvaluateConfig = EvaluateConfig()  # of dances to measure
     evaluate_text: TextEvaluateConfig = TextEvaluateConfig()  # of dances to texts
+    # Of dances to texts of HumanML3D, by the published protocol
+    evaluate_humanml3d: HumanML3DEvaluateConfig = HumanML3DEvaluateConfig()
     audit: AuditConfig = AuditConfig()  # of rewards and metrics, by followers that cheat
     lab: LabConfig = LabConfig()  # the comparison of losses
     choreograph: ChoreographConfig = ChoreographConfig()  # dances to songs in the wild

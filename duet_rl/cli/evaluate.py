@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from duet_rl.run import RunConfig
 
 EVALUATE_OUT = "runs/evaluation"
-STRICT, TEXT = "strict", "text"
+STRICT, TEXT, HUMANML3D = "strict", "text", "humanml3d"
 
 
 def evaluate(
@@ -27,7 +27,11 @@ def evaluate(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(metavar="PATH", help="Folder or URI of a clip store, from `duet-rl prepare`."),
+        typer.Option(
+            metavar="PATH",
+            help="Folder or URI of a clip store, from `duet-rl prepare`; with --protocol humanml3d "
+            "that of the data set.",
+        ),
     ] = None,
     out: Annotated[
         str,
@@ -36,8 +40,8 @@ def evaluate(
     protocol: Annotated[
         str,
         typer.Option(
-            help="strict; text: dances to captions of held-out dances; or what the scripts of "
-            "duolando or bailando print."
+            help="strict; text: dances to captions of held-out dances; humanml3d: the published "
+            "protocol of text to motion; or what the scripts of duolando or bailando print."
         ),
     ] = STRICT,
     reference: Annotated[
@@ -59,6 +63,14 @@ def evaluate(
         bool,
         typer.Option(help="Published protocols: show what is printed where it means nothing."),
     ] = False,
+    evaluator: Annotated[
+        Path | None,
+        typer.Option(help="humanml3d: folder of the published evaluator, with finest.tar."),
+    ] = None,
+    words: Annotated[
+        Path | None,
+        typer.Option(help="humanml3d: folder of its word vectors, with our_vab_data.npy."),
+    ] = None,
     device: Device = "cpu",
     preset: Preset = DEFAULT_PRESET,
 ) -> None:
@@ -66,7 +78,8 @@ def evaluate(
 
     Writes a page with all tables and the best, median and worst clips, and JSON and CSV beside it.
     Settings begin with `evaluate.` or `rl.rewards.`, and with `--protocol text` with
-    `evaluate_text.`. See docs/metrics.md and docs/text_metrics.md.
+    `evaluate_text.`, with `--protocol humanml3d` with `evaluate_humanml3d.`. See docs/metrics.md,
+    docs/text_metrics.md and docs/humanml3d.md.
     """
     from duet_rl.config import resolve
     from duet_rl.errors import InputError
@@ -81,6 +94,21 @@ def evaluate(
     named, settings = _sorted_words(runs or [])
     config = resolve(RunConfig, preset, settings)
     store = None if data is None else fetched(data)
+    if protocol not in (STRICT, *PROTOCOLS, TEXT, HUMANML3D):
+        known = ", ".join((STRICT, *PROTOCOLS, TEXT, HUMANML3D))
+        raise InputError(f"there is no protocol {protocol!r}; wanted {known}")
+    folders = {"--reference": reference, "--music": music, "--smplx": smplx}
+    given = [name for name, folder in folders.items() if folder is not None]
+    given += [name for name, on in (("--own-files", own_files), ("--original", original)) if on]
+    if given and protocol not in PROTOCOLS:
+        raise InputError(
+            f"{', '.join(given)}: only for the protocols {', '.join(PROTOCOLS)}; add --protocol"
+        )
+    if protocol == HUMANML3D:
+        _evaluate_humanml3d(config, named, store, evaluator, words, out, device)
+        return
+    if evaluator or words:
+        raise InputError(f"--evaluator, --words: only for --protocol {HUMANML3D}")
     if protocol in PROTOCOLS:
         with working(out) as place:
             tables = evaluate_published(
@@ -99,16 +127,6 @@ def evaluate(
         page = place.public(place.local / f"{protocol}.html")
         typer.echo(f"open {page} in a browser; JSON and CSV lie beside it")
         return
-    if protocol not in (STRICT, TEXT):
-        known = ", ".join((STRICT, *PROTOCOLS, TEXT))
-        raise InputError(f"there is no protocol {protocol!r}; wanted {known}")
-    folders = {"--reference": reference, "--music": music, "--smplx": smplx}
-    given = [name for name, folder in folders.items() if folder is not None]
-    given += [name for name, on in (("--own-files", own_files), ("--original", original)) if on]
-    if given:
-        raise InputError(
-            f"{', '.join(given)}: only for the protocols {', '.join(PROTOCOLS)}; add --protocol"
-        )
     if store is None:
         raise InputError("no data was named; give --data STORE, from `duet-rl prepare`")
     if protocol == TEXT:
@@ -134,6 +152,32 @@ def _evaluate_texts(
     typer.echo(as_text(found))
     table = place.public(place.local / TABLE)
     typer.echo(f"wrote {table}; JSON and the evaluator lie beside it")
+
+
+def _evaluate_humanml3d(
+    config: "RunConfig",
+    named: dict[str, Path],
+    data: Path | None,
+    evaluator: Path | None,
+    words: Path | None,
+    out: str,
+    device: str,
+) -> None:
+    """Run the published protocol of text to motion, and print the table."""
+    from duet_rl.errors import InputError
+    from duet_rl.evaluate.humanml3d_table import TABLE, as_text
+    from duet_rl.judging import evaluate_humanml3d
+    from duet_rl.storage.mirror import working
+
+    if data is None or evaluator is None or words is None:
+        raise InputError(
+            "the published protocol needs --data ROOT of the data set, --evaluator FOLDER with "
+            "finest.tar, and --words FOLDER with our_vab_data.npy; see docs/humanml3d.md"
+        )
+    with working(out) as place:
+        found = evaluate_humanml3d(config, named, data, evaluator, words, place.local, device)
+    typer.echo(as_text(found))
+    typer.echo(f"wrote {place.public(place.local / TABLE)}; JSON lies beside it")
 
 
 def _sorted_words(words: list[str]) -> tuple[dict[str, Path], list[str]]:

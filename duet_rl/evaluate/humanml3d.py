@@ -78,7 +78,7 @@ def published_text_protocol(
     data: TextMotions,
     words: WordVectors,
     evaluator: TextMotionEvaluator,
-    make: MotionMaker,
+    make: MotionMaker | None,
     config: PublishedTextConfig = PublishedTextConfig(),
     mean: Float[Tensor, "C"] | None = None,
     deviation: Float[Tensor, "C"] | None = None,
@@ -89,7 +89,7 @@ def published_text_protocol(
         data: a split, usually the test split.
         words: of the evaluator.
         evaluator: of the data set.
-        make: what makes motions of texts.
+        make: what makes motions of texts; None: the true motions alone are scored.
         config: batches, repeats.
         mean: of features as the evaluator was trained with them, from its own folder (`meta`);
             None: those of the data set.
@@ -116,7 +116,7 @@ def published_text_protocol(
             "batch lower, and compare with nothing published"
         )
     found: dict[str, dict[str, list[float]]] = {
-        row: {name: [] for name in NAMES} for row in (TRUTH, GENERATED)
+        row: {name: [] for name in NAMES} for row in scorer.rows
     }
     for repeat in range(config.repeats):
         generator = torch.Generator().manual_seed(config.seed + repeat)
@@ -138,10 +138,15 @@ class _Scorer:
     data: TextMotions
     words: WordVectors
     evaluator: TextMotionEvaluator
-    make: MotionMaker
+    make: MotionMaker | None
     config: PublishedTextConfig
     mean: Tensor
     deviation: Tensor
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Names of what is scored."""
+        return (TRUTH,) if self.make is None else (TRUTH, GENERATED)
 
     @torch.no_grad()
     def repeat(self, generator: torch.Generator) -> dict[str, dict[str, float]]:
@@ -149,23 +154,25 @@ class _Scorer:
         order = torch.randperm(len(self.data), generator=generator)
         kept = order[: len(order) // self.config.batch * self.config.batch]
         texts: list[Tensor] = []
-        motions: dict[str, list[Tensor]] = {TRUTH: [], GENERATED: []}
+        motions: dict[str, list[Tensor]] = {row: [] for row in self.rows}
         for rows in kept.split(self.config.batch):
             chosen = [self.data.motions[row] for row in rows.tolist()]
             lines = [_drawn(motion.lines, generator) for motion in chosen]
             texts.append(self._embed_texts(lines))
             true = [self._cut(motion, generator) for motion in chosen]
-            made = self._made([line.text for line in lines], generator)
-            for row, batch in ((TRUTH, true), (GENERATED, made)):
-                motions[row].append(self._embed_motions(batch))
+            motions[TRUTH].append(self._embed_motions(true))
+            if self.make is not None:
+                made = self._made(self.make, [line.text for line in lines], generator)
+                motions[GENERATED].append(self._embed_motions(made))
         told = torch.cat(texts)
         embedded = {row: torch.cat(batches) for row, batches in motions.items()}
         scores = {
             row: self._scores(told, ours, embedded[TRUTH], generator)
             for row, ours in embedded.items()
         }
-        if self.config.multimodal_texts:
-            scores[GENERATED]["multimodality"] = self._multimodality(kept, generator)
+        if self.config.multimodal_texts and self.make is not None:
+            spread = self._multimodality(self.make, kept, generator)
+            scores[GENERATED]["multimodality"] = spread
         return scores
 
     def _scores(
@@ -183,14 +190,15 @@ class _Scorer:
             else nan,
         }
 
-    def _multimodality(self, rows: Tensor, generator: torch.Generator) -> float:
+    def _multimodality(self, make: MotionMaker, rows: Tensor, generator: torch.Generator) -> float:
         samples, pairs = self.config.multimodal_samples, self.config.multimodal_pairs
         if pairs > samples:
             return float("nan")
         made = []
         for row in rows[: self.config.multimodal_texts].tolist():
             line = _drawn(self.data.motions[row].lines, generator)
-            made.append(self._embed_motions(self._made([line.text] * samples, generator)))
+            motions = self._made(make, [line.text] * samples, generator)
+            made.append(self._embed_motions(motions))
         return multimodality(torch.stack(made), draw_pairs(samples, pairs, generator))
 
     def _cut(self, motion: TextMotion, generator: torch.Generator) -> Tensor:
@@ -203,9 +211,11 @@ class _Scorer:
         start = int(torch.randint(len(features) - frames + 1, (), generator=generator))
         return features[start : start + frames]
 
-    def _made(self, texts: list[str], generator: torch.Generator) -> list[Tensor]:
+    def _made(
+        self, make: MotionMaker, texts: list[str], generator: torch.Generator
+    ) -> list[Tensor]:
         """Return what is made of texts, in whole units and no longer than the longest."""
-        made = list(self.make(texts, generator))
+        made = list(make(texts, generator))
         shapes = [tuple(x.shape) for x in made]
         wanted = self.data.format.channels
         wrong = [s for s in shapes if len(s) != 2 or s[0] < UNIT or s[1] != wanted]
