@@ -1,0 +1,152 @@
+"""The documentation: no page is lost, no link is dead, commands are there, how-tos run."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+from typer.testing import CliRunner
+
+from duet_rl.body.bvh import write_bvh
+from duet_rl.cli.main import app
+from tests.couple import stepping_couple
+from tests.tiny_run import make_place
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+HOWTOS = sorted((DOCS / "howto").glob("*.md"))
+FENCE = re.compile(r"^```(\w*)[^\S\n]*([^\n]*)\n(.*?)^```", re.M | re.S)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+COMMAND = re.compile(r"^(?:PYTHONPATH=\S+ )?(?:duet-rl|python -m duet_rl) (.*)$", re.M)
+
+
+def blocks_of(page: Path) -> list[tuple[str, str, str]]:
+    """Language, title and text of each block; commands of several lines are one."""
+    return FENCE.findall(page.read_text().replace("\\\n", " "))
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+class Site(yaml.SafeLoader):
+    """Reads mkdocs.yml, whose tags name Python objects."""
+
+
+Site.add_multi_constructor("tag:yaml.org,2002:python/", lambda loader, suffix, node: None)
+
+
+def in_navigation() -> Iterator[str]:
+    def leaves(entry: Any) -> Iterator[str]:
+        if isinstance(entry, str):
+            yield entry
+        else:
+            for inner in entry if isinstance(entry, list) else entry.values():
+                yield from leaves(inner)
+
+    yield from leaves(yaml.load((ROOT / "mkdocs.yml").read_text(), Site)["nav"])
+
+
+def anchors_of(page: Path) -> set[str]:
+    """The anchors of the headings, as GitHub and the site make them."""
+    text = FENCE.sub("", page.read_text())
+    titles = re.findall(r"^#+ (.*)$", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+def test_every_page_is_in_the_navigation_once() -> None:
+    listed = list(in_navigation())
+    assert sorted(listed) == sorted(page.relative_to(DOCS).as_posix() for page in PAGES)
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=name_of)
+def test_no_link_is_dead(page: Path) -> None:
+    for link in LINK.findall(FENCE.sub("", page.read_text())):
+        if link.startswith(("http://", "https://", "mailto:")):
+            continue
+        target, _, anchor = link.partition("#")
+        there = (page.parent / target).resolve() if target else page
+        assert there.exists(), f"{name_of(page)} links to {link}, which is not there"
+        if anchor and there.suffix == ".md":
+            assert anchor in anchors_of(there), f"{name_of(page)}: {link} names no heading"
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=name_of)
+def test_commands_have_the_options_that_are_written(page: Path) -> None:
+    for language, _, text in blocks_of(page):
+        if language in ("", "sh"):
+            for line in COMMAND.findall(text):
+                if "..." not in line:  # more of the same as above
+                    parse(shlex.split(line, comments=True))
+
+
+def parse(words: list[str]) -> None:
+    """Parse a command line without running it."""
+    command = typer.main.get_command(app)
+    context = command.make_context("duet-rl", list(words))
+    while hasattr(command, "resolve_command"):
+        rest = [*context._protected_args, *context.args]
+        _, command, rest = command.resolve_command(context, rest)
+        context = command.make_context(command.name, rest, parent=context)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder like one that a reader works in, with takes of a couple."""
+    folder = make_place(tmp_path_factory.mktemp("reader"))
+    (folder / "takes").mkdir()
+    for take, beat_seconds in (("slow", 0.55), ("quick", 0.5)):
+        couple = stepping_couple(2.8, beat_seconds=beat_seconds)
+        write_bvh(folder / "takes" / f"A_{take}.bvh", couple.leader)
+        write_bvh(folder / "takes" / f"B_{take}.bvh", couple.follower)
+    return folder
+
+
+@pytest.fixture
+def place(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """That folder, entered; what it holds can be imported."""
+    monkeypatch.chdir(made)
+    monkeypatch.syspath_prepend(str(made))
+    return made
+
+
+@pytest.mark.parametrize("page", HOWTOS, ids=name_of)
+def test_a_howto_runs_from_top_to_bottom(page: Path, place: Path) -> None:
+    names: dict[str, object] = {}
+    for number, (language, info, text) in enumerate(blocks_of(page), start=1):
+        title = re.search(r'title="([^"]+)"', info)
+        if title:
+            (place / title[1]).write_text(text)
+        elif language == "python":
+            exec(compile(text, f"{page.name}, block {number}", "exec"), names)
+        elif language == "sh":
+            for line in COMMAND.findall(text):
+                done = CliRunner().invoke(app, shlex.split(line))
+                assert done.exit_code == 0, (line, done.output, done.exception)
+
+
+FIGURES = re.findall(
+    r"^\| ([\d.]+) \| (.+?) \| `(\w+)` \| (.*?) ?\| (.+?) \|$",
+    (DOCS / "figures.md").read_text(),
+    re.M,
+)
+RESULTS = "scripts/benchmarks/results/2026-11-21-amd-epyc-2-cores.json"
+
+
+@pytest.mark.parametrize(("figure", "what", "question", "row", "value"), FIGURES)
+def test_a_figure_is_what_was_measured(
+    figure: str, what: str, question: str, row: str, value: str
+) -> None:
+    rows = json.loads((ROOT / RESULTS).read_text())[question]["rows"]
+    wanted = dict(part.split("=", 1) for part in re.split(r", (?=\w+=)", row) if part)
+    fits = [kept for kept in rows if all(str(kept.get(key)) == is_ for key, is_ in wanted.items())]
+    assert len(fits) == 1, f"{len(fits)} rows of {question} are {row}"
+    measured = float(str(fits[0][value]).split()[0])
+    digits = len(figure.partition(".")[2])
+    assert f"{measured:.{digits}f}" == figure, f"{what}: {measured} is kept"
