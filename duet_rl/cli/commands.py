@@ -12,6 +12,7 @@ from duet_rl.cli import (
     evaluate,
     export,
     lab,
+    live,
     status,
     train,
     tune,
@@ -33,6 +34,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command()(use.generate)
     app.command()(edit.edit)
     app.command()(choreograph.choreograph)
+    app.command()(live.live)
     app.command()(evaluate.evaluate)
     app.command()(audit.audit)
     app.command()(use.demo)

@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -33,7 +33,7 @@ class Paced:
         thread: does the work, one piece after the other; None: it is done at once.
         slack: frames, 33 ms each.
         pending: tokens of work that may wait.
-        told: called in the thread when a piece of work is done.
+        told: called when a piece of work is done, mostly in the thread.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Paced:
         thread: Executor | None = None,
         slack: int = 1,
         pending: int = 8,
-        told: Callable[[], None] | None = None,
+        told: Callable[[Any], object] | None = None,
     ) -> None:
         self.live = live
         self.slack = slack
@@ -67,6 +67,18 @@ class Paced:
         self._collect(wait=False)
         return len(self._jobs) >= self.pending
 
+    @property
+    def idle(self) -> bool:
+        """Whether no work waits."""
+        self._collect(wait=False)
+        return not self._jobs
+
+    def cancel(self) -> None:
+        """Drop the work that waits; nothing is shown any more."""
+        while self._jobs:
+            self._jobs.pop().cancel()
+        self._ready.clear()
+
     def put(self, joints: Float[Tensor, "55 3"], music: Float[Tensor, "54"] | None = None) -> None:
         """Take in the leader's next frame."""
         self._frames.append(joints)
@@ -78,6 +90,8 @@ class Paced:
             heard = torch.stack(self._music) if self._music else None
             self._frames, self._music = [], []
             self._jobs.append(self._submit(leader, heard))
+            if self._told is not None:
+                self._jobs[-1].add_done_callback(self._told)
 
     def take(self, wait: bool = True) -> list[ShownFrame]:
         """Return the frames whose turn it is: mostly one.
@@ -111,7 +125,10 @@ class Paced:
         Raises:
             InputError: a value out of its range.
         """
-        self.live.set_dials(look_ahead, temperature)
+        if self._thread is None:
+            self.live.set_dials(look_ahead, temperature)
+        else:  # between two pieces of work
+            self._thread.submit(self.live.set_dials, look_ahead, temperature)
 
     def _submit(self, leader: Tensor, music: Tensor | None) -> "Future[FollowerFrames]":
         if self._thread is not None:
@@ -126,8 +143,6 @@ class Paced:
             return self.live.step(leader, music)
         finally:
             self.work_ms.append(1e3 * (time.perf_counter() - begin))
-            if self._told is not None:
-                self._told()
 
     def _collect(self, wait: bool) -> None:
         while self._jobs and (wait or self._jobs[0].done()):

@@ -1,0 +1,129 @@
+"""What `duet-rl live` does: a follower, perhaps a take to follow, and the server."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from duet_rl.body.retarget import read_motion
+from duet_rl.datasets.hearing import hear_song
+from duet_rl.errors import InputError
+from duet_rl.files import require_file
+from duet_rl.generate.follower import Follower, load_follower
+from duet_rl.live.follower import require_live
+from duet_rl.live.hall import Hall
+from duet_rl.live.recorded import Recorded
+from duet_rl.live.server import SOCKET, require_safe, serving
+from duet_rl.live.settings import LiveConfig, ServerConfig
+
+
+@dataclass(frozen=True)
+class LiveWish:
+    """What somebody wants to serve.
+
+    Args:
+        checkpoint: folder of a follower.
+        host: to listen on.
+        port: likewise.
+        token: that clients must give.
+        leader: file of a take that is played as the leader.
+        music: its song.
+        reading: how the take is read, see `body.retarget.read_motion`.
+        seed: of the take's first dance.
+        device: where the follower dances.
+        replicas: processes of Ray Serve; None: this process serves.
+    """
+
+    checkpoint: Path
+    host: str = "127.0.0.1"
+    port: int = 8765
+    token: str | None = None
+    leader: Path | None = None
+    music: Path | None = None
+    reading: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    device: str = "cpu"
+    replicas: int | None = None
+
+
+def serve_live(
+    wish: LiveWish, config: LiveConfig, limits: ServerConfig, say: Callable[[str], None]
+) -> None:
+    """Serve until Ctrl-C or SIGTERM.
+
+    Args:
+        wish: what is served.
+        config: how the couples dance.
+        limits: of the server.
+        say: takes lines for people.
+
+    Raises:
+        InputError: what cannot be served.
+    """
+    require_safe(wish.host, wish.token)
+    if wish.music is not None and wish.leader is None:
+        raise InputError("--music is the song of a recorded leader; give --leader, too")
+    if wish.replicas is not None:
+        if wish.leader is not None:
+            raise InputError("a recorded leader is played by one process; leave out --serve")
+        from duet_rl.live.replicas import serve_replicas
+
+        serve_replicas(wish, config, limits, say)
+        return
+    torch.set_num_threads(1)  # one thread dances; more would wait for each other
+    follower = load_follower(wish.checkpoint, wish.device)
+    require_live(follower)
+    with suppress(asyncio.CancelledError):
+        asyncio.run(_serve(wish, follower, config, limits, say))
+
+
+async def _serve(
+    wish: LiveWish,
+    follower: Follower,
+    config: LiveConfig,
+    limits: ServerConfig,
+    say: Callable[[str], None],
+) -> None:
+    leaving = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    with suppress(NotImplementedError, RuntimeError, ValueError):  # not in every thread or system
+        loop.add_signal_handler(signal.SIGTERM, leaving.set)
+    hall = Hall(follower, config, limits)
+    played = _recorded(wish, hall)
+    async with serving(hall, wish.host, wish.port, wish.token, wish.music) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        host = f"[{wish.host}]" if ":" in wish.host else wish.host
+        key = "" if wish.token is None else "/?token=..."
+        say(f"open http://{host}:{port}{key} in a browser; dancers connect to {SOCKET} there")
+        tasks: list[asyncio.Task[Any]] = [asyncio.create_task(leaving.wait())]
+        if played is not None:
+            tasks.append(asyncio.create_task(played.play()))
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()  # raises what ended the playing
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _recorded(wish: LiveWish, hall: Hall) -> Recorded | None:
+    if wish.leader is None:
+        return None
+    require_file(wish.leader, "the leader's motion")
+    leader = read_motion(wish.leader, **wish.reading)
+    song: Float[Tensor, "T 54"] | None = None
+    if wish.music is not None:
+        require_file(wish.music, "the music")
+        song = hear_song(wish.music, "duolando", compat=hall.follower.music["compat"])
+    played = Recorded(hall, leader, song, wish.seed)
+    hall.extra = played.facts if song is not None else dict
+    return played

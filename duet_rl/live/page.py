@@ -1,0 +1,48 @@
+"""The page that shows a live couple, as files that the server hands out."""
+
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+from duet_rl.body.figure import LIMBS, POINT_NAMES, POINT_WEIGHTS
+from duet_rl.body.skeleton import JOINT
+from duet_rl.generate.view import asset
+
+FIGURE = "/figure.json"
+PAGE_FILES = {
+    "/": ("live.html", "text/html; charset=utf-8"),
+    "/live.css": ("live.css", "text/css; charset=utf-8"),
+    "/live.js": ("live.js", "text/javascript; charset=utf-8"),
+    "/live_stage.js": ("live_stage.js", "text/javascript; charset=utf-8"),
+    "/three.min.js": ("three.min.js", "text/javascript; charset=utf-8"),
+}
+_BUNDLED = "three.min.js"  # ships with the player of dances
+
+
+@lru_cache(maxsize=len(PAGE_FILES))
+def page_file(path: str) -> tuple[str, bytes]:
+    """Return the type and the bytes of a file of the page."""
+    name, kind = PAGE_FILES[path]
+    if name == _BUNDLED:
+        return kind, asset(name).encode()
+    return kind, (resources.files("duet_rl.live") / "assets" / name).read_bytes()
+
+
+def figure() -> dict[str, Any]:
+    """Return what the page must know of bodies: points by joint weights, and limbs between."""
+    return {
+        "points": [
+            [[JOINT[joint], round(weight, 4)] for joint, weight in POINT_WEIGHTS[name].items()]
+            for name in POINT_NAMES
+        ],
+        "limbs": [
+            [
+                POINT_NAMES.index(limb.start),
+                POINT_NAMES.index(limb.end),
+                limb.start_radius,
+                limb.end_radius,
+                limb.tint,
+            ]
+            for limb in LIMBS
+        ],
+    }
