@@ -43,7 +43,7 @@ class Job:
     """
 
     store: Path
-    rewards: RewardMixConfig
+    rewards: RewardMixConfig = field(hash=False)  # a mapping is in it
     config: EvaluateConfig
     number: str = field(default_factory=lambda: uuid4().hex)
 
