@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from duet_rl.body.motion import Motion
 from duet_rl.body.npz import read_npz
 from duet_rl.cli.main import app
 from duet_rl.errors import InputError
+from duet_rl.generate import export
+from duet_rl.generate.media import VideoConfig
 from tests.tiny_run import DATA, READABLE, RUN, SONG, TAKE, clicks, make_place
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,6 +53,8 @@ def test_every_name_of_the_package_is_there_and_no_other() -> None:
 
 def test_the_blocks_of_the_page_run(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)
+    small = partial(VideoConfig, width=160, height=90)
+    monkeypatch.setattr(export, "VideoConfig", small)
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.M | re.S)
     names: dict[str, object] = {}
     for number, block in enumerate(blocks, start=1):
