@@ -33,6 +33,11 @@ SEED = 0
 LOOK_AHEADS = (0, 1, 2, 4, 8, 29)
 WINDOWS = ((0, 0), (0, 1), (0, 2), (0, 4), (8, 1))  # look-ahead, delay
 TRUE = "true partner"
+MEASURES = (  # what is kept of the table
+    *("reward/total", "root_error", "facing_error", "hold_f1", "contact_f1", "penetration"),
+    *("foot_slide", "jerk", "boundary_jumps", "beat_f1", "beat_f1_shuffled", "fid_kinetic"),
+    *("fid_duet", "frozen_share"),
+)
 
 
 def dance(follower: Follower, clip: DuetClip, config: LiveConfig) -> Motion:
@@ -101,7 +106,7 @@ def main() -> None:
         *told,
     ]:
         measured = next(each for each in found.rows if each.name == name)
-        cells = {m: measured.interval(m) if measured.has(m) else None for m in found.measures}
+        cells = {m: measured.interval(m) if measured.has(m) else None for m in MEASURES}
         rows.append(
             row
             | {
