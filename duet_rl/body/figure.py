@@ -89,6 +89,10 @@ POINT_NAMES: tuple[str, ...] = tuple(
     dict.fromkeys(name for limb in LIMBS for name in (limb.start, limb.end))
 )
 
+LIMB_ENDS: tuple[tuple[int, int], ...] = tuple(  # places in POINT_NAMES
+    (POINT_NAMES.index(limb.start), POINT_NAMES.index(limb.end)) for limb in LIMBS
+)
+
 
 def _weights() -> dict[str, dict[str, float]]:
     right = {

@@ -1,4 +1,4 @@
-"""A dance as pictures: a camera that goes lazily with the couple, and a legend."""
+"""A dance as pictures: a camera that goes lazily with the dancers, and a legend."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,13 +6,10 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from duet_rl.body.camera import framing
-from duet_rl.body.draw import FOLLOWER_COLOUR, LEADER_COLOUR, Body, Colour, draw_bodies
-from duet_rl.body.heading import low_pass
+from duet_rl.body.camera import following
+from duet_rl.body.draw import COLOURS, Body, Colour, draw_bodies
 from duet_rl.body.motion import Duet, Motion
-from duet_rl.body.skeleton import UP
 
-FOLLOW_SECONDS = 1.0  # how lazily the camera goes with the couple
 _INK: Colour = (40, 48, 62)
 _TEXT_HEIGHT = 1 / 30  # of the picture
 _TEXT_MARGIN = 1 / 22  # of the picture
@@ -20,31 +17,35 @@ _FINENESS = 4  # the legend is drawn so much larger, then shrunk
 
 
 def pictures_of(
-    dance: Motion | Duet, width: int = 960, height: int = 540, names: Sequence[str] = ()
+    dance: Motion | Duet | Sequence[Motion],
+    width: int = 960,
+    height: int = 540,
+    names: Sequence[str] = (),
 ) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
-    """Yield one picture a frame of a dancer or a couple.
+    """Yield one picture a frame of a dancer, a couple, or any number of dancers.
 
-    The camera keeps its direction and its distance, which is as near as the whole dance allows,
-    and moves with the smoothed middle of the dancers.
+    The camera goes lazily with the dancers and has all of them in every picture; see
+    `duet_rl.body.camera.following`.
 
     Args:
-        dance: a couple (leader blue, follower coral), or one dancer.
+        dance: who dances; of several the first has the leader's colour, the second the follower's.
         width: pixels.
         height: pixels.
         names: of the dancers, for a legend; none is drawn without names.
     """
-    motions = [dance] if isinstance(dance, Motion) else [dance.leader, dance.follower]
-    colours = (LEADER_COLOUR, FOLLOWER_COLOUR)
-    joints = np.stack([motion.joints.double().cpu().numpy() for motion in motions], axis=1)
-    roots = motions[0].root if len(motions) == 1 else (motions[0].root + motions[1].root) / 2
-    path = low_pass(roots.double().cpu(), FOLLOW_SECONDS * dance.fps).numpy()
-    path[:, UP] = 0.0  # a camera that bobs makes the viewer seasick
-    camera = framing(joints - path[:, None, None], width, height)
+    motions = _motions(dance)
+    joints = [motion.joints.detach().cpu().numpy() for motion in motions]
+    colours = [COLOURS[place % len(COLOURS)] for place in range(len(motions))]
     legend = _legend(names, colours, width, height)
-    for frame, place in zip(joints, path, strict=True):
-        bodies = [Body(body, colour) for body, colour in zip(frame, colours, strict=False)]
-        picture = draw_bodies(bodies, width, height, camera.moved(place))
-        yield _with_legend(picture, legend)
+    for frame, camera in enumerate(following(joints, motions[0].fps, width, height)):
+        bodies = [Body(body[frame], colour) for body, colour in zip(joints, colours, strict=True)]
+        yield _with_legend(draw_bodies(bodies, width, height, camera), legend)
+
+
+def _motions(dance: Motion | Duet | Sequence[Motion]) -> Sequence[Motion]:
+    if isinstance(dance, Motion):
+        return [dance]
+    return [dance.leader, dance.follower] if isinstance(dance, Duet) else dance
 
 
 def _legend(

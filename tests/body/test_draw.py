@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from duet_rl.body import draw
 from duet_rl.body.camera import Camera, framing
 from duet_rl.body.draw import FOLLOWER_COLOUR, LEADER_COLOUR, Body, draw_bodies, draw_duet
 from duet_rl.body.figure import LIMBS, POINT_NAMES, figure_points
@@ -55,8 +56,39 @@ def test_a_dancer_casts_a_shadow_on_the_floor(standing):
     assert ((empty - picture).min(axis=-1)[grey] > 15).any()
 
 
+def test_a_foot_on_the_floor_is_darker_below_than_one_above_it(standing):
+    empty = draw_bodies([], WIDTH, HEIGHT, CAMERA).astype(int)
+    darkest = []
+    for lift in (0.0, 0.15, 0.6):
+        body = Body(standing + np.array([0.0, lift, 0.0]), LEADER_COLOUR)
+        picture = draw_bodies([body], WIDTH, HEIGHT, CAMERA).astype(int)
+        grey = np.ptp(picture, axis=-1) < 16
+        darkest.append(np.sort((empty - picture).min(axis=-1)[grey])[-12:].mean())
+    assert darkest[0] > darkest[1] + 5 and darkest[1] > darkest[2]
+
+
+def test_far_tiles_melt_into_one_grey_and_near_ones_do_not():
+    floor = draw_bodies([], 640, 360, CAMERA).astype(int).mean(axis=-1)
+    contrast = np.abs(np.diff(floor, axis=1)).max(axis=1)
+    horizon = np.flatnonzero(contrast > 0.5)[0]
+    far, near = contrast[horizon : horizon + 15].max(), contrast[-40:].max()
+    assert far < 4.5 and near > 1.8 * far
+
+
+def test_limbs_of_a_body_melt_so_that_creases_are_soft(standing, monkeypatch):
+    def crease() -> float:
+        picture = draw_duet(standing, at(standing, 9.0), 640, 480, CAMERA).astype(int)
+        body = np.ptp(picture, axis=-1) > 60
+        steps = np.abs(np.diff(picture, axis=0)).max(axis=-1)[body[1:] & body[:-1]]
+        return float((steps > 40).mean())
+
+    grown = crease()
+    monkeypatch.setattr(draw, "_MELT", 1e-4)
+    assert grown < 0.8 * crease()
+
+
 def test_a_camera_that_moves_with_the_dancers_sees_them_alike(standing):
-    shift = np.array([0.5, 0.0, 1.0])  # whole squares of the floor
+    shift = np.array([1.0, 0.0, -2.0])  # whole pairs of tiles: a light and a dark one
     here = draw_duet(at(standing, -0.5), at(standing, 0.5), WIDTH, HEIGHT, CAMERA)
     there = draw_duet(
         at(standing, -0.5) + shift, at(standing, 0.5) + shift, WIDTH, HEIGHT, CAMERA.moved(shift)
