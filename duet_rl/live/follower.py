@@ -71,7 +71,7 @@ class LiveFollower:
         self._seen = 0  # tokens of the leader fed beside them
         self._generator = torch.Generator().manual_seed(seed)
         self._sampling = SamplingConfig(temperature=self.config.temperature)
-        self._look_ahead = self.config.look_ahead
+        self._look_ahead = self._within(self.config.look_ahead)
         self._road = road_of(follower, self.config)
         self._guard = Guard(self.config.step, self.counts)
         self._decoder = StepDecoder(follower.model, self._ahead())
@@ -107,7 +107,7 @@ class LiveFollower:
         if look_ahead is not None:
             if not 0 <= look_ahead <= 29:
                 raise InputError(f"a look-ahead of {look_ahead} tokens; wanted 0 to 29")
-            self._look_ahead = look_ahead
+            self._look_ahead = self._within(look_ahead)
             self._decoder.look(self._ahead())
 
     def step(
@@ -187,6 +187,12 @@ class LiveFollower:
         parts = [nothing(self.follower.codec.offsets), *parts]
         joints, rotations = (torch.cat(each).cpu() for each in zip(*parts, strict=True))
         return FollowerFrames(first, joints, rotations)
+
+    def _within(self, look_ahead: int) -> int:
+        """Return the look-ahead, at most what the model was made for."""
+        model = self.follower.model
+        assert isinstance(model, MultiStreamGPT)
+        return min(look_ahead, model.conditions[LEADER].config.look_ahead)
 
     def _ahead(self) -> dict[str, int]:
         """Return the look-ahead of each condition."""

@@ -73,6 +73,12 @@ def test_frames_come_as_late_as_is_said(
             assert came.first == number - live.lag
 
 
+def test_no_more_is_waited_for_than_the_model_can_know(follower: Follower, leader: Tensor) -> None:
+    live = LiveFollower(follower, LiveConfig(look_ahead=29))
+    assert (live.look_ahead, live.lag) == (4, 19)
+    assert len(live.step(leader[:20]).joints) == 4
+
+
 def test_a_song_that_ends_before_the_leader_leaves_silence(
     follower: Follower, leader: Tensor, music: Tensor
 ) -> None:
