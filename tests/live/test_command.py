@@ -1,0 +1,110 @@
+"""`duet-rl live`: what it refuses, and that a couple is seen in a browser."""
+
+import asyncio
+import re
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from duet_rl.body.bvh import write_bvh
+from duet_rl.cli.main import BAD_INPUT, app
+from duet_rl.live.protocol import pose_message, shown_of
+from tests.couple import stepping_couple
+from tests.integration.processes import started, wait_until
+from tests.live.browser import CHROMIUM, page
+from tests.live.clients import client
+from tests.tiny_run import save_follower
+
+START_SECONDS = 120.0
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_follower(tmp_path_factory.mktemp("live") / "follower")
+
+
+def test_what_cannot_be_served_is_said_in_a_line(run: Path, tmp_path: Path) -> None:
+    for options, told in (
+        (["--host", "0.0.0.0"], "--token"),
+        (["--host", "0.0.0.0", "--token", "short"], "letters"),
+        (["--music", "song.ogg"], "--leader"),
+        (["--leader", str(tmp_path / "none.bvh")], "none.bvh"),
+        (["--serve", "--leader", "take.bvh"], "--serve"),
+    ):
+        result = CliRunner().invoke(app, ["live", "--checkpoint", str(run), *options])
+        assert result.exit_code == BAD_INPUT
+        assert told in result.output
+        assert len(result.output.splitlines()) == 1
+    result = CliRunner().invoke(app, ["live", "--checkpoint", str(tmp_path)])
+    assert (result.exit_code, "holds no follower" in result.output) == (BAD_INPUT, True)
+
+
+def address_in(log: Path) -> str:
+    found = re.search(r"http://([\d.:]+)", log.read_text())
+    return found[1] if found else ""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+def test_a_recorded_leader_and_his_follower_are_seen_in_a_browser(
+    run: Path, tmp_path: Path
+) -> None:
+    write_bvh(tmp_path / "take.bvh", stepping_couple(20.0).leader)
+    log = tmp_path / "log"
+    command = [sys.executable, "-m", "duet_rl", "live", "--checkpoint", str(run), "--port", "0"]
+
+    async def look(place: str) -> None:
+        for width, height in ((1280, 800), (390, 780)):
+            async with page(f"http://{place}/", width, height) as opened:
+                await opened.until("document.getElementById('state')?.dataset.state === 'live'")
+                await opened.until("document.getElementById('p99').textContent > '0'")
+                await opened.until("Boolean(live.stage.leader.limbs && live.stage.follower.limbs)")
+                assert await opened.run("document.getElementById('sorry').hidden")
+                overflow = "document.documentElement.scrollWidth > window.innerWidth"
+                assert not await opened.run(overflow)
+                await opened.run(
+                    "(() => { const dial = document.getElementById('ahead'); dial.value = 1;"
+                    "dial.dispatchEvent(new Event('input'));"
+                    "dial.dispatchEvent(new Event('change')); })()"
+                )
+                faults = "document.getElementById('faults').textContent"
+                await opened.until(f"{faults}.startsWith('400 ms')")  # 12 frames
+                assert not opened.errors
+
+    with started([*command, "--leader", str(tmp_path / "take.bvh")], log) as server:
+        wait_until(lambda: bool(address_in(log)), START_SECONDS, "an address", log)
+        asyncio.run(look(address_in(log)))
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(20) == 0
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_replicas_dance_with_several_leaders(run: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    leader = stepping_couple(2.0).leader.joints
+    options = ["--port", "8877", "--serve", "--replicas", "2"]
+    command = [sys.executable, "-m", "duet_rl", "live", "--checkpoint", str(run), *options]
+
+    async def dance(place: str) -> torch.Tensor:
+        async with client(place) as socket:
+            for number, joints in enumerate(leader):
+                await socket.send(pose_message(number / 30, joints))
+                await asyncio.sleep(1 / 30)
+            await socket.send('{"type": "bye"}')
+            return torch.stack([shown_of(m).follower async for m in socket if isinstance(m, bytes)])
+
+    async def all_dance(place: str) -> list[torch.Tensor]:
+        return list(await asyncio.gather(*(dance(place) for _ in range(3))))
+
+    with started(command, log) as server:
+        wait_until(lambda: bool(address_in(log)), START_SECONDS, "an address", log)
+        for danced in asyncio.run(all_dance(address_in(log))):
+            assert len(danced) >= 40
+            assert danced.isfinite().all()
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(60) == 0
