@@ -49,6 +49,9 @@ class LevelRefinerConfig(Config):
     look_ahead: int | None = Field(default=None, ge=0)
     look_back: int = Field(default=8, ge=0)  # steps of past that a layer sees, with a look_ahead
     corruption: float = Field(default=0.0, ge=0, le=1)  # of what is known, in training
+    # A level whose likeliest code is less likely than this is left out, and so are those after it:
+    # a guess leads farther from the motion than nothing does.
+    sure: float = Field(default=0.0, ge=0, le=1)
     text: TextConfig | None = None  # how words are heard; None: not at all
     text_dropout: float = Field(default=0.1, ge=0, lt=1)  # of training clips, told no words
 
@@ -216,7 +219,8 @@ class LevelRefiner(nn.Module):
             for index in range(self.config.levels):
                 level = torch.full((len(tokens),), index, device=tokens.device)
                 logits = self(tokens, residual, level, text, lengths)
-                residual[..., index], _ = choose(logits, sampling, generator)
+                chosen, _ = choose(logits, sampling, generator)
+                residual[..., index] = self._if_sure(chosen, logits, residual, index)
             return residual
         finally:
             self.train(training)
@@ -247,9 +251,19 @@ class LevelRefiner(nn.Module):
                 x = self._inputs(tokens[:, now], residual[:, now], level)
                 rotation = self._rotation(ring.position, 1)
                 hidden = self.trunk.step(x, rotation, ring, cache.heard)
-                chosen, _ = choose(self._logits(hidden, level), sampling, generator)
-                residual[:, now, index] = chosen
+                logits = self._logits(hidden, level)
+                chosen, _ = choose(logits, sampling, generator)
+                residual[:, now, index] = self._if_sure(chosen, logits, residual[:, now], index)
         return residual
+
+    def _if_sure(self, chosen: Tensor, logits: Tensor, residual: Tensor, index: int) -> Tensor:
+        """Return the codes of a level, `DROPPED` where nothing is likely or the level before is."""
+        if self.config.sure == 0:
+            return chosen
+        known = logits.softmax(dim=-1).amax(dim=-1) >= self.config.sure
+        if index > 0:
+            known &= residual[..., index - 1] != DROPPED
+        return torch.where(known, chosen, DROPPED)
 
     def _begin(self, cache: LevelCache, text: Tensor | None, tokens: Tensor) -> None:
         """Give a fresh cache its memory and its words; make sure that another one fits."""

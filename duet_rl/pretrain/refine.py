@@ -43,7 +43,7 @@ class RefineConfig(StageConfig):
 
     steps: int = Field(300, ge=1)
     window_tokens: int = Field(24, ge=2)
-    model: LevelRefinerConfig = LevelRefinerConfig()
+    model: LevelRefinerConfig = LevelRefinerConfig(sure=0.25)
     text: TextConfig | None = None  # how it reads captions of the windows; None: it reads none
     mirror: bool = False  # learn from the mirror image of every dancer too
 

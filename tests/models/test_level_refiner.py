@@ -204,3 +204,17 @@ def test_what_does_not_fit_is_refused_in_one_line():
         LevelRefiner(LevelRefinerConfig())
     with pytest.raises(ValidationError, match="multiple of 8"):
         LevelRefinerConfig(width=100)
+
+
+def test_a_guess_is_left_out_and_so_is_all_that_would_stand_on_it() -> None:
+    torch.manual_seed(0)
+    config = LevelRefinerConfig(classes=(6, 4), levels=3, codes=5, width=16, layers=1, heads=2)
+    plain = LevelRefiner(config).eval()
+    wary = LevelRefiner(config.model_copy(update={"sure": 0.35})).eval()
+    wary.load_state_dict(plain.state_dict())
+    tokens = torch.randint(0, 4, (4, 30, 2))
+    all_said, said = plain.sample(tokens), wary.sample(tokens)
+    kept = said != DROPPED
+    assert (all_said != DROPPED).all() and 0 < kept.float().mean() < 1
+    assert torch.equal(said[..., 0][kept[..., 0]], all_said[..., 0][kept[..., 0]])
+    assert (kept[..., :-1] | ~kept[..., 1:]).all()  # nothing stands on what was left out
