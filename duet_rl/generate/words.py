@@ -30,8 +30,8 @@ from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 MOST_POSES = 4096  # of a bank that a dance takes its poses from
 USUAL_SECONDS = 6.0  # of a dance that nobody has given a length
 LONGEST_SECONDS = 20.0  # of a dance that ends where the follower lets it end
-# What showed most of the words of held-out captions, see docs/text_to_motion.md
-WORDS_SAMPLING = SamplingConfig(temperature=0.8, guidance=2.0)
+# See docs/text_to_motion.md
+WORDS_SAMPLING = SamplingConfig(temperature=0.8, guidance=3.0)
 
 
 class WordDance(NamedTuple):

@@ -27,7 +27,7 @@ class SamplingConfig(Config):
     # dances to words alone; every step then costs two.
     guidance: float = Field(default=1.0, ge=0)
     # Of whole rows of streams, where only known ones are drawn: of the sum over the streams.
-    row_temperature: float = Field(default=8.0, ge=0)
+    row_temperature: float = Field(default=4.0, ge=0)
 
 
 DEFAULT_SAMPLING = SamplingConfig()

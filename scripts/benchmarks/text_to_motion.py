@@ -18,7 +18,7 @@ from bench import print_table, write_results
 from torch import Tensor
 
 from duet_rl.body.motion import Motion
-from duet_rl.body.stage import stage
+from duet_rl.body.stage import put_on_stage, stage
 from duet_rl.captions.accuracy import ALL, fact_accuracy
 from duet_rl.captions.captioner import Captioner
 from duet_rl.captions.facts import KINDS
@@ -201,8 +201,10 @@ def main() -> None:
     assert isinstance(follower.codec, ReadableCodec)
     told, captioner = held_out(store, arguments.seconds, arguments.most)
     frames = len(told.windows[0].joints) // FRAMES_PER_TOKEN * FRAMES_PER_TOKEN
+    # Tokens say how a dancer moves on from where he began: on the stage, facing front.
     motions = [
-        motion.slice(0, frames) for motion in pieces(store, len(told.windows[0].joints), told)
+        put_on_stage(motion.slice(0, frames))
+        for motion in pieces(store, len(told.windows[0].joints), told)
     ]
     plain = WORDS_SAMPLING.model_copy(update={"guidance": 1.0})
     dances = {
