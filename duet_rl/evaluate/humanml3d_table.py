@@ -29,6 +29,7 @@ from duet_rl.text_table import aligned
 LABEL = "published protocol"
 TRUE_ROW = "true motion"
 JSON, TABLE = "humanml3d.json", "humanml3d.csv"
+_DIGITS = 3
 _SIGNS = {"matching_distance": " v", "fid": " v", "diversity": " =", "multimodality": ""}
 
 
@@ -149,7 +150,7 @@ def as_text(table: PublishedTextTable) -> str:
     """Return the table as text: a line a row, mean and interval a column."""
     head = ["", *(f"{name.replace('_', ' ')}{_SIGNS.get(name, ' ^')}" for name in NAMES)]
     body = [
-        [row, *("-" if _missing(scores, name) else f"{scores[name]}" for name in NAMES)]
+        [row, *("-" if _missing(scores, name) else _shown(scores[name]) for name in NAMES)]
         for row, scores in table.rows.items()
     ]
     told = f"{table.label}; {table.texts} texts of {table.facts['data']}, {table.facts['split']}"
@@ -175,6 +176,11 @@ def _departures(
     if data.format is HUMANML3D and evaluator.networks.config != TextMotionConfig():
         found.append("an evaluator of other sizes than the published one")
     return found
+
+
+def _shown(score: Repeated) -> str:
+    """Return a score; one that rounding made a little less than nothing is 0."""
+    return f"{Repeated(round(score.mean, _DIGITS) + 0.0, score.half):.{_DIGITS}f}"
 
 
 def _missing(scores: Mapping[str, Repeated], name: str) -> bool:
