@@ -5,6 +5,8 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -304,3 +306,17 @@ def test_others_are_not_served_without_a_token() -> None:
         require_safe("127.0.0.1", "short")
     require_safe("127.0.0.1", None)
     require_safe("localhost", None)
+
+
+def test_the_client_of_the_page_of_documentation_works(follower: Follower, leader: Tensor) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "live.md").read_text()
+    names: dict[str, Any] = {}
+    exec(text.split("```python\n")[1].split("```")[0], names)
+
+    async def talk(hall: Hall, place: str) -> None:
+        poses = leader[:30].numpy()
+        came = [each async for each in names["follow"](poses, f"ws://{place}/live")]
+        assert [frame for frame, _ in came] == list(range(28))
+        assert all(joints.shape == (55, 3) for _, joints in came)
+
+    with_server(follower, talk)
