@@ -78,11 +78,12 @@ class LimbBuffer:
         ours = self.body[window] == cone.body
         overlap = np.where(ours, (1 - apart).clip(0, None), 0)
         before = behind < 0
-        first = (self.cover[window] == 0) & (cover > 0)  # an edge with nothing behind it
-        weight = np.where(before, 1 - overlap / 2, overlap / 2) * cover
-        weight[first] = 1
-        dye = cover * before  # colours do not melt: a neck ends at the collar
-        dye[first] = 1
+        # Of what is seen of the pixel afterwards, so much is this limb (Porter and Duff's "over").
+        there = self.cover[window]
+        total = there + (1 - there) * cover
+        dye = np.where(before, cover, (1 - there) * cover) / total.clip(_SHORTEST, None)
+        melted = np.where(before, 1 - overlap / 2, overlap / 2)  # colours do not: a neck ends
+        weight = np.where(before, dye * melted, np.maximum(dye, cover * melted))
         surface = self.surface[window]
         for channel, new in enumerate((right_of / radius, -below / radius, toward, *cone.colour)):
             old, share = surface[..., channel], weight if channel < _NORMAL else dye
@@ -90,7 +91,7 @@ class LimbBuffer:
         solid = before & (cover > 0.5)
         np.copyto(self.body[window], cone.body, where=solid)
         np.copyto(self.depth[window], place, where=solid)
-        np.maximum(self.cover[window], cover, out=self.cover[window])
+        self.cover[window] = total
 
     def light(self, picture: Float[np.ndarray, "H W 3"], camera: Camera) -> None:
         """Put the lit limbs into the picture."""
@@ -124,8 +125,9 @@ class LimbBuffer:
         reach = max(round(_OCCLUSION_REACH * focal / float(np.median(depth[~empty]))), 1)
         around = _box_blur(_box_blur(depth, reach).T, reach).T
         behind = ((depth - around) / np.float32(_OCCLUSION_DEPTH)).clip(0, None)
-        dark = behind * np.exp(1 - behind)  # what is far behind is no longer touched by it
-        dark = np.where(behind < 1, behind * (2 - behind), dark.clip(0.0, None))
+        # What is far behind is no longer touched by what is before it.
+        dark = np.where(behind < 1, behind * (2 - behind), behind * np.exp(1 - behind))
+        dark = _box_blur(_box_blur(dark, 1).T, 1).T  # no steps when it is drawn larger
         fine = dark.repeat(_SHRINK, axis=0).repeat(_SHRINK, axis=1)
         height, width = self.depth[box].shape
         return fine[:height, :width]
