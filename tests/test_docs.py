@@ -1,8 +1,11 @@
 """The documentation: no page is lost, no link is dead, commands are there, how-tos run."""
 
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 HOWTOS = sorted((DOCS / "howto").glob("*.md"))
+SILENT = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
 FENCE = re.compile(r"^```(\w*)[^\S\n]*([^\n]*)\n(.*?)^```", re.M | re.S)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 COMMAND = re.compile(r"^(?:PYTHONPATH=\S+ )?(?:duet-rl|python -m duet_rl) (.*)$", re.M)
@@ -62,7 +66,10 @@ def anchors_of(page: Path) -> set[str]:
 
 def test_every_page_is_in_the_navigation_once() -> None:
     listed = list(in_navigation())
-    assert sorted(listed) == sorted(page.relative_to(DOCS).as_posix() for page in PAGES)
+    there = {page.relative_to(DOCS).as_posix() for page in PAGES}
+    assert not there - set(listed), f"put into `nav` of mkdocs.yml: {there - set(listed)}"
+    assert not set(listed) - there, f"take from `nav` of mkdocs.yml: {set(listed) - there}"
+    assert len(listed) == len(there), "a page is listed twice in mkdocs.yml"
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=name_of)
@@ -82,7 +89,7 @@ def test_commands_have_the_options_that_are_written(page: Path) -> None:
     for language, _, text in blocks_of(page):
         if language in ("", "sh"):
             for line in COMMAND.findall(text):
-                if "..." not in line:  # more of the same as above
+                if "..." not in line and "[-" not in line:  # which stand for other words
                     parse(shlex.split(line, comments=True))
 
 
@@ -150,3 +157,20 @@ def test_a_figure_is_what_was_measured(
     measured = float(str(fits[0][value]).split()[0])
     digits = len(figure.partition(".")[2])
     assert f"{measured:.{digits}f}" == figure, f"{what}: {measured} is kept"
+
+
+@pytest.mark.slow
+def test_the_site_is_built_and_asks_no_other_machine(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs", reason="pip install -e '.[docs]'")
+    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    done = subprocess.run(words, cwd=ROOT, env=SILENT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    pages = {page.relative_to(tmp_path).as_posix(): page for page in tmp_path.rglob("*.html")}
+    assert {page.relative_to(DOCS).with_suffix(".html").as_posix() for page in PAGES} <= set(pages)
+    for name, page in pages.items():
+        fetched = re.findall(
+            r"""<(?:script|img|link|iframe)\b[^>]*(?:src|href)="(http[^"]+)""", page.read_text()
+        )
+        assert not fetched, f"{name} fetches {fetched[0]}"
+    settings = pages["reference/rewards.html"].read_text()
+    assert "m/s; slower than this costs nothing" in settings.replace("M/s", "m/s")
