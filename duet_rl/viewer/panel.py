@@ -12,7 +12,7 @@ from duet_rl.viewer.words import line
 SPEEDS = {"1/4": 0.25, "1/2": 0.5, "1": 1.0, "2": 2.0}
 VIEWS = ("front", "side", "back", "top")
 SPACING = 2.4  # m between couples
-WIDTH, ROWS_WIDTH = 330, 740  # pixels
+WIDTH, ROWS_WIDTH, ROWS_HEIGHT = 330, 740, 270  # pixels
 _MARGIN = 12  # pixels
 _NOTHING = np.full((8, 8, 3), 255, dtype=np.uint8)
 
@@ -59,7 +59,7 @@ class Panel:
             self.rows = gui.add_image(_NOTHING, format="png")
         with self.rows_panel.add_tab("Tokens now"):
             self.tokens = gui.add_html("")
-        self.rows_panel.float(x=_MARGIN, y=-_MARGIN, width=ROWS_WIDTH)
+        self.rows_panel.float(x=_MARGIN, y=-_MARGIN, width=ROWS_WIDTH, height=ROWS_HEIGHT)
         self.shown: dict[str, Any] = {}  # couple -> checkbox
         self._gui = gui
 

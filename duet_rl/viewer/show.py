@@ -24,7 +24,6 @@ from duet_rl.viewer.words import line, moment_of, tokens_of
 
 _TICK = 1 / FPS  # s
 _PANEL_EVERY = 0.1  # s between pictures of the rows while it plays
-_SOUND_EVERY = 2.0  # s between words to the sound, which may have drifted
 _CALM = 0.5 * FPS  # frames; sigma of the way of the camera
 _STEP = 1  # frame of an arrow key
 _EYES, _AIM = 1.7, 0.45  # m; height of the camera, and of what it looks at: above the rows
@@ -56,7 +55,7 @@ class Viewer:
         self._asked: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._rows: dict[str, Rows] = {}
         self._frame, self._told = -1, -1  # frames seen in the scene, and in the panel
-        self._told_at, self._sound_at, self._across = 0.0, 0.0, 0.0
+        self._told_at, self._across = 0.0, 0.0
         self._notes: dict[str, str] = {}
         self._number = 0  # of couples so far, so that no two have one path
         splits = {name: hall.split_of(name) for name in hall.names}
@@ -126,8 +125,7 @@ class Viewer:
         played = self.clock.playing
         frame = min(round(self.clock.at(wall) * FPS), self.take.frames - 1)
         begins_again = played and frame < self._frame
-        drifts = played and wall - self._sound_at > _SOUND_EVERY
-        if played != self.clock.playing or begins_again or drifts:
+        if played != self.clock.playing or begins_again:
             self._tell_sound()
         if frame != self._frame:
             self._show(frame)
@@ -249,7 +247,6 @@ class Viewer:
 
     def _tell_sound(self) -> None:
         wall, clock = self._wall(), self.clock
-        self._sound_at = wall
         at, muted = clock.at(wall), not self.panel.sound.value
         self.panel.song.tell(at, clock.playing, clock.speed, wall, muted)
         self.panel.play.label = "Pause" if clock.playing else "Play"

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from duet_rl.audio.features import BEAT, music_features_of
 from duet_rl.body.contact import foot_slide, hold_due, planted_feet
 from duet_rl.body.motion import Motion
 from duet_rl.datasets.clip import FPS, DuetClip
@@ -146,10 +147,19 @@ def take_of_files(motions: Mapping[str, Motion], audio: Path | None = None) -> T
         " + ".join(cut),
         cut[leader],
         {name: cut[name] for name in others},
-        torch.zeros(frames, dtype=torch.bool),
+        _beats(audio, frames),
         audio=audio,
         facts=facts,
     )
+
+
+def _beats(audio: Path | None, frames: int) -> Bool[Tensor, "T"]:
+    """Return the beats of a sound; none where it is over."""
+    beats = torch.zeros(frames, dtype=torch.bool)
+    if audio is not None:
+        heard = music_features_of(audio)[:frames, BEAT] > 0
+        beats[: len(heard)] = heard
+    return beats
 
 
 def _feet(motion: Motion | None, frames: int) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,7 @@
 """The rows under the dance: beats, holds, feet and tokens about the moment, as a picture."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -15,8 +16,9 @@ from duet_rl.viewer.tokens import colours_of
 
 WINDOW = 6.0  # s that are seen at once, the moment in the middle
 FRAME_WIDTH = 3  # pixels
-LABELS_WIDTH = 150  # pixels
-_ROW, _SMALL_ROW, _MANY = 14, 10, 24  # pixels; from so many rows on they are small
+ROW_HEIGHT = 14  # pixels
+_LETTERS, _LEAST_NAMES, _MOST_NAMES = 11, 140, 260  # pixels; of names: height, width
+_MARGIN = 4  # pixels
 _FLOOR, _OUTSIDE, _BEAT = (244, 244, 246), (214, 214, 218), (40, 40, 48)
 _INK, _NOW = (50, 50, 58), (20, 20, 24)
 _BEAT_FRAMES = 2  # how wide a beat is drawn
@@ -34,7 +36,7 @@ class Rows:
 def rows_to_draw(couple: Couple, beats: Bool[Tensor, "T"]) -> Rows:
     """Return what is drawn of a couple: beats, hands, feet, and a row for each stream of tokens."""
     frames = len(beats)
-    rows: dict[str, np.ndarray] = {"beats": _beats(beats)}
+    rows: dict[str, np.ndarray] = {"beats": _beats(beats)} if bool(beats.any()) else {}
     if couple.leader is not None and couple.follower is not None:
         for hand, side in enumerate(("left", "right")):
             due, held = couple.due[:, hand].numpy(), couple.held[:, hand].numpy()
@@ -61,7 +63,6 @@ def rows_to_draw(couple: Couple, beats: Bool[Tensor, "T"]) -> Rows:
 
 def picture_of(rows: Rows, frame: int) -> UInt8[np.ndarray, "H W 3"]:
     """Return the rows about a frame, with their names at the left and a line at the moment."""
-    height = _SMALL_ROW if len(rows.names) >= _MANY else _ROW
     half = round(WINDOW * FPS / 2)
     frames = rows.colours.shape[1]
     start, stop = frame - half, frame + half
@@ -69,14 +70,14 @@ def picture_of(rows: Rows, frame: int) -> UInt8[np.ndarray, "H W 3"]:
     inside = rows.colours[:, max(start, 0) : stop]
     shown[:, max(-start, 0) : max(-start, 0) + inside.shape[1]] = inside
     tokens = np.array(rows.repeats)[:, None] & _token_starts(start, stop, frames)
-    wide = np.repeat(np.repeat(shown, FRAME_WIDTH, axis=1), height, axis=0)
-    borders = np.repeat(np.repeat(tokens, height, axis=0), FRAME_WIDTH, axis=1)
+    wide = np.repeat(np.repeat(shown, FRAME_WIDTH, axis=1), ROW_HEIGHT, axis=0)
+    borders = np.repeat(np.repeat(tokens, ROW_HEIGHT, axis=0), FRAME_WIDTH, axis=1)
     borders[:, 1:] &= ~borders[:, :-1]  # one pixel wide
     wide[borders] = wide[borders] // 2 + 110
-    wide[::height] = 255
+    wide[::ROW_HEIGHT] = 255
     middle = half * FRAME_WIDTH
     wide[:, middle : middle + 2] = _NOW
-    return np.concatenate([_names(rows.names, height), wide], axis=1)
+    return np.concatenate([_names(rows.names), wide], axis=1)
 
 
 def _token_starts(start: int, stop: int, frames: int) -> Bool[np.ndarray, "W"]:
@@ -100,17 +101,14 @@ def _painted(
     return row
 
 
-_drawn: dict[tuple[tuple[str, ...], int], np.ndarray] = {}
-
-
-def _names(names: tuple[str, ...], height: int) -> UInt8[np.ndarray, "H W 3"]:
-    """Return the column of names; drawn once for each set of rows."""
-    key = (names, height)
-    if key not in _drawn:
-        column = Image.new("RGB", (LABELS_WIDTH, height * len(names)), (255, 255, 255))
-        draw, font = ImageDraw.Draw(column), ImageFont.load_default(height - 3)
-        for row, name in enumerate(names):
-            draw.text((4, row * height), name[:24], fill=_INK, font=font)
-        _drawn.clear()
-        _drawn[key] = np.asarray(column)
-    return _drawn[key]
+@lru_cache(maxsize=8)
+def _names(names: tuple[str, ...]) -> UInt8[np.ndarray, "H W 3"]:
+    """Return the column of names."""
+    font = ImageFont.load_default(_LETTERS)
+    width = round(max(font.getlength(name) for name in names)) + 2 * _MARGIN
+    width = min(max(width, _LEAST_NAMES), _MOST_NAMES)
+    column = Image.new("RGB", (width, ROW_HEIGHT * len(names)), (255, 255, 255))
+    draw = ImageDraw.Draw(column)
+    for row, name in enumerate(names):
+        draw.text((_MARGIN, row * ROW_HEIGHT), name, fill=_INK, font=font)
+    return np.asarray(column)
