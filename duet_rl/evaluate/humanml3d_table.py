@@ -180,7 +180,10 @@ def _departures(
 
 def _shown(score: Repeated) -> str:
     """Return a score; one that rounding made a little less than nothing is 0."""
-    return f"{Repeated(round(score.mean, _DIGITS) + 0.0, score.half):.{_DIGITS}f}"
+    mean = round(score.mean, _DIGITS) + 0.0
+    if math.isnan(score.half):  # of one repeat
+        return f"{mean:.{_DIGITS}f}"
+    return f"{Repeated(mean, score.half):.{_DIGITS}f}"
 
 
 def _missing(scores: Mapping[str, Repeated], name: str) -> bool:

@@ -88,6 +88,8 @@ def test_a_follower_stands_beside_the_truth_and_the_label_tells_what_was_changed
 
 def test_the_truth_is_the_same_whoever_stands_beside_it(world: Path) -> None:
     beside = table_of(world, "dancer").rows[TRUE_ROW]
+    once = table_of(world, repeats=1)
+    assert "±" not in as_text(once).splitlines()[1] and "nan" not in as_text(once)
     alone = table_of(world).rows[TRUE_ROW]
     assert beside["r_precision_1"] == alone["r_precision_1"]  # the first draws are the same
 
