@@ -44,7 +44,9 @@ class Guard:
             self.counts["not finite"] += 1
             if self._last is None:
                 frame = Decoded(torch.zeros_like(frame.joints) + leader, frame.rotations * 0)
-                frame = Decoded(frame.joints, torch.eye(3).expand_as(frame.rotations).clone())
+                frame = Decoded(
+                    frame.joints, torch.eye(3).to(leader).expand_as(frame.rotations).clone()
+                )
             else:
                 frame = Decoded(self._last.joints + led, self._last.rotations)
             self._last = frame

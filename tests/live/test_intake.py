@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from duet_rl.body.rotations import rotate_yaw
+from duet_rl.generate.follower import Follower
+from duet_rl.live.follower import LiveFollower
 from duet_rl.live.intake import EvenFrame, Intake, LeaderFrame, Steady
 from duet_rl.live.settings import IntakeConfig
 
@@ -92,3 +94,36 @@ def test_a_leader_who_spins_fast_is_not_taken_for_a_moved_one(leader: Tensor) ->
     for even in put_all(intake, frames_of(spun)):
         steady.put(even)
     assert intake.counts["carried"] == 0
+
+
+@pytest.mark.parametrize("fault", ["moved", "paused", "dropped", "broken", "still"])
+def test_the_follower_stays_beside_the_leader_whatever_happens(
+    follower: Follower, leader: Tensor, fault: str
+) -> None:
+    frames = frames_of(leader)
+    if fault == "moved":
+        away = torch.tensor([4.0, 0.0, 7.0])
+        frames[60:] = [frame._replace(joints=frame.joints + away) for frame in frames[60:]]
+    elif fault == "paused":
+        frames[60:] = [frame._replace(time=frame.time + 20.0) for frame in frames[60:]]
+    elif fault == "dropped":
+        frames = [frame for number, frame in enumerate(frames) if number % 5]
+    elif fault == "broken":
+        frames[40:50] = [frame._replace(joints=frame.joints / 0) for frame in frames[40:50]]
+    else:
+        frames[60:] = [frame._replace(joints=leader[60]) for frame in frames[60:]]
+    intake, live = Intake(), LiveFollower(follower, seed=4)
+    steady = Steady(IntakeConfig(), intake.counts)
+    led, carried = [], []
+    for even in put_all(intake, frames):
+        joints, how = steady.put(even)
+        led.append(joints)
+        carried.append(how)
+    danced = live.step(torch.stack(led)).joints
+    beside = torch.stack([how.back(joints) for how, joints in zip(carried, danced, strict=False)])
+    there = torch.stack([how.back(joints) for how, joints in zip(carried, led, strict=False)])
+    apart = beside[:, 0] - there[: len(beside), 0]
+    assert beside.isfinite().all()
+    # The bound holds beside the leader's own steps, up to 0.1 m here.
+    assert apart.diff(dim=0).norm(dim=-1).max() < live.config.step + 0.2
+    assert apart.norm(dim=-1).max() < 3.0
