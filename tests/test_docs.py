@@ -123,7 +123,13 @@ def place(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return made
 
 
-@pytest.mark.parametrize("page", HOWTOS, ids=name_of)
+def some_slow(page: Path) -> object:
+    """Takes of mocap need their music heard, which takes its time."""
+    slow = [pytest.mark.slow] if page.stem == "mocap" else []
+    return pytest.param(page, marks=slow, id=name_of(page))
+
+
+@pytest.mark.parametrize("page", map(some_slow, HOWTOS))
 def test_a_howto_runs_from_top_to_bottom(page: Path, place: Path) -> None:
     names: dict[str, object] = {}
     for number, (language, info, text) in enumerate(blocks_of(page), start=1):
