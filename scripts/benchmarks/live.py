@@ -38,14 +38,17 @@ from duet_rl.tokenizers.leader import LEADER_CHANNELS
 SEED = 0
 FPS = 30
 WARM_UP = 64  # frames that are not counted
-ALL = ["tiny:0", "tiny:1", "small:0", "small:1", "small:2"]  # size:slack
+# size:slack; +window: a codec that looks ahead, whose last tokens are decoded again each time
+ALL = ["tiny:0", "tiny:1", "tiny+window:1", "small:0", "small:1", "small:2", "small+window:3"]
+WINDOW = "+window"
 CAUSAL = ("codec.frame.causal=true", "codec.frame.heading_sigma=2", "codec.frame.path_sigma=4")
 
 
 def follower_of(size: str) -> Follower:
-    """Return an untrained follower of a preset's size, with a codec that never looks ahead."""
+    """Return an untrained follower of a preset's size; its codec looks ahead if that is said."""
     torch.manual_seed(SEED)
-    config = resolve(RunConfig, size, list(CAUSAL))
+    settings = [] if size.endswith(WINDOW) else list(CAUSAL)
+    config = resolve(RunConfig, size.removesuffix(WINDOW), settings)
     codec = build_codec(config.codec)
     for name, values in codec.named_buffers():
         if name.endswith("codebook"):
