@@ -19,8 +19,8 @@ def local(place: str | Path) -> Path:
 Preset = Annotated[
     str,
     typer.Option(
-        help="A shipped preset (tiny, small, solo, live, duolando, duolando_fixed, bailando, "
-        "bailando_fixed) or a YAML file."
+        help="A shipped preset (tiny, small, solo, live, readable, text2motion, duolando, "
+        "duolando_fixed, bailando, bailando_fixed) or a YAML file."
     ),
 ]
 Settings = Annotated[

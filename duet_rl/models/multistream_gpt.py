@@ -20,6 +20,7 @@ from duet_rl.models.streams import (
     StreamEmbedding,
     check_tokens,
     corrupt,
+    exchange_steps,
     uniform,
 )
 from duet_rl.models.text import PromptEncoder, TextConfig, check_batch
@@ -43,6 +44,9 @@ class MultiStreamGPTConfig(Config):
     # window, so that training too sees states that the start of the clip has left.
     context: int = Field(default=32, gt=0)
     history_corruption: float = Field(default=0.5, ge=0, le=1)  # of past tokens, in training
+    # What is replaced: each token by a random one | whole steps by others of the batch, for
+    # streams that say much of each other.
+    corrupts: Literal["tokens", "steps"] = "tokens"
     heads_see: Literal["none", "earlier"] = "none"  # tokens of the same step, of earlier streams
     # Sizes of the blocks of streams that are sampled together, when heads see earlier ones: a
     # stream sees those of the blocks before its own. () lets each see all before it.
@@ -290,10 +294,13 @@ class MultiStreamGPT(nn.Module):
     def _corrupt(self, tokens: Tensor, generator: torch.Generator | None) -> Tensor:
         """Return the past that training sees; no token of it says that the clip has stopped."""
         rate, classes = self.config.history_corruption, self.config.classes
-        if not self.config.stop:
-            return corrupt(tokens, classes, rate, generator)
-        motion = corrupt(tokens[..., :-1], classes[:-1], rate, generator)
-        return torch.cat([motion, tokens[..., -1:]], dim=-1)
+        streams = len(classes) - 1 if self.config.stop else len(classes)
+        motion, stop = tokens[..., :streams], tokens[..., streams:]
+        if self.config.corrupts == "steps":
+            motion = exchange_steps(motion, rate, generator)
+        else:
+            motion = corrupt(motion, classes[:streams], rate, generator)
+        return torch.cat([motion, stop], dim=-1)
 
     def _draw_offset(self, steps: int, generator: torch.Generator | None) -> int:
         """Return where a training window lies among the learned positions: all get trained."""

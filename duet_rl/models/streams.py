@@ -65,6 +65,20 @@ def corrupt(
     return torch.where(hit, random, tokens)
 
 
+def exchange_steps(
+    tokens: Int[Tensor, "B N S"], rate: float, generator: torch.Generator | None = None
+) -> Int[Tensor, "B N S"]:
+    """Replace each step with probability `rate` by a step of the same batch, all of its streams.
+
+    Where streams say much of each other, tokens that were replaced one by one can be told by their
+    neighbours, and the past is as good as true; a step that some dancer did take cannot.
+    """
+    batch, steps, _ = tokens.shape
+    hit = uniform((batch, steps, 1), generator, tokens.device) < rate
+    drawn = (uniform((batch, steps), generator, tokens.device) * batch * steps).long()
+    return torch.where(hit, tokens.flatten(0, 1)[drawn], tokens)
+
+
 def steps_danced(tokens: Int[Tensor, "B N S"]) -> Int[Tensor, "B"]:
     """Return how many steps each clip has before its last stream says `STOPS`, 1 at least."""
     stopped = (tokens[..., -1] == STOPS).cumsum(dim=1) > 0

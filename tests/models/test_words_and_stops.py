@@ -245,6 +245,17 @@ def test_the_past_is_corrupted_by_groups_and_never_made_to_have_stopped():
     assert (gpt._corrupt(tokens, seed(0))[..., -1] == STOPS).all()
 
 
+def test_steps_that_are_exchanged_stay_whole_and_keep_their_stop():
+    gpt = small_gpt(classes=(20, 12, 2), stop=True, history_corruption=0.5, corrupts="steps")
+    first = torch.arange(12).repeat(4, 1)
+    tokens = torch.stack([first, 11 - first, (first == 11).long()], dim=-1)  # streams that agree
+    past = gpt._corrupt(tokens, seed(0))
+    assert (past[..., 0] + past[..., 1] == 11).all()
+    assert 0.3 < (past[..., 0] != tokens[..., 0]).float().mean() < 0.6
+    assert torch.equal(past[..., -1], tokens[..., -1])
+    assert torch.equal(gpt._corrupt(tokens, seed(0)), past)
+
+
 SENTENCES = ("turns left", "bends the left knee", "steps back", "")
 LENGTHS = (3, 7, 5, 1)
 
