@@ -184,6 +184,7 @@ def _scenes(store: DuetStore, config: RunConfig, followers: dict[str, Path]) -> 
                 },
                 audio=clip.audio,
                 beats=[round(frame / FPS, 3) for frame in clip.beats.nonzero()[:, 0].tolist()],
+                hold=None if clip.solo else clip.hold,
                 note=f"{clip.style}, {clip.tempo:.0f} beats a minute, music {clip.music_source}; "
                 + (_NEW_SONG if clip.solo else _NEW_COUPLE),
             )

@@ -189,6 +189,7 @@ def _scene(clip: DuetClip, followers: Mapping[str, Motion], note: str, word: str
         followers=followers,
         audio=clip.audio,
         beats=[round(frame / FPS, 3) for frame in clip.beats.nonzero()[:, 0].tolist()],
+        hold=None if clip.solo else clip.hold,
         note=f"{note}; {clip.style}, music {clip.music_source}",
     )
 
