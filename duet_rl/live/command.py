@@ -73,8 +73,12 @@ def serve_live(
     if wish.replicas is not None:
         if wish.leader is not None:
             raise InputError("a recorded leader is played by one process; leave out --serve")
-        from duet_rl.live.replicas import serve_replicas
-
+        try:
+            from duet_rl.live.replicas import serve_replicas
+        except ImportError as error:
+            raise InputError(
+                f"--serve needs Ray Serve ({error.name} is missing): pip install 'duet-rl[serve]'"
+            ) from error
         serve_replicas(wish, config, limits, say)
         return
     torch.set_num_threads(1)  # one thread dances; more would wait for each other
