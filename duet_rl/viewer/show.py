@@ -205,13 +205,9 @@ class Viewer:
     def _connect(self) -> None:
         panel, clock, wall = self.panel, self.clock, self._wall
 
-        def go_to(frame: int) -> None:
-            clock.seek(frame / FPS, wall())
-            self._tell_sound()
-
         def step(frames: int) -> None:
             clock.pause(wall())
-            go_to(self._frame + frames)
+            self.go_to(self._frame + frames)
 
         def other(step: int) -> None:
             names = list(panel.takes.values())
@@ -220,7 +216,7 @@ class Viewer:
             self.choose(panel.takes[label])
 
         panel.on(panel.take, lambda label: self.choose(panel.takes[label]))
-        panel.on(panel.frame, go_to)
+        panel.on(panel.frame, self.go_to)
         panel.on(panel.repeat, lambda on: setattr(clock, "repeats", on))
         panel.on(panel.sound, lambda _: self._tell_sound())
         for control in (panel.spacing, panel.hands, panel.feet, panel.names, panel.follow):
@@ -232,9 +228,14 @@ class Viewer:
         panel.on_key("Play or pause", "space", self.play_or_pause)
         panel.on_key("A frame on", "arrowright", lambda: step(_STEP))
         panel.on_key("A frame back", "arrowleft", lambda: step(-_STEP))
-        panel.on_key("From the beginning", "home", lambda: go_to(0))
+        panel.on_key("From the beginning", "home", lambda: self.go_to(0))
         panel.on_key("Next clip", "N", lambda: other(1))
         panel.on_key("Clip before", "P", lambda: other(-1))
+
+    def go_to(self, frame: int) -> None:
+        """Go to a frame, and play on from there if it plays."""
+        self.clock.seek(frame / FPS, self._wall())
+        self._tell_sound()
 
     def play_or_pause(self) -> None:
         """Play if it does not, else pause."""

@@ -157,7 +157,7 @@ def _beats(audio: Path | None, frames: int) -> Bool[Tensor, "T"]:
     """Return the beats of a sound; none where it is over."""
     beats = torch.zeros(frames, dtype=torch.bool)
     if audio is not None:
-        heard = music_features_of(audio)[:frames, BEAT] > 0
+        heard = torch.from_numpy(music_features_of(audio)[:frames, BEAT] > 0)
         beats[: len(heard)] = heard
     return beats
 

@@ -31,6 +31,7 @@ def words(table: str) -> list[str]:
     return [unescape(text) for text in re.findall(r">([^<>]+)<", table)]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 def test_a_browser_shows_the_store(place, tmp_path):
     hall = open_hall([f"ours={place / 'mine'}"], data=place / "data")
@@ -44,7 +45,7 @@ def test_a_browser_shows_the_store(place, tmp_path):
         client = next(iter(server.get_clients().values()))
 
         frame = 21
-        viewer._asked.put(lambda: viewer.clock.seek(frame / 30, time.time()))
+        viewer._asked.put(lambda: viewer.go_to(frame))
         browser.wait(lambda: f"frame\t{frame} of 60" in browser.text())
         couple = viewer.couples[viewer.panel.couple.value].couple
         for text in words(moment_of(viewer.take, couple, frame)):
@@ -72,7 +73,7 @@ def test_a_browser_shows_the_store(place, tmp_path):
         browser.wait(lambda: not viewer.clock.playing)
         at = viewer.clock.at(time.time())
         browser.wait(lambda: abs(browser.value(f"{SONG}.currentTime") - at) < 0.02)
-        viewer._asked.put(lambda: viewer.clock.seek(1.5, time.time()))
+        viewer._asked.put(lambda: viewer.go_to(45))
         browser.wait(lambda: np.abs(seen() - before).max() > 60)
 
         ours = ("data:", "blob:", address_of(server), address_of(server).replace("http", "ws"))
