@@ -77,7 +77,7 @@ def _check_told(gpt: MultiStreamGPTConfig) -> None:
             "this follower says by itself when its dance is over, and dances of RL all last "
             "rl.seconds; refine one that was trained with follower.gpt.stop=false"
         )
-    if not gpt.conditions:
+    if gpt.text is not None and not gpt.conditions:
         raise InputError(
             "this follower hears words alone, and RL gives music and leaders; refine one that was "
             "trained with follower.music=true"
