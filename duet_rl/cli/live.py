@@ -63,8 +63,8 @@ def live(
     """
     from duet_rl.errors import InputError
     from duet_rl.evaluate.followers import follower_in
-    from duet_rl.live.command import LiveWish, serve_live
-    from duet_rl.live.settings import LiveConfig, ServerConfig
+    from duet_rl.live.command import serve_live
+    from duet_rl.live.settings import LiveConfig, LiveWish, ServerConfig
 
     folder = follower_in(checkpoint)
     if folder is None:

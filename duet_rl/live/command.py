@@ -2,10 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,36 +19,7 @@ from duet_rl.live.follower import require_live
 from duet_rl.live.hall import Hall
 from duet_rl.live.recorded import Recorded
 from duet_rl.live.server import SOCKET, require_safe, serving
-from duet_rl.live.settings import LiveConfig, ServerConfig
-
-
-@dataclass(frozen=True)
-class LiveWish:
-    """What somebody wants to serve.
-
-    Args:
-        checkpoint: folder of a follower.
-        host: to listen on.
-        port: likewise.
-        token: that clients must give.
-        leader: file of a take that is played as the leader.
-        music: its song.
-        reading: how the take is read, see `body.retarget.read_motion`.
-        seed: of the take's first dance.
-        device: where the follower dances.
-        replicas: processes of Ray Serve; None: this process serves.
-    """
-
-    checkpoint: Path
-    host: str = "127.0.0.1"
-    port: int = 8765
-    token: str | None = None
-    leader: Path | None = None
-    music: Path | None = None
-    reading: Mapping[str, Any] = field(default_factory=dict)
-    seed: int = 0
-    device: str = "cpu"
-    replicas: int | None = None
+from duet_rl.live.settings import LiveConfig, LiveWish, ServerConfig
 
 
 def serve_live(

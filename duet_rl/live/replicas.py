@@ -20,12 +20,11 @@ from ray import serve
 
 from duet_rl.errors import InputError
 from duet_rl.generate.follower import load_follower
-from duet_rl.live.command import LiveWish
 from duet_rl.live.follower import require_live
 from duet_rl.live.hall import POLICY, Gone, Hall
 from duet_rl.live.page import FIGURE, PAGE_FILES, figure, page_file
 from duet_rl.live.server import SOCKET
-from duet_rl.live.settings import LiveConfig, ServerConfig
+from duet_rl.live.settings import LiveConfig, LiveWish, ServerConfig
 from duet_rl.resources import start_ray
 
 APPLICATION = "duet-rl-live"

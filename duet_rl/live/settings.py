@@ -1,5 +1,10 @@
 """What a live follower bears, and how it is served."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
 from pydantic import Field
 
 from duet_rl.config import Config
@@ -38,3 +43,32 @@ class ServerConfig(Config):
     idle_seconds: float = Field(30.0, gt=0)  # without a message, a client is taken for gone
     outgoing: int = Field(64, ge=4)  # frames that wait to be sent; beyond, the oldest is dropped
     workers: int = Field(1, ge=1)  # threads that compute
+
+
+@dataclass(frozen=True)
+class LiveWish:
+    """What somebody wants to serve.
+
+    Args:
+        checkpoint: folder of a follower.
+        host: to listen on.
+        port: likewise.
+        token: that clients must give.
+        leader: file of a take that is played as the leader.
+        music: its song.
+        reading: how the take is read, see `body.retarget.read_motion`.
+        seed: of the take's first dance.
+        device: where the follower dances.
+        replicas: processes of Ray Serve; None: this process serves.
+    """
+
+    checkpoint: Path
+    host: str = "127.0.0.1"
+    port: int = 8765
+    token: str | None = None
+    leader: Path | None = None
+    music: Path | None = None
+    reading: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    device: str = "cpu"
+    replicas: int | None = None
