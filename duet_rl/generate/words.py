@@ -31,7 +31,7 @@ MOST_POSES = 4096  # of a bank that a dance takes its poses from
 USUAL_SECONDS = 6.0  # of a dance that nobody has given a length
 LONGEST_SECONDS = 20.0  # of a dance that ends where the follower lets it end
 # See docs/text_to_motion.md
-WORDS_SAMPLING = SamplingConfig(temperature=0.8, guidance=3.0)
+WORDS_SAMPLING = SamplingConfig(temperature=1.0, guidance=4.0)
 
 
 class WordDance(NamedTuple):
