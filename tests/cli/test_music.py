@@ -11,6 +11,7 @@ from duet_rl.audio import features
 from duet_rl.audio.provenance import AUTHORS
 from duet_rl.body.bvh import write_bvh
 from duet_rl.datasets.store import DuetStore
+from duet_rl.generate import command
 from tests.cli.conftest import refusal, run
 
 MISFIT = r"0.8 at 15360 Hz"
@@ -38,7 +39,7 @@ def test_generate_hears_as_the_follower_learned(
         heard.append(compat)
         return real(path, compat=compat)
 
-    monkeypatch.setattr(features, "music_features_of", listening)
+    monkeypatch.setattr(command, "music_features_of", listening)
     for checkpoint in (follower, old_follower):
         result = run(
             *("generate", "--checkpoint", checkpoint, "--leader", tmp_path / "leader.bvh"),
