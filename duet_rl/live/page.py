@@ -4,8 +4,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any
 
-from duet_rl.body.figure import LIMBS, POINT_NAMES, POINT_WEIGHTS
-from duet_rl.body.skeleton import JOINT
+from duet_rl.generate.scene_data import figure_data
 from duet_rl.generate.view import asset
 
 FIGURE = "/figure.json"
@@ -30,19 +29,5 @@ def page_file(path: str) -> tuple[str, bytes]:
 
 def figure() -> dict[str, Any]:
     """Return what the page must know of bodies: points by joint weights, and limbs between."""
-    return {
-        "points": [
-            [[JOINT[joint], round(weight, 4)] for joint, weight in POINT_WEIGHTS[name].items()]
-            for name in POINT_NAMES
-        ],
-        "limbs": [
-            [
-                POINT_NAMES.index(limb.start),
-                POINT_NAMES.index(limb.end),
-                limb.start_radius,
-                limb.end_radius,
-                limb.tint,
-            ]
-            for limb in LIMBS
-        ],
-    }
+    known = figure_data()
+    return {name: known[name] for name in ("points", "limbs")}
