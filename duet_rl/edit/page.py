@@ -81,11 +81,11 @@ def scenes_of(edited: Edited, audio: Path | None = None) -> list[DanceScene]:
     )
     abreast = DanceScene(
         "side by side",
-        before.moved([-BESIDE, 0.0, 0.0]),
-        {"after": after.moved([BESIDE, 0.0, 0.0])},
+        None,  # they are one dancer, and no couple that could be in touch
+        {"before": before.moved([-BESIDE, 0.0, 0.0]), "after": after.moved([BESIDE, 0.0, 0.0])},
         audio,
         note=note,
-        leader_name="before",
+        together=True,
     )
     return [abreast, in_place] if edited.leader is None else [in_place, abreast]
 
