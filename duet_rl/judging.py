@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from duet_rl.body.npz import write_npz
 from duet_rl.datasets.dd100_export import axes_of
 from duet_rl.datasets.humanml3d import open_text_motions
 from duet_rl.datasets.humanml3d_words import WordVectors
@@ -30,6 +29,7 @@ from duet_rl.files import require_folder
 from duet_rl.generate.dd100 import export_dances
 from duet_rl.generate.follower import dance_clip, load_follower
 from duet_rl.generate.words import text_dancer
+from duet_rl.mocap.npz import write_npz
 from duet_rl.run import RunConfig
 
 

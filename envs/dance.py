@@ -13,12 +13,12 @@ from pydantic import Field
 from torch import Tensor
 
 from duet_rl.body.activity import frozen_share, jitter_share
-from duet_rl.body.draw import FOLLOWER_COLOUR, Body, draw_bodies, draw_duet
 from duet_rl.config import Config, validate
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.datasets.hearing import FRAMES_PER_ROW, Hearing, hear, heard_near
 from duet_rl.datasets.split import Split
 from duet_rl.datasets.store import DuetStore
+from duet_rl.drawing.draw import FOLLOWER_COLOUR, Body, draw_bodies, draw_duet
 from duet_rl.errors import InputError
 from duet_rl.rewards.base import RewardMix, RewardMixConfig, RewardTerms
 from duet_rl.tokenizers.codec import load_codec

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from duet_rl.body.camera import Camera, framing
-from duet_rl.body.draw import FOLLOWER_COLOUR, LEADER_COLOUR
 from duet_rl.body.kinematics import forward_kinematics, reach
 from duet_rl.body.motion import Motion
 from duet_rl.body.skeleton import JOINT, NUM_JOINTS, UP
-from duet_rl.body.smplx import BodyModel
-from duet_rl.body.stand_in import write_stand_in
+from duet_rl.drawing.camera import Camera, framing
+from duet_rl.drawing.draw import FOLLOWER_COLOUR, LEADER_COLOUR
+from duet_rl.meshes.smplx import BodyModel
+from duet_rl.meshes.stand_in import write_stand_in
 
 GREY = (176, 178, 186)
 PAPER = 250.0

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 
+import jaxtyping
 import pytest
 import torch
 from jaxtyping import install_import_hook
@@ -35,3 +36,11 @@ def ray_cluster() -> Iterator[None]:
     start_ray(num_cpus=RAY_CPUS)
     yield
     ray.shutdown()
+
+
+@pytest.fixture
+def as_users_run() -> Iterator[None]:
+    """Leave out the shape checks that only tests have, so that our own refusals are heard."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 import duet_rl
 from duet_rl.api.model import Model
 from duet_rl.body.motion import Motion
-from duet_rl.body.npz import read_npz
 from duet_rl.cli.main import app
 from duet_rl.errors import InputError
 from duet_rl.generate import export
 from duet_rl.generate.media import VideoConfig
+from duet_rl.mocap.npz import read_npz
 from tests.tiny_run import DATA, READABLE, RUN, SONG, TAKE, clicks, make_place
 
 ROOT = Path(__file__).resolve().parent.parent

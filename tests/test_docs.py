@@ -15,8 +15,8 @@ import typer
 import yaml
 from typer.testing import CliRunner
 
-from duet_rl.body.bvh import write_bvh
 from duet_rl.cli.main import app
+from duet_rl.mocap.bvh import write_bvh
 from tests.couple import stepping_couple
 from tests.tiny_run import make_place
 

@@ -12,8 +12,8 @@ FLOORS = (  # lowest first; rooms on one floor do not import each other
     {"duet_rl.config", "duet_rl.files", "duet_rl.orphans", "duet_rl.text_table"},
     {"duet_rl.pickles"},
     {"duet_rl.body", "duet_rl.models"},
-    {"duet_rl.audio", "duet_rl.posecodes"},
-    {"duet_rl.captions"},
+    {"duet_rl.audio", "duet_rl.posecodes", "duet_rl.mocap", "duet_rl.drawing"},
+    {"duet_rl.captions", "duet_rl.meshes"},
     {
         "duet_rl.checkpoint",
         "duet_rl.resources",

@@ -8,10 +8,10 @@ import torch
 from duet_rl import checkpoint
 from duet_rl.audio.features import MUSIC_DIMS
 from duet_rl.audio.files import write_wav
-from duet_rl.body.bvh import write_bvh
 from duet_rl.datasets.split import SplitConfig
 from duet_rl.datasets.store import DuetStore
 from duet_rl.generate.follower import KIND
+from duet_rl.mocap.bvh import write_bvh
 from duet_rl.models.conditions import ConditionConfig
 from duet_rl.models.multistream_gpt import MultiStreamGPT, MultiStreamGPTConfig
 from duet_rl.tokenizers.duet import DuetCodec

@@ -14,12 +14,12 @@ from torch import Tensor
 from duet_rl.audio.features import music_features_of
 from duet_rl.audio.files import write_wav
 from duet_rl.body.motion import Motion
-from duet_rl.body.retarget import read_motion
 from duet_rl.datasets.clip import FPS
 from duet_rl.datasets.hearing import hear_song
 from duet_rl.errors import InputError
 from duet_rl.files import require_file
 from duet_rl.generate.follower import Follower
+from duet_rl.mocap.retarget import read_motion
 from duet_rl.models.follower import hearing_of
 
 MotionLike: TypeAlias = Motion | Path | str | np.ndarray | Tensor

@@ -1,1 +1,1 @@
-"""The body: skeleton, rotations, kinematics, motion, and the files that hold them."""
+"""The body: skeleton, rotations, kinematics, motion, and what touches what."""

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from duet_rl.body.motion import Motion
-from duet_rl.body.npz import read_npz
 from duet_rl.choreograph.files import AFTER
 from duet_rl.choreograph.finetune import read_record
 from duet_rl.choreograph.rehearsal import DIVERSITY
@@ -17,6 +16,7 @@ from duet_rl.evaluate.page import columns, differences, table_rows
 from duet_rl.evaluate.table import EvaluationRow, reasons
 from duet_rl.generate.charts import Curve
 from duet_rl.generate.view import FARTHEST, DanceScene
+from duet_rl.mocap.npz import read_npz
 from duet_rl.report.data import ReportData, Stage, TableRow
 from duet_rl.report.facts import machine_facts
 from duet_rl.report.page import write_report

@@ -50,13 +50,13 @@ def choreograph(
     Settings begin with `choreograph.` or `rl.`. A song that cannot be used stops no other: it is
     told in the table, and the exit code is 1. See docs/choreograph.md.
     """
-    from duet_rl.body.retarget import read_motion
     from duet_rl.choreograph.page import PAGE
     from duet_rl.choreograph.run import choreograph as dance_to
     from duet_rl.choreograph.songs import SUFFIXES
     from duet_rl.choreograph.table import as_text
     from duet_rl.config import resolve
     from duet_rl.files import require_file
+    from duet_rl.mocap.retarget import read_motion
     from duet_rl.models.sampling import SamplingConfig
     from duet_rl.run import RunConfig
 

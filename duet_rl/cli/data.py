@@ -46,8 +46,8 @@ def body(
 
     They have its layout and joints, and a shape of our own; see docs/body_models.md.
     """
-    from duet_rl.body.stand_in import write_stand_in
-    from duet_rl.body.stand_in_smpl import write_smpl_stand_in
+    from duet_rl.meshes.stand_in import write_stand_in
+    from duet_rl.meshes.stand_in_smpl import write_smpl_stand_in
 
     if smpl:
         typer.echo(f"{write_smpl_stand_in(out)}: a stand-in skeleton, not the licensed SMPL")

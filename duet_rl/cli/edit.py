@@ -51,7 +51,6 @@ def edit(
     up: Annotated[str | None, typer.Option(help="Up axis of npz files: y or z.")] = None,
 ) -> None:
     """Change a dancer's motion by words; all that is not asked to move stays."""
-    from duet_rl.body.retarget import read_motion
     from duet_rl.captions.edit_language import edits_of_plan, read_edits
     from duet_rl.edit.page import write_page
     from duet_rl.edit.plan import read_plan
@@ -63,6 +62,7 @@ def edit(
     from duet_rl.errors import InputError
     from duet_rl.files import require_file
     from duet_rl.generate import export
+    from duet_rl.mocap.retarget import read_motion
     from duet_rl.tokenizers.codec import load_codec
 
     outs = [out, *(more or [])]

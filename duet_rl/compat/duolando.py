@@ -8,7 +8,6 @@ from torch import Tensor
 
 from duet_rl import checkpoint
 from duet_rl.audio.provenance import AUTHORS, META_KEY
-from duet_rl.body.axes import UpAxis
 from duet_rl.body.skeleton import default_skeleton
 from duet_rl.compat.files import FOLLOWER, Original, named, read_original, require_free
 from duet_rl.compat.gpt import from_original, original_shapes, read_gpt
@@ -16,6 +15,7 @@ from duet_rl.compat.state import numbers_in, require_shapes, size_of
 from duet_rl.compat.vqvae import placement_tokenizer, pose_tokenizer
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path
+from duet_rl.mocap.axes import UpAxis
 from duet_rl.models.duolando import DuolandoGPTConfig
 from duet_rl.tokenizers.frames import MotionBatch
 from duet_rl.tokenizers.placement import PlacementTokenizer

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from duet_rl.body.humanml3d import FEATURES
 from duet_rl.compat.files import named, require_free
 from duet_rl.compat.pgr2m_files import read_pgr2m
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path, sha256_of
+from duet_rl.mocap.humanml3d import FEATURES
 from duet_rl.models.clip_text import ClipText
 from duet_rl.pickles import load_object_npy
 from duet_rl.tokenizers.pgr2m import CLIP, KIND, Pgr2m

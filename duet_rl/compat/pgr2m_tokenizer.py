@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from duet_rl.body.humanml3d import FEATURES
 from duet_rl.compat.state import (
     numbers_in,
     plain_state,
@@ -16,6 +15,7 @@ from duet_rl.compat.state import (
 )
 from duet_rl.config import validate
 from duet_rl.errors import InputError
+from duet_rl.mocap.humanml3d import FEATURES
 from duet_rl.tokenizers.codes_vq import CodesVQConfig, CodesVQVAE
 from duet_rl.tokenizers.pgr2m import new_tokenizer
 

@@ -5,12 +5,12 @@ from typing import Any
 
 from torch import Tensor
 
-from duet_rl.body.axes import UpAxis
 from duet_rl.body.skeleton import PARTS
 from duet_rl.compat.jukebox import begin_averages, part_keys, part_sizes
 from duet_rl.compat.state import plain_state, require_shapes, single_precision
 from duet_rl.config import load_preset, merge, validate
 from duet_rl.errors import InputError
+from duet_rl.mocap.axes import UpAxis
 from duet_rl.tokenizers.conv import HALVINGS
 from duet_rl.tokenizers.placement import PlacementTokenizer
 from duet_rl.tokenizers.pose import PoseTokenizer

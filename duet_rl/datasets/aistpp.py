@@ -16,7 +16,6 @@ from duet_rl.audio.recipes import Compat, MusicConfig
 from duet_rl.audio.spectra import SAMPLE_RATE
 from duet_rl.body.contact import feet_above_floor
 from duet_rl.body.motion import Duet
-from duet_rl.body.smpl import SmplBody
 from duet_rl.body.stage import put_on_stage, stage
 from duet_rl.config import Config
 from duet_rl.datasets.aistpp_files import AistSequence, find_sequences, read_parameters
@@ -25,6 +24,7 @@ from duet_rl.datasets.prepare import PrepareConfig, PrepareTask, fingerprint, pr
 from duet_rl.datasets.split import Split, SplitConfig
 from duet_rl.datasets.store import DuetStore
 from duet_rl.files import require_folder, sha256_of
+from duet_rl.meshes.smpl import SmplBody
 
 AISTPP_FPS = 60.0  # frames per second of the files
 

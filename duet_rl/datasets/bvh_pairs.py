@@ -17,13 +17,13 @@ from duet_rl.audio.recipes import Compat, MusicConfig
 from duet_rl.audio.synth import SAMPLE_RATE, render_rhythm
 from duet_rl.body.contact import hold_due
 from duet_rl.body.motion import Duet, Motion
-from duet_rl.body.motion_file import MotionFile, log, read_motion
 from duet_rl.config import Config
 from duet_rl.datasets.clip import FPS, DuetClip, align
 from duet_rl.datasets.hands import HOLD_RANGE, close_hands
 from duet_rl.datasets.prepare import PrepareTask, fingerprint
 from duet_rl.errors import InputError
 from duet_rl.files import require_folder
+from duet_rl.mocap.motion_file import MotionFile, log, read_motion
 
 MOTION_SUFFIXES = (".bvh", ".npz", ".npy")
 MUSIC_SUFFIXES = (".wav", ".ogg", ".mp3", ".flac")

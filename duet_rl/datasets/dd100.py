@@ -14,7 +14,6 @@ from duet_rl.audio.beats import tempo_of
 from duet_rl.audio.features import music_features_of
 from duet_rl.audio.provenance import AUTHORS, MusicFacts
 from duet_rl.audio.recipes import Compat, MusicConfig
-from duet_rl.body.axes import UpAxis, to_y_up
 from duet_rl.body.contact import hold_due
 from duet_rl.body.motion import Duet, Motion
 from duet_rl.body.skeleton import FEET, JOINT
@@ -28,6 +27,7 @@ from duet_rl.datasets.split import SplitConfig
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.files import require_folder, sha256_of
+from duet_rl.mocap.axes import UpAxis, to_y_up
 
 AUTHORS_MUSIC: MusicFacts = {**AUTHORS, "source": "music/feature of DD100, not computed here"}
 FULL_SET: Mapping[str, int] = {"train": 133, "test": 34}  # takes of the whole data set

@@ -12,9 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from duet_rl.body.axes import UpAxis, from_y_up
 from duet_rl.body.motion import Duet, Motion
-from duet_rl.body.npz import SMPLX_PELVIS
 from duet_rl.body.rotations import matrix_to_axis_angle
 from duet_rl.body.skeleton import NUM_JOINTS, Skeleton
 from duet_rl.datasets.clip import FPS, DuetClip
@@ -23,6 +21,8 @@ from duet_rl.datasets.dd100_files import BETAS, GENDER, GENDERS, SUFFIX, Gender,
 from duet_rl.datasets.split import Split
 from duet_rl.datasets.store import DuetStore
 from duet_rl.files import atomic_path
+from duet_rl.mocap.axes import UpAxis, from_y_up
+from duet_rl.mocap.npz import SMPLX_PELVIS
 from duet_rl.pickles import save_object_npy
 
 ALL = "all"  # the folder of both splits

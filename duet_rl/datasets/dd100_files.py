@@ -21,7 +21,7 @@ from duet_rl.errors import InputError
 from duet_rl.pickles import load_object_npy
 
 if TYPE_CHECKING:
-    from duet_rl.body.smplx import BodyModel
+    from duet_rl.meshes.smplx import BodyModel
 
 Role = Literal["leader", "follower"]
 Gender = Literal["female", "male", "neutral"]
@@ -140,7 +140,7 @@ def read_table(path: Path, width: int) -> Float[np.ndarray, "T width"]:
 @lru_cache(maxsize=len(GENDERS))
 def load_body(models: Path, gender: Gender) -> "BodyModel":
     """Return a body model; a process that reads many takes loads it once."""
-    from duet_rl.body.smplx import BodyModel  # its package is only for who has the models
+    from duet_rl.meshes.smplx import BodyModel  # its package is only for who has the models
 
     return BodyModel.load(models, gender)
 

@@ -10,9 +10,6 @@ import torch
 from pydantic import Field
 
 from duet_rl.audio.features import MUSIC_DIMS
-from duet_rl.body.body_fit import motion_of_body
-from duet_rl.body.humanml3d import FPS as FILE_FPS
-from duet_rl.body.humanml3d import joints_of, with_true_turns
 from duet_rl.body.motion import Duet
 from duet_rl.body.stage import put_on_stage, stage
 from duet_rl.config import Config
@@ -24,6 +21,9 @@ from duet_rl.datasets.split import Split, SplitConfig
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.files import require_folder
+from duet_rl.mocap.body_fit import motion_of_body
+from duet_rl.mocap.humanml3d import FPS as FILE_FPS
+from duet_rl.mocap.humanml3d import joints_of, with_true_turns
 
 OFFICIAL_SPLITS: tuple[Split, ...] = ("train", "val", "test")
 MIRROR = "M"  # begins the names of mirror images, which the data set holds as motions of their own

@@ -58,13 +58,13 @@ def check_store(place: str | Path) -> Finding:
 
 def check_body_models(folder: Path) -> list[Finding]:
     """Whether the three body models are there and whole."""
-    from duet_rl.body.smplx import GENDERS
+    from duet_rl.meshes.smplx import GENDERS
 
     return [_check_body_model(folder, gender) for gender in GENDERS]
 
 
 def _check_body_model(folder: Path, gender: str) -> Finding:
-    from duet_rl.body.smplx import BodyModel
+    from duet_rl.meshes.smplx import BodyModel
 
     name = f"body: {gender}"
     try:

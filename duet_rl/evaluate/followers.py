@@ -14,7 +14,6 @@ import torch
 from duet_rl import checkpoint
 from duet_rl.body.kinematics import Posed, forward_kinematics
 from duet_rl.body.motion import Motion
-from duet_rl.body.retarget import read_motion
 from duet_rl.body.skeleton import Skeleton
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.datasets.store import DuetStore
@@ -27,6 +26,7 @@ from duet_rl.generate.judged import stacked
 from duet_rl.metrics.baselines import mirror_leader, typical_distance
 from duet_rl.metrics.other_take import placed_to
 from duet_rl.metrics.retrieval import RetrievalFollower
+from duet_rl.mocap.retarget import read_motion
 from duet_rl.tokenizers.codec import AnyCodec, load_codec
 from duet_rl.tokenizers.duet import DecodedFollower
 from duet_rl.tokenizers.frames import MotionBatch

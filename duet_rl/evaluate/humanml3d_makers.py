@@ -9,7 +9,6 @@ from pydantic import Field
 from torch import Tensor
 
 from duet_rl import checkpoint
-from duet_rl.body.humanml3d import FPS, JOINTS
 from duet_rl.body.motion import Motion
 from duet_rl.datasets.clip import FPS as OUR_FPS
 from duet_rl.datasets.humanml3d import HUMANML3D, LONGEST, UNIT, MotionFormat
@@ -27,6 +26,7 @@ from duet_rl.generate.words import (
     dance_texts,
     require_told,
 )
+from duet_rl.mocap.humanml3d import FPS, JOINTS
 from duet_rl.models.policy import SamplingConfig
 from duet_rl.tokenizers.humanml3d import Quirks, canonical, features_of
 from duet_rl.tokenizers.pgr2m import KIND as PGR2M

@@ -27,7 +27,7 @@ def contact_frames(couple: Duet, models: Path, device: str = "cpu") -> Bool[Tens
         InputError: models or a package are missing, or there is no such device.
     """
     place = require_device(device)
-    from duet_rl.body.mesh_contact import duolando_contact  # its package is optional
+    from duet_rl.meshes.mesh_contact import duolando_contact  # its package is optional
 
     leader, follower = load_body(models, GENDER["leader"]), load_body(models, GENDER["follower"])
     shape = torch.zeros(BETAS)

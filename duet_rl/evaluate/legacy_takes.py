@@ -12,7 +12,6 @@ from torch import Tensor
 
 from duet_rl.audio.features import BEAT
 from duet_rl.body.motion import Duet, Motion
-from duet_rl.body.npz import read_npz
 from duet_rl.body.skeleton import NUM_JOINTS
 from duet_rl.datasets.clip import FPS
 from duet_rl.datasets.dd100 import DD100Config
@@ -22,6 +21,7 @@ from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.files import require_folder
 from duet_rl.metrics.motion_features import FEATURE_JOINTS, FEWEST_FRAMES, joints_of_smpl
+from duet_rl.mocap.npz import read_npz
 from duet_rl.pickles import load_object_npy
 
 BAILANDO_FPS = 60.0  # of AIST++, whose scripts count in frames; Duolando's is ours

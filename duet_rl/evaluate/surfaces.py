@@ -36,7 +36,7 @@ def surface_measures(
     Raises:
         InputError: the package that holds surfaces together is missing.
     """
-    from duet_rl.body.mesh_contact import couple_contact  # its package is optional
+    from duet_rl.meshes.mesh_contact import couple_contact  # its package is optional
 
     rows = []
     for motion, clip in zip(danced, clips, strict=True):

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from duet_rl.body.draw import FOLLOWER_COLOUR, LEADER_COLOUR, Colour
 from duet_rl.body.motion import Duet, Motion
+from duet_rl.drawing.draw import FOLLOWER_COLOUR, LEADER_COLOUR, Colour
 
 GENERATOR = "duet_rl"
 _KNEE, _SLOPE, _OFFSET, _POWER = 0.04045, 12.92, 0.055, 2.4  # IEC 61966-2-1 (sRGB)

@@ -11,7 +11,6 @@ from torch import Tensor
 from duet_rl import checkpoint
 from duet_rl.audio.features import music_features_of
 from duet_rl.body.motion import Motion
-from duet_rl.body.retarget import read_motion
 from duet_rl.captions.facts import Fact
 from duet_rl.captions.parse import read
 from duet_rl.captions.sayings import SAYINGS
@@ -29,6 +28,7 @@ from duet_rl.generate.words import (
     require_told,
     shown_of,
 )
+from duet_rl.mocap.retarget import read_motion
 from duet_rl.models.policy import SamplingConfig
 from duet_rl.tokenizers.pgr2m import KIND as PGR2M
 

@@ -4,15 +4,15 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from duet_rl.body.bvh import write_bvh
 from duet_rl.body.motion import Duet, Motion
-from duet_rl.body.npz import write_npz
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path
 from duet_rl.generate import usd
 from duet_rl.generate.media import VideoConfig, sound_of, write_video
 from duet_rl.generate.render import pictures_of
 from duet_rl.generate.view import DanceScene, write_page
+from duet_rl.mocap.bvh import write_bvh
+from duet_rl.mocap.npz import write_npz
 
 Dance = Motion | Duet
 Writer = Callable[[Dance, Path, Path | None], None]

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pygltflib as gl
 
-from duet_rl.body.draw import Colour
-from duet_rl.body.figure_mesh import FigureMesh, JointTracks, figure_mesh, joint_tracks
 from duet_rl.body.motion import Duet, Motion
 from duet_rl.body.skeleton import CHILDREN, JOINT_NAMES, NUM_JOINTS
+from duet_rl.drawing.draw import Colour
 from duet_rl.files import atomic_path
 from duet_rl.generate.cast import GENERATOR, cast_of, linear, notes_of
+from duet_rl.meshes.figure_mesh import FigureMesh, JointTracks, figure_mesh, joint_tracks
 
 ANIMATION = "dance"
 BODY = "{}_body"  # name of a dancer's mesh

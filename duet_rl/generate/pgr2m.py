@@ -14,11 +14,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from duet_rl.body.body_fit import motion_of_body
-from duet_rl.body.humanml3d import FEATURES, FPS, joints_of
 from duet_rl.body.motion import Motion
 from duet_rl.errors import InputError
 from duet_rl.files import require_file
+from duet_rl.mocap.body_fit import motion_of_body
+from duet_rl.mocap.humanml3d import FEATURES, FPS, joints_of
 from duet_rl.models.clip_text import ClipText
 from duet_rl.models.policy import SamplingConfig
 from duet_rl.pickles import load_object_npy

@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from duet_rl.body.camera import following
-from duet_rl.body.draw import COLOURS, Body, Colour, draw_bodies
 from duet_rl.body.motion import Duet, Motion
+from duet_rl.drawing.camera import following
+from duet_rl.drawing.draw import COLOURS, Body, Colour, draw_bodies
 
 _INK: Colour = (40, 48, 62)
 _TEXT_HEIGHT = 1 / 30  # of the picture
@@ -25,7 +25,7 @@ def pictures_of(
     """Yield one picture a frame of a dancer, a couple, or any number of dancers.
 
     The camera goes lazily with the dancers and has all of them in every picture; see
-    `duet_rl.body.camera.following`.
+    `duet_rl.drawing.camera.following`.
 
     Args:
         dance: who dances; of several the first has the leader's colour, the second the follower's.

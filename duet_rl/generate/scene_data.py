@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from duet_rl.body.contact import PALM_KNUCKLES, hold_distances, planted_feet
-from duet_rl.body.figure import LIMBS, POINT_NAMES, POINT_WEIGHTS
 from duet_rl.body.skeleton import JOINT, PARENTS, WRISTS
+from duet_rl.drawing.figure import LIMBS, POINT_NAMES, POINT_WEIGHTS
 from duet_rl.errors import InputError
 from duet_rl.generate.media import mp3_of, sound_of
 from duet_rl.generate.scene import DanceScene

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from duet_rl.body.figure_mesh import CARRIERS, figure_mesh, joint_tracks
 from duet_rl.body.motion import Duet, Motion
 from duet_rl.body.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path
 from duet_rl.generate.cast import GENERATOR, Colour, Dancer, cast_of, linear, notes_of
+from duet_rl.meshes.figure_mesh import CARRIERS, figure_mesh, joint_tracks
 
 SUFFIXES = (".usda", ".usdc", ".usd")
 ROOT = "/dance"

@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from duet_rl.body.retarget import read_motion
 from duet_rl.datasets.hearing import hear_song
 from duet_rl.errors import InputError
 from duet_rl.files import require_file
@@ -20,6 +19,7 @@ from duet_rl.live.hall import Hall
 from duet_rl.live.recorded import Recorded
 from duet_rl.live.server import SOCKET, require_safe, serving
 from duet_rl.live.settings import LiveConfig, LiveWish, ServerConfig
+from duet_rl.mocap.retarget import read_motion
 
 
 def serve_live(

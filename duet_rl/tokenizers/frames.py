@@ -12,12 +12,12 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from duet_rl.body.axes import UpAxis
 from duet_rl.body.heading import facing_angle, low_pass, unwrap
 from duet_rl.body.kinematics import forward_kinematics, global_to_local
 from duet_rl.body.rotations import matrix_from_6d, rotate_yaw
 from duet_rl.body.skeleton import LEFT_HAND, NUM_JOINTS, PARENTS, RIGHT_HAND, UP, WRISTS
 from duet_rl.config import Config
+from duet_rl.mocap.axes import UpAxis
 from duet_rl.tokenizers.conv import StreamCache
 
 HAND_SCALE = 10.0  # finger positions are this much larger in token space (spec 1.4)

@@ -14,9 +14,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from duet_rl import checkpoint
-from duet_rl.body.humanml3d import FEATURES, POSITIONS
 from duet_rl.config import Config, validate
 from duet_rl.errors import InputError
+from duet_rl.mocap.humanml3d import FEATURES, POSITIONS
 from duet_rl.models.clip_text import ClipText
 from duet_rl.models.pgr2m import PoseCodeGPT, PoseCodeGPTConfig
 from duet_rl.models.pgr2m_refine import RefineConfig, RefineTransformer

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from duet_rl.body.kinematics import forward_kinematics
 from duet_rl.body.rotations import project_to_rotation
 from duet_rl.body.skeleton import NUM_JOINTS, UP
-from duet_rl.body.smpl_fit import fill_joints, fit_rotations, standing_height
 from duet_rl.errors import InputError
 from duet_rl.files import require_folder
+from duet_rl.mocap.smpl_fit import fill_joints, fit_rotations, standing_height
 from duet_rl.tokenizers.conv import StreamCache
 from duet_rl.tokenizers.duet import DecodedFollower
 from duet_rl.tokenizers.frames import MotionBatch

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from duet_rl.body.axes import turn_to_y_up
 from duet_rl.body.rotations import project_to_rotation
+from duet_rl.mocap.axes import turn_to_y_up
 from duet_rl.tokenizers.conv import StreamCache
 from duet_rl.tokenizers.frames import (
     BODY_JOINTS,

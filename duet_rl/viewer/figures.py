@@ -9,11 +9,11 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from duet_rl.body.contact import palms
-from duet_rl.body.draw import FOLLOWER_COLOUR, LEADER_COLOUR, Colour
-from duet_rl.body.figure_mesh import figure_mesh
 from duet_rl.body.kinematics import forward_kinematics
 from duet_rl.body.motion import Motion
 from duet_rl.body.skeleton import JOINT, NUM_JOINTS, UP
+from duet_rl.drawing.draw import FOLLOWER_COLOUR, LEADER_COLOUR, Colour
+from duet_rl.meshes.figure_mesh import figure_mesh
 from duet_rl.viewer.takes import Couple
 
 FOLLOWER_COLOURS: tuple[Colour, ...] = (  # of one couple after the other

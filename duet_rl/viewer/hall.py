@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from duet_rl.body.motion import Motion
-from duet_rl.body.motion_file import log, read_motion
 from duet_rl.datasets.store import INDEX, DuetStore
 from duet_rl.errors import InputError
 from duet_rl.files import require_file
+from duet_rl.mocap.motion_file import log, read_motion
 from duet_rl.tokenizers.codec import AnyCodec, load_codec
 from duet_rl.viewer.runs import Danced, Run, runs_in
 from duet_rl.viewer.takes import TRUTH, Couple, Take, couple_of, take_of_clip, take_of_files

@@ -21,7 +21,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from duet_rl.body.capsules import CAPSULES, segment_distance
-from duet_rl.body.mesh_contact import couple_contact
+from duet_rl.meshes.mesh_contact import couple_contact
 from duet_rl.metrics.duet import TOUCH_DEPTH
 from duet_rl.rewards.contact import ContactConfig
 

@@ -17,7 +17,6 @@ import torch
 from bench import print_table, write_results
 
 from duet_rl.body.motion import Motion
-from duet_rl.body.npz import write_npz
 from duet_rl.body.skeleton import Skeleton
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.datasets.store import DuetStore
@@ -27,6 +26,7 @@ from duet_rl.evaluate.settings import EvaluateConfig
 from duet_rl.generate.follower import Follower, load_follower
 from duet_rl.live.follower import LiveFollower
 from duet_rl.live.settings import LiveConfig
+from duet_rl.mocap.npz import write_npz
 from duet_rl.run import RunConfig
 
 SEED = 0

@@ -24,10 +24,10 @@ import torch
 from bench import print_table, write_results
 from couples import captured, moved_together, some_frames, synthetic
 
-from duet_rl.body.mesh_contact import COLUMN, duolando_contact, mesh_contact
-from duet_rl.body.mesh_pair import Meshes
 from duet_rl.body.motion import Duet
-from duet_rl.body.skinning import surface_of
+from duet_rl.meshes.mesh_contact import COLUMN, duolando_contact, mesh_contact
+from duet_rl.meshes.mesh_pair import Meshes
+from duet_rl.meshes.skinning import surface_of
 
 Answer = Callable[[np.ndarray, np.ndarray, np.ndarray], float]  # of one frame
 
@@ -179,7 +179,7 @@ def _row(
 def first_use() -> dict[str, Any]:
     """Return how long the first answer takes where nothing is compiled yet, and the next time."""
     program = (
-        "import time, torch; from duet_rl.body.mesh_contact import mesh_contact; "
+        "import time, torch; from duet_rl.meshes.mesh_contact import mesh_contact; "
         "x = torch.rand(1, 4, 3); f = torch.tensor([[0, 1, 2], [0, 2, 3], [0, 3, 1], [1, 3, 2]]); "
         "t = time.perf_counter(); mesh_contact(x, x + 0.1, f); print(time.perf_counter() - t)"
     )

@@ -7,7 +7,6 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from duet_rl.body.npz import read_npz
 from duet_rl.choreograph import parallel
 from duet_rl.choreograph.page import PAGE
 from duet_rl.choreograph.run import choreograph
@@ -17,6 +16,7 @@ from duet_rl.choreograph.task import RESULT, WORKING
 from duet_rl.cli.main import app
 from duet_rl.errors import InputError
 from duet_rl.generate.follower import generate, load_follower
+from duet_rl.mocap.npz import read_npz
 from duet_rl.models.sampling import SamplingConfig
 from tests.choreograph.world import QUICK, RL, write_bailando, write_dancer, write_song
 from tests.couple import stepping_couple

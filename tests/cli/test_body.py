@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from duet_rl.body.smplx import GENDERS
+from duet_rl.meshes.smplx import GENDERS
 from tests.cli.conftest import refusal, run
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from duet_rl.body.npz import write_npz
 from duet_rl.datasets.store import DuetStore
+from duet_rl.mocap.npz import write_npz
 from tests.cli.conftest import refusal, run
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from duet_rl.audio import features
 from duet_rl.audio.provenance import AUTHORS
-from duet_rl.body.bvh import write_bvh
 from duet_rl.datasets.store import DuetStore
 from duet_rl.generate import command
+from duet_rl.mocap.bvh import write_bvh
 from tests.cli.conftest import refusal, run
 
 MISFIT = r"0.8 at 15360 Hz"

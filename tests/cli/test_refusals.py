@@ -8,8 +8,8 @@ import pytest
 
 from duet_rl import checkpoint
 from duet_rl.audio.files import write_wav
-from duet_rl.body.bvh import write_bvh
 from duet_rl.datasets.store import DuetStore
+from duet_rl.mocap.bvh import write_bvh
 from tests.cli.conftest import refusal, run
 
 

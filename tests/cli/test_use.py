@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from duet_rl.body.bvh import write_bvh
-from duet_rl.body.npz import write_npz
-from duet_rl.body.retarget import read_motion
 from duet_rl.datasets.store import DuetStore
 from duet_rl.evaluate.page import PAGE
 from duet_rl.evaluate.table import CLIPS, JSON, TABLE
+from duet_rl.mocap.bvh import write_bvh
+from duet_rl.mocap.npz import write_npz
+from duet_rl.mocap.retarget import read_motion
 from tests.cli.conftest import refusal, run
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from duet_rl.body.humanml3d import FEATURES
 from duet_rl.compat.pgr2m import original_keys
 from duet_rl.compat.pgr2m_files import OPTIONS
 from duet_rl.compat.pgr2m_refine import original_keys as refine_keys
 from duet_rl.compat.pgr2m_tokenizer import original_state
+from duet_rl.mocap.humanml3d import FEATURES
 from duet_rl.models.pgr2m import PoseCodeGPT, PoseCodeGPTConfig
 from duet_rl.models.pgr2m_refine import RefineConfig, RefineTransformer
 from duet_rl.models.pgr2m_rows import sinusoids

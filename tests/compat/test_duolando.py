@@ -12,8 +12,6 @@ import yaml
 from duet_rl import checkpoint
 from duet_rl.audio.files import write_wav
 from duet_rl.audio.provenance import AUTHORS
-from duet_rl.body.bvh import write_bvh
-from duet_rl.body.npz import read_npz
 from duet_rl.cli.main import app
 from duet_rl.compat.duolando import DEMO_TOKENS, convert
 from duet_rl.compat.vqvae import original_state
@@ -23,6 +21,8 @@ from duet_rl.datasets.synthetic import SyntheticConfig, synthesize
 from duet_rl.errors import InputError
 from duet_rl.files import sha256_of
 from duet_rl.generate.follower import load_follower
+from duet_rl.mocap.bvh import write_bvh
+from duet_rl.mocap.npz import read_npz
 from duet_rl.models.policy import SamplingConfig
 from tests.cli.conftest import refusal, run
 from tests.compat.originals import (

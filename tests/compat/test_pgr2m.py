@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from duet_rl.body.humanml3d import FEATURES
 from duet_rl.compat.pgr2m_files import OPTIONS, read_pgr2m
 from duet_rl.errors import InputError
+from duet_rl.mocap.humanml3d import FEATURES
 from duet_rl.models.pgr2m import PoseCodeGPT, PoseCodeGPTConfig
 from duet_rl.models.pgr2m_refine import RefineConfig, RefineTransformer
 from duet_rl.posecodes.catalogue import PGR2M392

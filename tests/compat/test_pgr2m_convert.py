@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from duet_rl import checkpoint
-from duet_rl.body.humanml3d import FEATURES
 from duet_rl.compat.pgr2m_convert import KIT_FEATURES, convert
 from duet_rl.compat.pgr2m_files import OPTIONS, read_pgr2m
 from duet_rl.errors import InputError
 from duet_rl.files import sha256_of
+from duet_rl.mocap.humanml3d import FEATURES
 from duet_rl.models.policy import SamplingConfig
 from duet_rl.tokenizers.pgr2m import KIND, Pgr2m
 from tests.cli.conftest import refusal, run

@@ -11,8 +11,8 @@ import torch
 from duet_rl.body.motion import Duet, Motion
 from duet_rl.body.rotations import axis_angle_to_matrix
 from duet_rl.body.skeleton import default_skeleton
-from duet_rl.body.stand_in import write_stand_in
 from duet_rl.datasets.clip import DuetClip, align
+from duet_rl.meshes.stand_in import write_stand_in
 
 MakeClip = Callable[..., DuetClip]
 

@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from duet_rl.body.body_fit import BODY
 from duet_rl.body.rotations import rotate_yaw
 from duet_rl.datasets.humanml3d import HUMANML3D, MotionFormat
 from duet_rl.datasets.split import Split
+from duet_rl.mocap.body_fit import BODY
 from duet_rl.tokenizers.humanml3d import Quirks, canonical, features_of
 from tests.datasets.conftest import sway
 

@@ -14,8 +14,6 @@ from duet_rl.body.contact import feet_above_floor
 from duet_rl.body.heading import facing_angle
 from duet_rl.body.rotations import axis_angle_to_matrix
 from duet_rl.body.skeleton import UP
-from duet_rl.body.smpl import BODY_JOINTS, HANDS, SmplBody
-from duet_rl.body.stand_in_smpl import write_smpl_stand_in
 from duet_rl.datasets.aistpp import AistppConfig, floor_height, prepare_sequences
 from duet_rl.datasets.aistpp_files import find_sequences, music_of
 from duet_rl.datasets.hearing import hear
@@ -23,6 +21,8 @@ from duet_rl.datasets.prepare import PrepareConfig
 from duet_rl.datasets.split import SplitConfig
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
+from duet_rl.meshes.smpl import BODY_JOINTS, HANDS, SmplBody
+from duet_rl.meshes.stand_in_smpl import write_smpl_stand_in
 from tests.datasets.aistpp_tree import (
     FRAMES,
     IGNORED,

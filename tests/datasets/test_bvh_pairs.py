@@ -8,7 +8,6 @@ import soundfile
 import torch
 
 from duet_rl.audio.synth import render_rhythm
-from duet_rl.body.bvh import write_bvh
 from duet_rl.body.contact import hold_due, palms
 from duet_rl.body.kinematics import reach
 from duet_rl.body.motion import Duet, Motion
@@ -17,8 +16,9 @@ from duet_rl.datasets.bvh_pairs import PairsConfig, find_pairs, pair_tasks, read
 from duet_rl.datasets.hands import PALM_GAP, close_hands
 from duet_rl.datasets.prepare import PrepareConfig, prepare
 from duet_rl.errors import InputError
-from tests.body.rigs import Made, write_rig
-from tests.body.test_rigs import LAFAN
+from duet_rl.mocap.bvh import write_bvh
+from tests.mocap.rigs import Made, write_rig
+from tests.mocap.test_rigs import LAFAN
 
 CONFIG = PairsConfig(leader="60_*", follower="61_*")
 BEATS_A_SECOND = 2.0

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from duet_rl.body.npz import SMPLX_PELVIS
 from duet_rl.body.rotations import axis_angle_to_matrix
-from duet_rl.body.smplx import BodyModel
 from duet_rl.datasets.clip import DuetClip
 from duet_rl.datasets.dd100 import DD100Config, prepare_takes
 from duet_rl.datasets.dd100_export import Axes, axes_of, fit_body, write_dance, write_data_set
 from duet_rl.datasets.prepare import PrepareConfig
 from duet_rl.datasets.store import DuetStore
+from duet_rl.meshes.smplx import BodyModel
+from duet_rl.mocap.npz import SMPLX_PELVIS
 from duet_rl.pickles import load_object_npy
 from tests.datasets.dd100_tree import TEST, TRAIN, Z_UP, write_preprocessed, write_raw
 

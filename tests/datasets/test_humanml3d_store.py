@@ -9,9 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from duet_rl.body.body_fit import BODY
 from duet_rl.body.heading import facing_angle
-from duet_rl.body.humanml3d import joints_of, with_true_turns
 from duet_rl.body.skeleton import SOLE_DEPTH, UP
 from duet_rl.datasets.clip_captions import ClipCaption
 from duet_rl.datasets.humanml3d import KIT_ML
@@ -20,6 +18,8 @@ from duet_rl.datasets.prepare import PrepareConfig
 from duet_rl.datasets.split import SplitConfig
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
+from duet_rl.mocap.body_fit import BODY
+from duet_rl.mocap.humanml3d import joints_of, with_true_turns
 from duet_rl.tokenizers.humanml3d import Quirks, features_of
 from tests.datasets.humanml3d_tree import body_joints, line, write_bodies, write_tree
 

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from duet_rl.body.stand_in import write_stand_in
 from duet_rl.datasets.split import SplitConfig
 from duet_rl.datasets.store import CLIPS, INDEX, DuetStore
 from duet_rl.doctor.findings import stopped_commands
 from duet_rl.doctor.inputs import check_body_models, check_runs, check_store
 from duet_rl.doctor.media import AUDIO, check_audio, check_video
+from duet_rl.meshes.stand_in import write_stand_in
 from tests.envs.dancers import walking_couple
 
 

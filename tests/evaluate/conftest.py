@@ -10,10 +10,10 @@ from duet_rl.audio.features import BEAT, MUSIC_DIMS
 from duet_rl.audio.provenance import AUTHORS
 from duet_rl.body.contact import hold_due
 from duet_rl.body.motion import Duet, Motion
-from duet_rl.body.npz import write_npz
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.datasets.split import SplitConfig
 from duet_rl.datasets.store import DuetStore
+from duet_rl.mocap.npz import write_npz
 from tests.couple import BEAT_SECONDS, stepping_couple
 
 SECONDS = 4.0

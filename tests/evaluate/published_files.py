@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from duet_rl.body.humanml3d import FEATURES, FPS
 from duet_rl.compat.pgr2m_convert import convert
 from duet_rl.compat.text_motion import original_keys
 from duet_rl.datasets.humanml3d_words import KINDS
+from duet_rl.mocap.humanml3d import FEATURES, FPS
 from duet_rl.models.text_motion import TextMotionConfig, TextMotionEvaluator
 from duet_rl.tokenizers.humanml3d import canonical, features_of
 from tests.clip_towers import write_tower

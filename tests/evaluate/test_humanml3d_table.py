@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from duet_rl.body.humanml3d import joints_of
 from duet_rl.body.motion import Motion
 from duet_rl.body.skeleton import default_skeleton
 from duet_rl.datasets.humanml3d import HUMANML3D, KIT_ML, open_text_motions
@@ -29,6 +28,7 @@ from duet_rl.evaluate.humanml3d_table import (
     published_text_table,
     write_published_texts,
 )
+from duet_rl.mocap.humanml3d import joints_of
 from tests.cli.conftest import follower, refusal, run  # noqa: F401
 from tests.datasets.humanml3d_tree import write_bodies, write_tree, write_words
 from tests.evaluate.published_files import write_evaluator, write_pgr2m

@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from duet_rl.body.motion import Duet, Motion
-from duet_rl.body.npz import write_npz
-from duet_rl.body.smplx import BodyModel
 from duet_rl.datasets.dd100_export import Axes, write_dance, write_data_set
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.evaluate.legacy import PublishedScores, published
+from duet_rl.meshes.smplx import BodyModel
 from duet_rl.metrics.motion_features import from_start, joints_of_smpl, kinetic_features
 from duet_rl.metrics.published import skating_frames
+from duet_rl.mocap.npz import write_npz
 
 Z_UP = Axes()
 SETS = ("FID_k", "FID_g", "FID_cd", "DIV_k", "DIV_g", "DIV_cd")
@@ -211,8 +211,8 @@ def test_surfaces_are_those_of_the_roles_mean_bodies(
 ) -> None:
     """Both roads to a surface, by our motions and by the parameters of the original's layout."""
     pytest.importorskip("smplx")
-    mesh_contact = pytest.importorskip("duet_rl.body.mesh_contact")
-    from duet_rl.body.stand_in import write_stand_in
+    mesh_contact = pytest.importorskip("duet_rl.meshes.mesh_contact")
+    from duet_rl.meshes.stand_in import write_stand_in
 
     models = write_stand_in(tmp_path / "models")
     clip = store.clip("a1")

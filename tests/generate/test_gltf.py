@@ -13,9 +13,9 @@ import trimesh
 
 from duet_rl.body.motion import Duet, Motion
 from duet_rl.body.skeleton import JOINT, JOINT_NAMES, PARENTS
-from duet_rl.body.skinning import surface_of
 from duet_rl.errors import InputError
 from duet_rl.generate import export
+from duet_rl.meshes.skinning import surface_of
 from tests.couple import stepping_couple
 from tests.generate.gltf_reader import Glb
 from tests.generate.wild import TENTH_OF_A_MILLIMETRE, wild

@@ -6,11 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from duet_rl.body.body_fit import motion_of_body
-from duet_rl.body.bvh import bvh_to_motion, read_bvh
-from duet_rl.body.humanml3d import FEATURES, FPS, joints_of
 from duet_rl.body.motion import Motion
-from duet_rl.body.npz import read_npz
 from duet_rl.body.skeleton import SOLE_DEPTH
 from duet_rl.compat.pgr2m_convert import convert
 from duet_rl.errors import InputError
@@ -22,6 +18,10 @@ from duet_rl.generate.pgr2m import (
     motion_of_features,
     motion_of_text,
 )
+from duet_rl.mocap.body_fit import motion_of_body
+from duet_rl.mocap.bvh import bvh_to_motion, read_bvh
+from duet_rl.mocap.humanml3d import FEATURES, FPS, joints_of
+from duet_rl.mocap.npz import read_npz
 from duet_rl.tokenizers.humanml3d import canonical, features_of
 from tests.clip_towers import write_tower
 from tests.compat.pgr2m_originals import (

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from duet_rl.body.camera import following
 from duet_rl.body.motion import Duet
+from duet_rl.drawing.camera import following
 from duet_rl.generate.render import pictures_of
 from tests.couple import stepping_couple
 

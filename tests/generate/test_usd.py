@@ -9,9 +9,9 @@ import pytest
 
 from duet_rl.body.motion import Duet
 from duet_rl.body.skeleton import JOINT_NAMES
-from duet_rl.body.skinning import surface_of
 from duet_rl.errors import InputError
 from duet_rl.generate import export
+from duet_rl.meshes.skinning import surface_of
 from tests.generate.wild import TENTH_OF_A_MILLIMETRE, wild
 
 pxr = pytest.importorskip("pxr", reason="usd-core is not installed")

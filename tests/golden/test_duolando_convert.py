@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from duet_rl.body.axes import turn_to_y_up
 from duet_rl.body.skeleton import NUM_JOINTS
 from duet_rl.compat.gpt import STREAMS
 from duet_rl.compat.vqvae import PART_NAMES
 from duet_rl.generate.follower import Follower, load_follower
+from duet_rl.mocap.axes import turn_to_y_up
 from duet_rl.models.duolando import LEADER_STREAMS
 from duet_rl.tokenizers.frames import MotionBatch
 from tests.cli.conftest import run

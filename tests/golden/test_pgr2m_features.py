@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from duet_rl.body.humanml3d import joints_of
+from duet_rl.mocap.humanml3d import joints_of
 from duet_rl.tokenizers.humanml3d import Quirks, canonical, features_of
 from tests.golden.files import GOLDEN, needs
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from duet_rl.body.humanml3d import joints_of
 from duet_rl.compat.pgr2m_tokenizer import original_keys, original_state, pgr2m_tokenizer
 from duet_rl.errors import InputError
+from duet_rl.mocap.humanml3d import joints_of
 from duet_rl.posecodes.catalogue import PGR2M392
 from duet_rl.tokenizers.codes_vq import CodesVQVAE
 from duet_rl.tokenizers.codes_vq_levels import LevelConfig, SoftLevel, choice_entropies

@@ -10,9 +10,9 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from duet_rl.body.bvh import write_bvh
 from duet_rl.cli.main import BAD_INPUT, app
 from duet_rl.live.protocol import pose_message, shown_of
+from duet_rl.mocap.bvh import write_bvh
 from tests.couple import stepping_couple
 from tests.integration.processes import started, wait_until
 from tests.live.browser import CHROMIUM, page

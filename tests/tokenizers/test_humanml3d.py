@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from duet_rl.body import humanml3d
-from duet_rl.body.humanml3d import joints_of
 from duet_rl.body.rotations import rotate_yaw
 from duet_rl.body.stage import stage
 from duet_rl.errors import InputError
+from duet_rl.mocap import humanml3d
+from duet_rl.mocap.humanml3d import joints_of
 from duet_rl.tokenizers.humanml3d import Quirks, canonical, features_of
 
 FRAMES = 60

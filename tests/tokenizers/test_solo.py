@@ -19,9 +19,9 @@ from duet_rl.body.skeleton import (
     Skeleton,
     default_skeleton,
 )
-from duet_rl.body.smpl_fit import fill_joints, fit_rotations, standing_height
 from duet_rl.body.stage import put_on_stage, stage
 from duet_rl.errors import InputError
+from duet_rl.mocap.smpl_fit import fill_joints, fit_rotations, standing_height
 from duet_rl.tokenizers.codec import build_codec, load_codec
 from duet_rl.tokenizers.duet import DuetCodec
 from duet_rl.tokenizers.frames import MotionBatch

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from duet_rl.audio.files import write_wav
-from duet_rl.body.bvh import write_bvh
 from duet_rl.datasets.clip import DuetClip, align
 from duet_rl.datasets.split import SplitConfig
 from duet_rl.datasets.store import DuetStore
+from duet_rl.mocap.bvh import write_bvh
 from tests.couple import beats, stepping_couple
 from tests.edit.codecs import tiny_codec
 from tests.tiny_run import RATE, clicks, save_follower

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from duet_rl.body.npz import write_npz
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.generate.follower import dance_clip, load_follower
+from duet_rl.mocap.npz import write_npz
 from duet_rl.tokenizers.codec import load_codec
 from duet_rl.viewer.hall import open_hall
 from duet_rl.viewer.takes import TRUTH

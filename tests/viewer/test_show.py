@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from duet_rl.body.figure_mesh import figure_mesh
-from duet_rl.body.skinning import surface_of
 from duet_rl.errors import InputError
+from duet_rl.meshes.figure_mesh import figure_mesh
+from duet_rl.meshes.skinning import surface_of
 from duet_rl.viewer import server as viewer_server
 from duet_rl.viewer.figures import HELD, MISSED, UNDUE, BonePlaces
 from duet_rl.viewer.hall import open_hall

@@ -1,0 +1,1 @@
+"""Pictures of dancers: a camera, a floor, and lit bodies on it."""
