@@ -6,6 +6,7 @@ import unicodedata
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
+import torch.distributed as dist
 from jaxtyping import Bool, Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor, nn
@@ -218,6 +219,8 @@ class _Sentences(nn.Module):
         known = read > 0
         if self.training:
             self.seen[both[known].flatten()] = 1
+            if dist.is_available() and dist.is_initialized():
+                dist.all_reduce(self.seen, dist.ReduceOp.MAX)  # what any worker was told
         else:
             heard = self.seen.bool()
             known = known & (heard[both].all(dim=-1) | ~heard.any())
