@@ -214,7 +214,7 @@ def _locate(model: type[BaseModel], location: tuple[Any, ...]) -> tuple[list[str
     kinds: dict[Any, Any] = {}
     for part in location:
         if part in kinds:
-            current = kinds[part]
+            current, kinds = kinds[part], {}
             continue
         names.append(str(part))
         field = getattr(current, "model_fields", {}).get(part)
@@ -224,13 +224,13 @@ def _locate(model: type[BaseModel], location: tuple[Any, ...]) -> tuple[list[str
 
 
 def _kinds_in(annotation: Any) -> dict[Any, Any]:
-    """Return the models in a union whose members have tags, by tag."""
-    return {
-        mark.tag: _model_in(member)
-        for member in getattr(annotation, "__args__", ())
-        for mark in getattr(member, "__metadata__", ())
-        if isinstance(mark, Tag)
-    }
+    """Return the models in a union whose members have tags, by tag; it may be inside a tuple."""
+    kinds: dict[Any, Any] = {}
+    for member in getattr(annotation, "__args__", ()):
+        marks = getattr(member, "__metadata__", ())
+        tags = [mark.tag for mark in marks if isinstance(mark, Tag)]
+        kinds |= {tag: _model_in(member) for tag in tags} or _kinds_in(member)
+    return kinds
 
 
 def _model_in(annotation: Any) -> Any:

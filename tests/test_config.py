@@ -1,16 +1,47 @@
 """Configs: defaults, presets, overrides, and what they refuse."""
 
 from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
+from pydantic import Discriminator, Tag
 
-from duet_rl.config import Config, merge, parse_overrides, preset_names, resolve, to_yaml
+from duet_rl.config import (
+    Config,
+    merge,
+    parse_overrides,
+    preset_names,
+    resolve,
+    to_yaml,
+    validate,
+)
 from duet_rl.errors import InputError
 
 
 class Optimiser(Config):
     lr: float = 1e-3
     steps: int = 10
+
+
+class Jump(Config):
+    height: float = 0.3
+
+
+class Turn(Config):
+    jump: bool = False  # called as the other kind's tag is
+    angle: float = 1.0
+
+
+def _step(given: Any) -> str:
+    return "turn" if "angle" in given or "jump" in given else "jump"
+
+
+Step = Annotated[Annotated[Jump, Tag("jump")] | Annotated[Turn, Tag("turn")], Discriminator(_step)]
+
+
+class Steps(Config):
+    one: Step = Jump()
+    many: tuple[Step, ...] = ()
 
 
 class Run(Config):
@@ -36,6 +67,23 @@ def test_an_unknown_key_is_named_with_the_nearest_and_the_allowed_ones() -> None
 def test_an_unknown_key_inside_an_optional_model_lists_that_models_keys() -> None:
     with pytest.raises(InputError, match=r"extra\.foo.*lr, steps"):
         resolve(Run, None, ["extra.foo=3"])
+
+
+@pytest.mark.parametrize("where", ["one", "many.0"])
+@pytest.mark.parametrize(
+    "step, told",
+    [
+        ({"angle": 1, "hight": 2}, "{where}.hight'; allowed here: angle, jump$"),
+        ({"hight": 2}, "{where}.hight'; did you mean 'height'. allowed here: height$"),
+        ({"jump": "high"}, "{where}.jump: .*'high'"),
+    ],
+)
+def test_an_unknown_key_of_one_of_several_kinds_lists_the_keys_of_that_kind(
+    where: str, step: dict[str, Any], told: str
+) -> None:
+    values = {"one": step} if where == "one" else {"many": [step]}
+    with pytest.raises(InputError, match=told.format(where=where)):
+        validate(Steps, values)
 
 
 def test_overrides_win_over_the_file_and_the_file_over_defaults(tmp_path: Path) -> None:

@@ -92,22 +92,6 @@ class EditPlan(Config):
         ...,
     ]
 
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, values: Any) -> Any:
-        """Refuse an unknown key with those of the form that was meant, of the two."""
-        for planned in values.get("edits", ()) if isinstance(values, dict) else ():
-            form = SaidEdit if _form(planned) == "said" else Edit
-            unknown = (
-                set(planned).difference(form.model_fields) if isinstance(planned, dict) else ()
-            )
-            if unknown:
-                raise ValueError(
-                    f"unknown keys {sorted(unknown)} of an edit; allowed here: "
-                    f"{', '.join(form.model_fields)}"
-                )
-        return values
-
     @model_validator(mode="after")
     def _means_something(self) -> "EditPlan":
         if not self.edits:
