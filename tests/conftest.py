@@ -15,12 +15,26 @@ install_import_hook(["duet_rl", "envs"], f"{typechecking.__name__}.typechecked")
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+PROCESSES = 2  # of plain `pytest`; `-n 0` and `-n 8` say otherwise
 RAY_CPUS = 4  # more than the machine may have: the tests' actors are mostly idle
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of several processes (`-n 2`) one runs all that needs Ray, and each file runs in one."""
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Run in several processes when no files are named; a few files are done sooner in one."""
+    of_several = hasattr(config, "workerinput")
+    everything = config.args_source is config.ArgsSource.TESTPATHS
+    if of_several or not everything or not config.pluginmanager.hasplugin("xdist"):
+        return
+    if config.option.numprocesses is None and not (config.option.usepdb or config.option.trace):
+        config.option.numprocesses, config.option.dist = PROCESSES, "loadgroup"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of several processes one runs all that needs Ray, and each file runs in one."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
     for item in items:
         group = "ray" if item.get_closest_marker("ray") else item.nodeid.partition("::")[0]
         item.add_marker(pytest.mark.xdist_group(group))
