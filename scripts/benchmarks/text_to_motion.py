@@ -1,11 +1,12 @@
 """Does a dancer to words show what he is told? Facts of held-out captions, shown and by chance.
 
-    python scripts/benchmarks/text_to_motion.py --data STORE --run RUN
+    python scripts/benchmarks/text_to_motion.py --data STORE [STORE ...] --run RUN [RUN ...]
 
-`RUN` is what `duet-rl pretrain text2motion` has made of `STORE`. Four questions, each a table: do
-captions come back as their facts; how many facts of held-out captions do dances show, beside the
-truth, and beside the texts of other takes; how likely are held-out dances with their own words,
-with those of others and without; and what do the residual levels of the refiner bring.
+`RUN` is what `duet-rl pretrain text2motion` has made of `STORE`; of several, each is measured on
+the held-out takes of its own store, and the takes of all are one sample. Four questions, each a
+table: do captions come back as their facts; how many facts of held-out captions do dances show,
+beside the truth, and beside the texts of other takes; how likely are held-out dances with their
+own words, with those of others and without; and what do the residual levels of the refiner bring.
 """
 
 import argparse
@@ -43,12 +44,16 @@ SHOWN = [ALL, *(kind for kind in KINDS if kind != "couple")]  # each dances alon
 Row = dict[str, Any]
 
 
+Dance = Callable[[Sequence[str], int, int], list[Tensor]]
+
+
 class HeldOut(NamedTuple):
     """Pieces of held-out dances with a caption each, and for each another piece of another take."""
 
     windows: list[TextWindow]
     texts: list[str]
     others: list[int]
+    captioner: Captioner
 
     @property
     def takes(self) -> list[str]:
@@ -56,8 +61,17 @@ class HeldOut(NamedTuple):
         return [window.take for window in self.windows]
 
 
-def held_out(store: DuetStore, seconds: float, most: int) -> tuple[HeldOut, Captioner]:
-    """Return pieces of the test split, and the captioner that the training split taught."""
+class Fold(NamedTuple):
+    """A follower, and the pieces of dances that it never saw."""
+
+    follower: Follower
+    told: HeldOut
+    motions: list[Motion]  # the pieces, on the stage
+    frames: int  # of each
+
+
+def held_out(store: DuetStore, seconds: float, most: int) -> HeldOut:
+    """Return pieces of the test split, with captions as the training split taught to write them."""
     learned = cut_windows(dancers_of(store, "train"), seconds, seconds)
     captioner = Captioner.fit([window.joints for window in learned])
     windows = spread_over(cut_windows(dancers_of(store, "test"), seconds, seconds / 2), most)
@@ -67,44 +81,84 @@ def held_out(store: DuetStore, seconds: float, most: int) -> tuple[HeldOut, Capt
     for window in windows:
         rows = [i for i, other in enumerate(windows) if other.take != window.take]
         others.append(rows[int(torch.randint(len(rows), (), generator=generator))])
-    return HeldOut(windows, texts, others), captioner
+    return HeldOut(windows, texts, others, captioner)
 
 
-def round_trip(told: HeldOut, captioner: Captioner) -> Row:
+def load_fold(data: Path, run: Path, seconds: float, most: int) -> Fold:
+    """Return a follower with what is held out of the store that it learned from."""
+    store, follower = DuetStore.open(data), load_follower(run / "follower")
+    told = held_out(store, seconds, most)
+    of_a_piece = len(told.windows[0].joints)
+    frames = of_a_piece // FRAMES_PER_TOKEN * FRAMES_PER_TOKEN
+    # Tokens say how a dancer moves on from where he began: on the stage, facing front.
+    whole = pieces(store, of_a_piece, told)
+    return Fold(follower, told, [put_on_stage(each.slice(0, frames)) for each in whole], frames)
+
+
+def round_trip(told: HeldOut) -> Row:
     """Return how many captions are read back as the facts that they were written from."""
     generator = torch.Generator().manual_seed(SEED + 1)
     same = 0
     for index in range(ROUND_TRIPS):
-        caption = told.windows[index % len(told.windows)].caption(generator, captioner)
+        caption = told.windows[index % len(told.windows)].caption(generator, told.captioner)
         same += parse(caption.text) == caption.facts
     return {"captions": ROUND_TRIPS, "read back exactly": f"{same / ROUND_TRIPS:.2%}"}
 
 
-def fact_rows(
-    told: HeldOut, dances: dict[str, Callable[[Sequence[str], int, int], list[Tensor]]], seeds: int
-) -> list[Row]:
+def fact_rows(folds: Sequence[Fold], dances: dict[str, dict[str, Any]], seeds: int) -> list[Row]:
     """Return which share of the facts each row's dances show, of their own texts and of others'."""
-    frames = len(told.windows[0].joints)
-    made = {"true motion": [[window.joints] for window in told.windows]}
-    for name, dance in dances.items():
-        by_seed = [dance(told.texts, frames, seed) for seed in range(seeds)]
-        made[name] = [list(each) for each in zip(*by_seed, strict=True)]
+    takes = [take for fold in folds for take in fold.told.takes]
+    made: dict[str, list[list[list[Tensor]]]] = {
+        "true motion": [[[window.joints] for window in fold.told.windows] for fold in folds]
+    }
+    for name, options in dances.items():
+        made[name] = [danced(fold, text_dancer(fold.follower, **options), seeds) for fold in folds]
     rows = []
     for name, motions in made.items():
-        own = shares(told.texts, motions)
-        control = shares([told.texts[i] for i in told.others], motions)
+        own = pooled([shares(f.told.texts, m) for f, m in zip(folds, motions, strict=True)])
+        control = pooled(
+            [
+                shares([fold.told.texts[i] for i in fold.told.others], m)
+                for fold, m in zip(folds, motions, strict=True)
+            ]
+        )
         row: Row = {"dance": name}
         for kind in SHOWN:
-            mean, chance = (mean_over_takes(x[kind], told.takes, "") for x in (own, control))
-            apart = mean_over_takes(own[kind] - control[kind], told.takes, "")
+            mean, chance = (mean_over_takes(x[kind], takes, "") for x in (own, control))
+            apart = mean_over_takes(own[kind] - control[kind], takes, "")
             if mean.interval is None or chance.interval is None:
                 continue
             difference = "" if apart.interval is None else f"; {apart.interval:+.2f}"
             row[kind] = f"{mean.interval.mean:.2f} / {chance.interval.mean:.2f}{difference}"
         rows.append(row)
-    said = shares(told.texts, made["true motion"])
-    counts = {kind: int(torch.isfinite(said[kind]).sum()) for kind in rows[0] if kind in SHOWN}
+        if name == "true motion":
+            counts = {kind: int(torch.isfinite(own[kind]).sum()) for kind in SHOWN if kind in row}
     return [{"dance": "(texts that say it)", **counts}, *rows]
+
+
+def danced(fold: Fold, dance: Dance, seeds: int) -> list[list[Tensor]]:
+    """Return for each held-out text, what is danced to it: one motion a seed."""
+    by_seed = [dance(fold.told.texts, fold.frames, seed) for seed in range(seeds)]
+    return [list(each) for each in zip(*by_seed, strict=True)]
+
+
+def pooled(by_fold: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Return the rows of all folds as one table."""
+    return {kind: torch.cat([each[kind] for each in by_fold]) for kind in by_fold[0]}
+
+
+def mean_rows(folds: Sequence[Fold], by_fold: Sequence[list[Row]]) -> list[Row]:
+    """Return rows that each fold has, with numbers averaged over all pieces."""
+    weights = [len(fold.motions) for fold in folds]
+    rows = []
+    for each in zip(*by_fold, strict=True):
+        row = dict(each[0])
+        for key, value in row.items():
+            if isinstance(value, float):
+                weighted = sum(w * x[key] for w, x in zip(weights, each, strict=True))
+                row[key] = weighted / sum(weights)
+        rows.append(row)
+    return rows
 
 
 def shares(texts: Sequence[str], motions: Sequence[Sequence[Tensor]]) -> dict[str, Tensor]:
@@ -120,8 +174,8 @@ def shares(texts: Sequence[str], motions: Sequence[Sequence[Tensor]]) -> dict[st
 @torch.no_grad()
 def likelihood_rows(follower: Follower, told: HeldOut, motions: Sequence[Motion]) -> list[Row]:
     """Return the NLL a step of held-out dances: with their own words, those of others, and none."""
-    codec, gpt = follower.codec, follower.model
-    assert isinstance(codec, ReadableCodec) and isinstance(gpt, MultiStreamGPT)
+    codec, gpt = readable(follower), follower.model
+    assert isinstance(gpt, MultiStreamGPT)
     leader = batch_of([stage(motions[0].frames, FPS)] * len(motions))
     tokens = codec.encode(leader, batch_of(motions))
     if gpt.config.stop:
@@ -167,6 +221,12 @@ def level_rows(codec: ReadableCodec, motions: Sequence[Motion]) -> list[Row]:
     return rows
 
 
+def readable(follower: Follower) -> ReadableCodec:
+    """Return the follower's codec, whose tokens are words."""
+    assert isinstance(follower.codec, ReadableCodec), "text2motion has a readable codec"
+    return follower.codec
+
+
 def batch_of(motions: Sequence[Motion]) -> MotionBatch:
     """Return motions of one length as one batch."""
     joints, rotations = (
@@ -188,41 +248,41 @@ def pieces(store: DuetStore, frames: int, told: HeldOut) -> list[Motion]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--name", default="")
+    parser.add_argument("--data", type=Path, nargs="+", required=True)
+    parser.add_argument("--run", type=Path, nargs="+", required=True, help="one for each store")
+    parser.add_argument("--name", required=True, help="of what was danced, in the results")
     parser.add_argument("--seconds", type=float, default=3.2)
-    parser.add_argument("--most", type=int, default=96)
+    parser.add_argument("--most", type=int, default=96, help="pieces of a store")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--best-of", type=int, default=8)
     arguments = parser.parse_args()
+    if len(arguments.data) != len(arguments.run):
+        parser.error(f"{len(arguments.data)} stores and {len(arguments.run)} runs do not pair up")
     torch.set_num_threads(1)
-    store, follower = DuetStore.open(arguments.data), load_follower(arguments.run / "follower")
-    assert isinstance(follower.codec, ReadableCodec)
-    told, captioner = held_out(store, arguments.seconds, arguments.most)
-    frames = len(told.windows[0].joints) // FRAMES_PER_TOKEN * FRAMES_PER_TOKEN
-    # Tokens say how a dancer moves on from where he began: on the stage, facing front.
-    motions = [
-        put_on_stage(motion.slice(0, frames))
-        for motion in pieces(store, len(told.windows[0].joints), told)
+    folds = [
+        load_fold(data, run, arguments.seconds, arguments.most)
+        for data, run in zip(arguments.data, arguments.run, strict=True)
     ]
-    plain = WORDS_SAMPLING.model_copy(update={"guidance": 1.0})
-    dances = {
-        "guidance 1": text_dancer(follower, plain),
-        f"guidance {WORDS_SAMPLING.guidance:g}": text_dancer(follower),
-        f"and best of {arguments.best_of}": text_dancer(follower, best_of=arguments.best_of),
+    dances: dict[str, dict[str, Any]] = {
+        "guidance 1": {"sampling": WORDS_SAMPLING.model_copy(update={"guidance": 1.0})},
+        f"guidance {WORDS_SAMPLING.guidance:g}": {},
+        f"and best of {arguments.best_of}": {"best_of": arguments.best_of},
     }
-    about = f" on {arguments.name or arguments.data.name}"
     tables = {
-        "captions read back": [round_trip(told, captioner)],
-        "facts that dances show": fact_rows(told, dances, arguments.seeds),
-        "likelihood of held-out dances": likelihood_rows(follower, told, motions),
-        "levels of held-out bodies": level_rows(follower.codec, motions),
+        "captions read back": [round_trip(fold.told) for fold in folds],
+        "facts that dances show": fact_rows(folds, dances, arguments.seeds),
+        "likelihood of held-out dances": mean_rows(
+            folds, [likelihood_rows(fold.follower, fold.told, fold.motions) for fold in folds]
+        ),
+        "levels of held-out bodies": mean_rows(
+            folds, [level_rows(readable(fold.follower), fold.motions) for fold in folds]
+        ),
     }
     for title, rows in tables.items():
-        print(f"\n{title}{about}")
+        about = f"{title} on {arguments.name}"
+        print(f"\n{about}")
         print_table(rows)
-        path = write_results(f"text to motion: {title}{about}", rows, SEED)
+        path = write_results(f"text to motion: {about}", rows, SEED)
     print(path)
 
 
