@@ -129,7 +129,7 @@ def some_slow(page: Path) -> object:
     return pytest.param(page, marks=slow, id=name_of(page))
 
 
-@pytest.mark.parametrize("page", map(some_slow, HOWTOS))
+@pytest.mark.parametrize("page", [some_slow(page) for page in HOWTOS])
 def test_a_howto_runs_from_top_to_bottom(page: Path, place: Path) -> None:
     names: dict[str, object] = {}
     for number, (language, info, text) in enumerate(blocks_of(page), start=1):
