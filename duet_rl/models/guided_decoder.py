@@ -43,6 +43,7 @@ class GuidedDecoder(StepDecoder):
     ) -> None:
         super().__init__(model, look_ahead)
         self.guidance, self.rows = guidance, rows
+        self._bits: Tensor | None = None  # (G * V, R), one-hot classes of the rows
         if rows is not None:
             blocks = model.heads.blocks
             together = blocks[0].stop if model.heads.see_earlier else model.streams
@@ -61,16 +62,11 @@ class GuidedDecoder(StepDecoder):
     ) -> None:
         """Begin a new batch of dances; arguments and errors as for `StepDecoder.start`."""
         twice = None if text is None else torch.cat([text, torch.zeros_like(text)])
-        super().start({name: _twice(x) for name, x in conditions.items()}, live, twice)
+        super().start(conditions, live, twice)
 
     def feed(self, conditions: Mapping[str, Tensor], last: bool = False) -> None:
-        """Take in more of live conditions, as they are or each twice already."""
-        texts = self._texts
-        single = {
-            name: _twice(x) if texts is not None and 2 * len(x) == texts else x
-            for name, x in conditions.items()
-        }
-        super().feed(single, last)
+        """Take in more of some conditions; arguments and errors as for `StepDecoder.feed`."""
+        super().feed({name: _twice(x) for name, x in conditions.items()}, last)
 
     def sample(
         self,
@@ -82,6 +78,11 @@ class GuidedDecoder(StepDecoder):
         step = super().sample(sampling, generator, None if given is None else _twice(given))
         return SampledStep(*(part.chunk(2)[0] for part in step))
 
+    def step(self, previous: Int[Tensor, "B S"] | None = None) -> tuple[Tensor, ...]:
+        """Return the guided logits of every stream; arguments and errors as for `StepDecoder`."""
+        logits = super().step(None if previous is None else _twice(previous))
+        return tuple(self._guided(part) for part in logits)
+
     def _choose(
         self,
         first: int,
@@ -90,14 +91,18 @@ class GuidedDecoder(StepDecoder):
         generator: torch.Generator | None,
         given: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        told, untold = logits.float().chunk(2)
-        exists = untold > IMPOSSIBLE  # of smaller streams the rest is filled up
-        guided = untold + self.guidance * torch.where(exists, told - untold, 0.0)
+        guided = self._guided(logits)
         picked = None if given is None else given.chunk(2)[0]
         if first == 0 and self.rows is not None and picked is None:
             picked = self._with_known_row(guided, sampling, generator)
         tokens, likely = choose(guided, sampling, generator, picked)
         return _twice(tokens), _twice(likely)
+
+    def _guided(self, logits: Tensor) -> Tensor:
+        """Return the logits of each dance, of those that are told and untold."""
+        told, untold = logits.float().chunk(2)
+        exists = untold > IMPOSSIBLE  # of smaller streams the rest is filled up
+        return untold + self.guidance * torch.where(exists, told - untold, 0.0)
 
     def _with_known_row(
         self, logits: Tensor, sampling: SamplingConfig, generator: torch.Generator | None
@@ -105,10 +110,11 @@ class GuidedDecoder(StepDecoder):
         """Return tokens of which the first streams are one of the rows."""
         assert self.rows is not None
         rows, groups = self.rows.to(logits.device), self.rows.shape[1]
-        each = F.log_softmax(logits[:, :groups], dim=-1)
-        # As a product with the rows' bits: to gather them one by one takes far longer.
-        bits = F.one_hot(rows, logits.shape[-1]).flatten(1).to(each)
-        scores = each.clamp_min(_LEAST).flatten(1) @ bits.T
+        if self._bits is None or self._bits.device != logits.device:
+            # As a product with the rows' bits: to gather them one by one takes far longer.
+            self._bits = F.one_hot(rows).flatten(1).to(logits).T.contiguous()
+        each = F.log_softmax(logits[:, :groups], dim=-1)[..., : len(self._bits) // groups]
+        scores = each.clamp_min(_LEAST).flatten(1) @ self._bits
         heat = sampling.row_temperature if sampling.temperature else 0.0
         row, _ = choose(scores, SamplingConfig(temperature=heat), generator)
         rest, _ = choose(logits[:, groups:], sampling, generator)

@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from duet_rl.errors import InputError
+from duet_rl.models.guided_decoder import GuidedDecoder
 from duet_rl.models.policy import SamplingConfig
 from duet_rl.models.sampling import generate
+from duet_rl.models.step_decoder import StepDecoder
 from duet_rl.models.streams import STOPS
 from duet_rl.models.text import TextConfig, reader_of
 from tests.models.small import LEADER, MUSIC, small_conditions, small_gpt
@@ -104,3 +106,41 @@ def test_rows_want_a_model_that_says_them_at_once() -> None:
         generate(apart, small_conditions(steps=12), 12, text=text, rows=rows)
     together = listening_gpt(heads_see="earlier", head_blocks=(2, 1))
     assert generate(together, small_conditions(steps=12), 12, text=text, rows=rows)
+
+
+@pytest.mark.parametrize("texts", [None, TEXTS], ids=["untold", "told"])
+def test_a_leader_who_comes_in_portions_guides_as_one_who_is_known(texts) -> None:
+    """Portions are never taken for the dances of another clip, whether there are words or not."""
+    gpt, conditions = listening_gpt(), small_conditions(steps=12)
+    text = None if texts is None else reader_of(WORDS).read(texts)
+    cold, steps = SamplingConfig(temperature=0), 8
+
+    def tokens(decoder: StepDecoder, portion: int) -> torch.Tensor:
+        decoder.start({"music": conditions["music"]}, live={"leader"}, text=text)
+        taken: list[torch.Tensor] = []
+        for first in range(0, conditions["leader"].shape[1], portion):
+            decoder.feed({"leader": conditions["leader"][:, first : first + portion]})
+            while decoder.ready and len(taken) < steps:
+                taken.append(decoder.sample(cold).tokens)
+        return torch.stack(taken, dim=1)
+
+    in_portions = tokens(GuidedDecoder(gpt, 2.0), 8)
+    assert in_portions.shape == (2, steps, gpt.streams)
+    whole = GuidedDecoder(gpt, 2.0)
+    whole.start(conditions, text=text)
+    known = torch.stack([whole.sample(cold).tokens for _ in range(steps)], dim=1)
+    assert torch.equal(in_portions, known)
+    if texts is None:  # nothing is said, so that nothing is exaggerated
+        assert torch.equal(known, tokens(StepDecoder(gpt), 8))
+
+
+def test_logits_for_a_sampler_of_ones_own_are_guided_too() -> None:
+    gpt, text = listening_gpt(heads_see="none"), reader_of(WORDS).read(TEXTS)
+    decoder, sampler = GuidedDecoder(gpt, 3.0), GuidedDecoder(gpt, 3.0)
+    previous = None
+    for each in (decoder, sampler):
+        each.start(small_conditions(steps=12), text=text)
+    for _ in range(3):
+        logits = decoder.step(previous)
+        previous = torch.stack([x.argmax(-1) for x in logits], dim=-1)
+        assert torch.equal(previous, sampler.sample(SamplingConfig(temperature=0)).tokens)
