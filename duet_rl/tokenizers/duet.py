@@ -1,5 +1,6 @@
 """The duet codec: a follower as rows of tokens beside a leader, and back into the world."""
 
+import copy
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
@@ -15,7 +16,7 @@ from duet_rl.files import require_folder
 from duet_rl.tokenizers.body_tokenizer import BodyTokenizer
 from duet_rl.tokenizers.conv import StreamCache
 from duet_rl.tokenizers.frames import MotionBatch, smoothed
-from duet_rl.tokenizers.holding import hold_hands
+from duet_rl.tokenizers.holding import AS_LEARNED, HoldingConfig, hold_hands
 from duet_rl.tokenizers.leader import (
     LEADER,
     LEADER_CHANNELS,
@@ -60,7 +61,30 @@ class DuetCodec(nn.Module):
         self.pose = self.pose_class(config)
         self.placement = self.placement_class(config)
         self.config = config
+        self.firmness = AS_LEARNED
         self.spec = TokenSpec(self.pose.streams + self.placement.streams)
+
+    def holding(self: AnyDuetCodec, firmness: float) -> AnyDuetCodec:
+        """Return this codec, but with hands held so firmly; see `tokenizers.holding`.
+
+        Args:
+            firmness: 1 is as it learned, 0 frees all hands, more takes them from farther off.
+
+        Raises:
+            InputError: below 0, or it decodes positions, whose arms cannot be bent.
+        """
+        if firmness == self.firmness:
+            return self
+        if not 0 <= firmness < float("inf"):
+            raise InputError(f"hands held {firmness:g} times; give 0 (free) or more, 1 is usual")
+        if self.config.decoding.joints == "positions":
+            raise InputError(
+                "this codec decodes positions of joints, and no arm can be bent to hold more or "
+                "less; leave hold at 1, or convert the checkpoint with joints from rotations"
+            )
+        held = copy.copy(self)  # the same networks
+        held.firmness = firmness
+        return held
 
     @property
     def offsets(self) -> Float[Tensor, "55 3"]:
@@ -137,8 +161,9 @@ class DuetCodec(nn.Module):
         posed = Posed(rotations, *forward_kinematics(rotations, root, offsets))
         posed = self._planted(posed, velocity, offsets, cache)
         holding, causal = self.config.decoding.holding, self.config.frame.causal
-        if holding is not None:
-            posed = hold_hands(posed, leader.joints, offsets, holding, causal, cache)
+        if holding is not None or self.firmness != AS_LEARNED:
+            how = (holding or HoldingConfig(), causal, cache, self.firmness)
+            posed = hold_hands(posed, leader.joints, offsets, *how)
         return DecodedFollower(posed.joints, posed.rotations, velocity)
 
     @torch.no_grad()

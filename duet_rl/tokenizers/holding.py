@@ -2,20 +2,24 @@
 
 Placement and arms are written by streams of their own, each a few centimetres off, and a hold is
 lost by less than their sum. A palm that comes near a palm of the leader is drawn to it, the elbow
-gives way; one that stays away is left alone.
+gives way; one that stays away is left alone. How firmly, may be chosen when a dance is made.
 """
 
+import torch.nn.functional as F
 from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from duet_rl.body.contact import palms
+from duet_rl.body.contact import hold_distances, palms
 from duet_rl.body.kinematics import LIMBS, Posed, bend_limb
 from duet_rl.config import Config
 from duet_rl.tokenizers.conv import StreamCache
 from duet_rl.tokenizers.frames import smoothed
 
+AS_LEARNED = 1.0  # firmness of a dance that nobody asked to hold otherwise
 _ARMS = ("left_arm", "right_arm")
+# m from the leader's palms, and from the surfaces of his shoulders and waist, that free hands keep
+_ROOM = (0.25, 0.25, 0.15, 0.15)
 
 
 class HoldingConfig(Config):
@@ -42,8 +46,12 @@ def hold_hands(
     config: HoldingConfig,
     causal: bool = False,
     cache: StreamCache | None = None,
+    firmness: float = AS_LEARNED,
 ) -> Posed:
     """Return the body with its arms bent so that palms which are near the leader's meet them.
+
+    Above 1, palms take each other from so many times as far; below, they are drawn back, wholly at
+    0: then no palm touches the leader, as far as arms reach.
 
     Args:
         posed: decoded followers, `(B, T, ...)`, metres.
@@ -52,15 +60,33 @@ def hold_hands(
         config: how near is near.
         causal: look at no later frame.
         cache: continues the clip it was used for before (causal ones only).
+        firmness: how firmly hands are held; 0 frees them.
     """
-    own, others = palms(posed.joints), palms(leader)  # (B, T, 2, 3) each
-    ways = others[:, :, None] - own[:, :, :, None]  # (B, T, own, other, 3)
-    span = config.free_distance - config.full_distance
-    pull = ((config.free_distance - ways.norm(dim=-1)) / span).clamp(0, 1)
-    pull = pull / pull.sum(-1, keepdim=True).clamp_min(1)  # two palms share what is pulled
-    shift = (pull[..., None] * ways).sum(3).flatten(2)
-    shift = smoothed(shift, config.sigma, causal, cache, "holding").unflatten(2, (2, 3))
+    shift = _pull(posed, leader, config, max(firmness, AS_LEARNED))
+    if firmness < AS_LEARNED:
+        shift = firmness * shift + (AS_LEARNED - firmness) * _release(posed, leader)
+    shift = smoothed(shift.flatten(2), config.sigma, causal, cache, "holding").unflatten(2, (2, 3))
     for side, limb in enumerate(_ARMS):
         wrist = posed.joints[:, :, LIMBS[limb].end] + shift[:, :, side]
         posed = bend_limb(posed, offsets, limb, wrist)
     return posed
+
+
+def _pull(
+    posed: Posed, leader: Float[Tensor, "B T 55 3"], config: HoldingConfig, reach: float
+) -> Float[Tensor, "B T 2 3"]:
+    """Return the way of each palm to what it takes; `reach` widens both distances."""
+    own, others = palms(posed.joints), palms(leader)  # (B, T, 2, 3) each
+    ways = others[:, :, None] - own[:, :, :, None]  # (B, T, own, other, 3)
+    free, span = reach * config.free_distance, config.free_distance - config.full_distance
+    pull = ((free - ways.norm(dim=-1)) / (reach * span)).clamp(0, 1)
+    pull = pull / pull.sum(-1, keepdim=True).clamp_min(1)  # two palms share what is pulled
+    return (pull[..., None] * ways).sum(3)
+
+
+def _release(posed: Posed, leader: Float[Tensor, "B T 55 3"]) -> Float[Tensor, "B T 2 3"]:
+    """Return the way of each palm back towards its own shoulder, until it touches nobody."""
+    near = hold_distances(posed.joints, leader)  # (B, T, 2, 4)
+    back = (near.new_tensor(_ROOM) - near).amax(-1, keepdim=True).clamp_min(0)
+    shoulders = posed.joints[:, :, [LIMBS[limb].start for limb in _ARMS]]
+    return back * F.normalize(shoulders - palms(posed.joints), dim=-1)

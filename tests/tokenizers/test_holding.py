@@ -3,10 +3,13 @@
 import pytest
 import torch
 
-from duet_rl.body.contact import palms
+from duet_rl.body.contact import hold_distances, palms
 from duet_rl.body.kinematics import Posed, forward_kinematics
 from duet_rl.body.skeleton import PARENTS, default_skeleton
+from duet_rl.errors import InputError
+from duet_rl.tokenizers.duet import DuetCodec
 from duet_rl.tokenizers.holding import HoldingConfig, hold_hands
+from duet_rl.tokenizers.tokenizer import DecodingConfig, DuetCodecConfig
 from tests.couple import standing_couple
 
 CONFIG = HoldingConfig()
@@ -85,3 +88,52 @@ def test_only_the_arms_change_and_bones_keep_their_length(couple):
 def test_palms_that_are_never_free_are_refused():
     with pytest.raises(ValueError, match="must be free farther away"):
         HoldingConfig(full_distance=0.3, free_distance=0.2)
+
+
+def touches(posed: Posed, leader: torch.Tensor) -> torch.Tensor:
+    """Return how near each hand of the middle frame comes to what it might hold, metres."""
+    return hold_distances(posed.joints, leader)[0, posed.joints.shape[1] // 2].amin(-1)
+
+
+def test_firm_hands_take_palms_from_farther_off(couple):
+    follower, leader = couple
+    near = aside(follower, 0.24)
+    gap = [
+        gaps(hold_hands(near, leader, OFFSETS, CONFIG, firmness=firm), leader).mean()
+        for firm in (1.0, 1.5, 2.0)
+    ]
+    assert gap[0] > 0.15 and gap[0] > gap[1] > gap[2] and gap[2] < 0.05
+
+
+def test_free_hands_touch_nobody_and_half_free_ones_are_between(couple):
+    follower, leader = couple
+    held, loose, free = (
+        hold_hands(follower, leader, OFFSETS, CONFIG, firmness=firm) for firm in (1.0, 0.5, 0.0)
+    )
+    assert touches(held, leader).max() < 0.03
+    assert touches(free, leader).min() > 0.14
+    assert (touches(held, leader) < touches(loose, leader)).all()
+    assert (touches(loose, leader) < touches(free, leader)).all()
+    assert torch.equal(free.joints[:, :, :16], follower.joints[:, :, :16])  # arms alone gave way
+
+
+def test_free_hands_that_are_free_already_are_left_alone(couple):
+    follower, leader = couple
+    far = aside(follower, 2.0)
+    freed = hold_hands(far, leader, OFFSETS, CONFIG, firmness=0.0)
+    torch.testing.assert_close(freed.joints, far.joints, atol=3e-3, rtol=0)
+
+
+def test_a_codec_holds_as_firmly_as_it_is_told_and_stays_as_it_was():
+    codec = DuetCodec(DuetCodecConfig())
+    firm = codec.holding(2.0)
+    assert (codec.firmness, firm.firmness) == (1.0, 2.0) and firm.pose is codec.pose
+    assert codec.holding(1.0) is codec
+    with pytest.raises(InputError, match="0 \\(free\\) or more"):
+        codec.holding(-1.0)
+
+
+def test_arms_that_cannot_be_bent_are_not_asked_to_hold():
+    decoding = DecodingConfig(joints="positions", planting=None, holding=None)
+    with pytest.raises(InputError, match="positions of joints"):
+        DuetCodec(DuetCodecConfig(decoding=decoding)).holding(0.0)
