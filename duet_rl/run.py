@@ -16,9 +16,10 @@ from duet_rl.datasets.dd100_export import axes_of
 from duet_rl.datasets.hearing import require_sound
 from duet_rl.datasets.humanml3d_store import HumanML3DConfig
 from duet_rl.datasets.prepare import PrepareConfig, prepare
+from duet_rl.datasets.roles import swap_tasks
 from duet_rl.datasets.solo import SoloConfig, solo_tasks
 from duet_rl.datasets.split import Split
-from duet_rl.datasets.store import DuetStore
+from duet_rl.datasets.store import SWAPPED, DuetStore
 from duet_rl.datasets.synthetic import SyntheticConfig
 from duet_rl.datasets.synthetic_takes import synthetic_tasks
 from duet_rl.errors import InputError
@@ -117,6 +118,21 @@ def prepare_solo(
     settings = config.prepare.model_copy(update={"split": split})
     made_with = {**store.index.made_with, "solo": solo.model_dump(mode="json")}
     return prepare(solo_tasks(store, solo), out, settings, made_with, progress, store.music)
+
+
+def prepare_swap(
+    config: RunConfig, couples: Path, out: Path, progress: bool | None = None
+) -> DuetStore:
+    """Exchange the roles of the couples in a store; return the store of them, split as it is.
+
+    Raises:
+        InputError: no store, or one of soloists; `out` holds something else.
+    """
+    store = DuetStore.open(couples)
+    split = store.index.split.model_copy(update={"given": store.index.splits})
+    settings = config.prepare.model_copy(update={"split": split})
+    made_with = {**store.index.made_with, SWAPPED: not store.swapped}
+    return prepare(swap_tasks(store), out, settings, made_with, progress, store.music)
 
 
 def prepare_dd100(

@@ -17,7 +17,7 @@ from duet_rl.choreograph.task import RECORD
 from duet_rl.config import validate
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.datasets.split import SplitConfig
-from duet_rl.datasets.store import DuetStore
+from duet_rl.datasets.store import SWAPPED, DuetStore
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path, sha256_of
 from duet_rl.generate.follower import KIND
@@ -120,7 +120,7 @@ def finetune(
         InputError: the song or the settings do not fit the follower.
         RolloutError: RL fails.
     """
-    data = _store(work / _STORE, clip)
+    data = _store(work / _STORE, clip, rehearsal.follower.part == "leader")
     record = work / RECORD
     rows = read_record(record)
     if not rows:
@@ -199,10 +199,11 @@ class _Judge:
             )
 
 
-def _store(folder: Path, clip: DuetClip) -> Path:
+def _store(folder: Path, clip: DuetClip, leads: bool) -> Path:
     """Return a store of one clip, all of it to learn from; one that is there already is kept."""
     if not (folder / "store.json").is_file():
-        DuetStore.create(folder, [clip], SplitConfig(val=0, test=0), {"song": clip.source})
+        made_with = {"song": clip.source, SWAPPED: leads}
+        DuetStore.create(folder, [clip], SplitConfig(val=0, test=0), made_with)
     return folder
 
 

@@ -98,6 +98,20 @@ def solo(
 
 
 @app.command()
+def swap(
+    couples: Annotated[Path, typer.Argument(help="Folder of a store of couples.")],
+    out: Store,
+) -> None:
+    """Exchange the roles of couples: what is trained on the new store learns to lead."""
+    from duet_rl.run import RunConfig, prepare_swap
+    from duet_rl.storage.mirror import working
+
+    with working(out) as place:
+        store = prepare_swap(RunConfig(), couples, place.local)
+        typer.echo(f"{out}: {store.summary()}")
+
+
+@app.command()
 def dd100(
     root: Annotated[Path, typer.Argument(help="Folder of the data set: motion/ and music/.")],
     out: Store,

@@ -24,6 +24,7 @@ FORMAT = 1  # raised when an older reader could misread a newer store
 INDEX = "store.json"
 CLIPS = "clips"
 AUDIO = "audio"
+SWAPPED = "swapped"  # in `made_with`: whether the roles of the couples were exchanged
 
 
 class ClipRecord(Config):
@@ -173,6 +174,11 @@ class DuetStore:
     def music(self) -> MusicFacts:
         """What made the music features of all clips."""
         return self.index.music or UNSTATED
+
+    @property
+    def swapped(self) -> bool:
+        """Whether the roles were exchanged: its followers are those who led."""
+        return bool(self.index.made_with.get(SWAPPED, False))
 
     @property
     def hash(self) -> str:

@@ -1,12 +1,12 @@
 """A trained follower: a checkpoint folder that dances with a leader it has never seen."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from duet_rl import checkpoint
@@ -15,15 +15,19 @@ from duet_rl.body.motion import Motion
 from duet_rl.body.skeleton import Skeleton
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.datasets.hearing import hear
+from duet_rl.datasets.roles import Part, part_in
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.generate.inputs import (
     lengthened,
+    prolonged,
     require_device,
     require_music_lasts,
     require_same_music,
+    require_same_part,
 )
 from duet_rl.generate.prompts import decoded, hears_words, words_for
+from duet_rl.generate.start import Start
 from duet_rl.models.conditions import LookAhead
 from duet_rl.models.duolando import DuolandoGPTConfig
 from duet_rl.models.follower import FollowerGPT, build_gpt, hearing_of, read_gpt_config
@@ -36,11 +40,13 @@ from duet_rl.models.window_gpt import WindowGPT
 from duet_rl.tokenizers.codec import AnyCodec, load_codec
 from duet_rl.tokenizers.duet import DecodedFollower
 from duet_rl.tokenizers.frames import MotionBatch
+from duet_rl.tokenizers.holding import AS_LEARNED
 from duet_rl.tokenizers.leader import LEADER, LEADER_TOKENS
 from duet_rl.tokenizers.solo import SoloCodec
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
 KIND = "follower"  # of the checkpoint folder
+DANCED_AT_ONCE = 16_000  # frames of all dances that are sampled as one batch, to save memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +93,23 @@ class Follower:
         return isinstance(config, MultiStreamGPTConfig) and config.stop
 
     @property
+    def part(self) -> Part:
+        """Whose part it has learned: it leads, or it follows."""
+        return part_in(self.meta)
+
+    def holding(self, firmness: float) -> "Follower":
+        """Return this dancer, holding hands so firmly: 1 as it learned, 0 not at all.
+
+        Raises:
+            InputError: it dances alone, or its arms cannot be bent; see `DuetCodec.holding`.
+        """
+        if firmness == AS_LEARNED:
+            return self
+        if self.goes_its_own_way or isinstance(self.codec, SoloCodec):
+            raise InputError("this checkpoint dances alone and holds nobody; leave hold out")
+        return replace(self, codec=self.codec.holding(firmness))
+
+    @property
     def music(self) -> MusicFacts:
         """Which extractor made the music features that it learned from."""
         return facts_in(self.meta)
@@ -94,8 +117,7 @@ class Follower:
     def require_fits(self, store: DuetStore, name: str, alone: bool = False) -> None:
         """Make sure that the follower can hear and see what `store` holds.
 
-        One that hears the sound itself needs no features like those that it learned from, and a
-        soloist of Bailando is of one frame of reference with every store.
+        A soloist of Bailando is of one frame of reference with every store.
 
         Args:
             store: of clips.
@@ -103,10 +125,9 @@ class Follower:
             alone: whether one of each couple may dance alone.
 
         Raises:
-            InputError: it learned from other music features, it follows a leader and the store
-                holds soloists, its tokens have no place beside the leaders of the store, or it was
-                converted from checkpoints of data in which another axis pointed up than in the
-                files of the store.
+            InputError: it learned from other music features or the other part, it follows and the
+                store holds soloists, its tokens have no place beside the leaders of the store, or
+                it was converted for another axis that points up than in the files of the store.
         """
         if self.needs_leader and store.solo:
             raise InputError(
@@ -118,6 +139,8 @@ class Follower:
                 f"{name} dances alone, its tokens have no place beside a leader, and {store.path} "
                 "holds couples; make soloists of them (`duet-rl prepare solo`)"
             )
+        if not (store.solo or self.goes_its_own_way):
+            require_same_part(name, self.part, store)
         if hearing_of(self.model.config) == "duolando":
             require_same_music(name, self.music, store)
         if isinstance(self.codec, SoloCodec):
@@ -157,6 +180,7 @@ class Follower:
         true_followers: Sequence[Motion] | None = None,
         original_length: bool = False,
         text: Sequence[str] | None = None,
+        first: Int[Tensor, "B 1 S"] | None = None,
     ) -> DecodedFollower:
         """Return one follower for each of `B` leaders, sampled as one batch.
 
@@ -170,6 +194,7 @@ class Follower:
             original_length: a Duolando GPT stops as early as the original, which dances no token
                 whose future it does not know.
             text: what each of them is told in words; an empty one says nothing.
+            first: tokens to begin with.
 
         Returns:
             The followers, on the model's device, as long as the leaders.
@@ -186,8 +211,8 @@ class Follower:
                 f"(clips, frames); both must have one number of frames, a multiple of "
                 f"{FRAMES_PER_TOKEN}"
             )
-        prompt = None
-        if true_followers is not None and self.model.prompt_steps:
+        prompt = first
+        if first is None and true_followers is not None and self.model.prompt_steps:
             prompt = self.codec.first_tokens(leader, self._stacked(true_followers))
         conditions = self.conditions(leader, music)
         steps = None if conditions else frames // FRAMES_PER_TOKEN
@@ -298,6 +323,7 @@ def generate(
     sampling: SamplingConfig = DEFAULT_SAMPLING,
     samples: int = 1,
     look_ahead: LookAhead = None,
+    start: Start | None = None,
 ) -> list[Motion]:
     """Return followers as long as the leader, 30 fps, on the CPU.
 
@@ -310,27 +336,37 @@ def generate(
         sampling: temperature and cut-offs.
         samples: how many different followers.
         look_ahead: tokens of future that the follower may know; None is all it was made for.
+        start: the pose of their first frame; None: they begin as they have learned to.
 
     Raises:
-        InputError: the music ends before the leader, or the model takes no clip of this length.
+        InputError: the music ends before the leader, the model takes no clip of this length, or
+            a start for one who dances alone.
     """
     leader = leader.resample(FPS)
     frames = leader.frames
     require_music_lasts(music, frames)
     whole = -(-frames // FRAMES_PER_TOKEN) * FRAMES_PER_TOKEN
-    padded = Motion(
-        lengthened(leader.joints, whole),
-        lengthened(leader.rotations, whole),
-        leader.skeleton,
-        FPS,
-    )
-    heard = lengthened(music, whole).expand(samples, -1, -1)
-    danced = follower.dance([padded] * samples, heard, seed, sampling, look_ahead)
+    padded = prolonged(leader, whole)
+    heard, first = lengthened(music, whole), None
+    if start is not None:
+        first = start.tokens(follower.codec, padded)
     skeleton = Skeleton(follower.codec.offsets.cpu(), KIND)
-    return [
-        Motion(joints[:frames], rotations[:frames], skeleton, FPS)
-        for joints, rotations in zip(danced.joints.cpu(), danced.rotations.cpu(), strict=True)
-    ]
+    at_once, dances = max(1, DANCED_AT_ONCE // whole), []
+    for done in range(0, samples, at_once):
+        count = min(at_once, samples - done)
+        danced = follower.dance(
+            [padded] * count,
+            heard.expand(count, -1, -1),
+            seed + done,
+            sampling,
+            look_ahead,
+            first=None if first is None else first.expand(count, -1, -1),
+        )
+        dances += [
+            Motion(joints[:frames].cpu(), rotations[:frames].cpu(), skeleton, FPS)
+            for joints, rotations in zip(danced.joints, danced.rotations, strict=True)
+        ]
+    return dances if start is None else [start.led_into(one, follower.codec) for one in dances]
 
 
 def dance_clip(

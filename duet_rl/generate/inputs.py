@@ -1,11 +1,15 @@
 """What a follower is given: devices that are there, music that it knows and that lasts."""
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from duet_rl.audio.provenance import MusicFacts, are_alike, describe
+from duet_rl.body.motion import Motion
 from duet_rl.datasets.clip import FPS
+from duet_rl.datasets.roles import Part
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 
@@ -47,6 +51,22 @@ def require_same_music(follower: str, music: MusicFacts, store: DuetStore) -> No
         )
 
 
+def require_same_part(name: str, part: Part, store: DuetStore) -> None:
+    """Raise `InputError` if a follower that learned one part is to dance the other.
+
+    Args:
+        name: of the follower, for the message.
+        part: that it has learned.
+        store: whose "followers" dance what is asked for.
+    """
+    wanted = "leader" if store.swapped else "follower"
+    if part != wanted:
+        raise InputError(
+            f"{name} has learned the {part}'s part, and {store.path} asks for the {wanted}'s; "
+            f"exchange the roles (`duet-rl prepare swap {store.path} --out NEW`)"
+        )
+
+
 def require_music_lasts(music: Float[Tensor, "_ _"], frames: int, whose: str = "leader") -> None:
     """Raise `InputError` if music ends before a leader, or a dance, of so many frames."""
     if len(music) == 0 or (frames - len(music)) / FPS > MUSIC_SLACK:
@@ -54,6 +74,12 @@ def require_music_lasts(music: Float[Tensor, "_ _"], frames: int, whose: str = "
             f"the music lasts {len(music) / FPS:.1f} s and the {whose} {frames / FPS:.1f} s; give "
             f"music as long as the {whose}, or a shorter {whose}"
         )
+
+
+def prolonged(motion: Motion, frames: int) -> Motion:
+    """Return the first `frames` frames; where there are fewer, the last one stands on."""
+    joints, rotations = lengthened(motion.joints, frames), lengthened(motion.rotations, frames)
+    return replace(motion, joints=joints, rotations=rotations)
 
 
 def lengthened(values: Tensor, frames: int) -> Tensor:

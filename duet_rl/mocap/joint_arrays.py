@@ -167,7 +167,8 @@ def _of_person(path: Path, table: np.ndarray, person: int | str | None) -> tuple
         persons = len(table)
     number = 1 if person is None else int(person) if str(person).isdigit() else 0
     if not 1 <= number <= persons:
-        raise InputError(f"{path}: no person {person!r}; it has {persons} (give a number, from 1)")
+        numbers = ", ".join(map(str, range(1, persons + 1)))
+        raise InputError(f"{path}: no person {person!r}; it has {persons}: {numbers}")
     return (table[number - 1] if table.ndim == 4 else table), persons
 
 

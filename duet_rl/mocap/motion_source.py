@@ -14,6 +14,7 @@ from duet_rl.body.skeleton import JOINT_NAMES, NUM_JOINTS
 from duet_rl.errors import InputError
 from duet_rl.mocap.bvh import BvhMotion, BvhReader, bvh_to_motion, has_our_joints
 from duet_rl.mocap.bvh_file import open_bvh
+from duet_rl.mocap.couple_file import PERSONS, couple_table, is_couple
 from duet_rl.mocap.joint_arrays import (
     DD100_FPS,
     JointFit,
@@ -21,7 +22,7 @@ from duet_rl.mocap.joint_arrays import (
     RotationTable,
     open_npy,
 )
-from duet_rl.mocap.npz import PoseTable, open_npz
+from duet_rl.mocap.npz import PoseTable, is_wanted, load_arrays, pose_table
 from duet_rl.mocap.retarget_any import Retargeter
 from duet_rl.mocap.retarget_cmu import (
     CMU_JOINTS,
@@ -108,7 +109,7 @@ def open_source(path: Path, person: int | str | None = None) -> Source:
     if suffix == ".bvh":
         return _of_bvh(path, person)
     if suffix == ".npz":
-        return _of_table(path, open_npz(path), "npz")
+        return _of_npz(path, person)
     if suffix == ".npy":
         return _of_table(path, open_npy(path, person), "npy")
     cure = _CURES.get(suffix, "wanted .bvh, .npz or .npy: see docs/motion_files.md")
@@ -228,6 +229,16 @@ def _open_any(reader: BvhReader, rig: Rig) -> Opened:
         retargeter.lower_toes,
         float(retargeter.strays(sample).quantile(0.95)),
     )
+
+
+def _of_npz(path: Path, person: int | str | None) -> Source:
+    """Return the one person in parameters of a body model, or one of two in a clip of a store."""
+    arrays = load_arrays(path, lambda name: is_wanted(name) or name.startswith(PERSONS))
+    if is_couple(arrays):
+        return replace(_of_table(path, couple_table(path, arrays, person), "npz"), persons=PERSONS)
+    if person is not None and str(person) != "1":
+        raise InputError(f"{path}: no person {person!r}; it has 1: leave the person out")
+    return _of_table(path, pose_table(path, arrays), "npz")
 
 
 def _of_table(path: Path, table: PoseTable | RotationTable | JointTable, format: str) -> Source:

@@ -11,6 +11,7 @@ from pydantic import Field
 from duet_rl import checkpoint
 from duet_rl.audio.provenance import META_KEY
 from duet_rl.datasets.clip import DuetClip, mirrored
+from duet_rl.datasets.roles import part_facts
 from duet_rl.datasets.solo import soloists_of
 from duet_rl.datasets.split import Split
 from duet_rl.datasets.store import DuetStore
@@ -109,7 +110,7 @@ class FollowerStage(Stage):
                 kind=self.kind,
                 tensors=self.gpt.state_dict(),
                 config=self.gpt.config,
-                meta={**meta, META_KEY: dict(self.store.music)},
+                meta={**meta, META_KEY: dict(self.store.music), **part_facts(self.store)},
             )
 
 

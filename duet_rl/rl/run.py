@@ -15,6 +15,7 @@ from torch import Tensor
 
 from duet_rl import checkpoint
 from duet_rl.audio.provenance import META_KEY
+from duet_rl.datasets.roles import part_facts
 from duet_rl.datasets.split import Split
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
@@ -117,6 +118,7 @@ def run_rl(
                 "updates": algorithm.updates_done,
                 "token_steps": algorithm.token_steps,
                 META_KEY: dict(start.music),
+                **part_facts(store),
             }
         return _write_follower(out / FOLDER, follower, tensors, gpt, {**origin, **facts})
 

@@ -1,0 +1,148 @@
+"""The pose that a dance beside a partner begins with, where somebody has chosen one."""
+
+import logging
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from duet_rl.body.heading import facing_angle
+from duet_rl.body.kinematics import forward_kinematics
+from duet_rl.body.motion import Motion
+from duet_rl.body.rotations import axis_angle_to_matrix, matrix_to_axis_angle, wrap_angle
+from duet_rl.body.skeleton import FEET, UP, Skeleton
+from duet_rl.datasets.clip import FPS
+from duet_rl.errors import InputError
+from duet_rl.tokenizers.codec import AnyCodec
+from duet_rl.tokenizers.frames import MotionBatch
+from duet_rl.tokenizers.solo import SoloCodec
+
+SHORTEST_WAY = 0.5  # s in which a dance leaves its start pose, at least
+FASTEST_WAY = 0.5  # m/s at which what lies between the two is made up for, on average
+FASTEST_TURN = math.radians(90)  # a second, likewise
+LEAST_DISTANCE = 0.2  # m between the roots of two who stand beside each other
+MOST_DISTANCE = 10.0
+_FAR = 0.3  # m between the start and what its tokens say; more is told
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """A pose in the world of the partner.
+
+    Args:
+        pose: one frame, 30 fps.
+    """
+
+    pose: Motion
+
+    @classmethod
+    def of(cls, motion: Motion, seconds: float = 0.0) -> "Start":
+        """Return the pose of a motion at a time, where it stands.
+
+        Raises:
+            InputError: the motion does not last so long.
+        """
+        frame = round(seconds * motion.fps)
+        if not 0 <= frame < motion.frames:
+            raise InputError(
+                f"the start is at {seconds:g} s, and its motion lasts {motion.seconds:.2f} s; give "
+                "a time within it"
+            )
+        return cls(replace(motion.slice(frame, frame + 1), fps=FPS))
+
+    def beside(self, partner: Motion, distance: float, angle: float = 0.0) -> "Start":
+        """Return the same pose elsewhere: so far from the partner's first place, facing it.
+
+        Args:
+            partner: who is danced with.
+            distance: between the roots over the floor, metres.
+            angle: where, seen from the partner, degrees: 0 is straight ahead, 90 on the left.
+
+        Raises:
+            InputError: a distance at which nobody stands.
+        """
+        if not LEAST_DISTANCE <= distance <= MOST_DISTANCE:
+            raise InputError(
+                f"a start {distance:g} m from the partner; give {LEAST_DISTANCE:g} to "
+                f"{MOST_DISTANCE:g} m"
+            )
+        way = float(facing_angle(partner.joints[:1])[0]) + math.radians(angle)
+        centre = partner.root[0].tolist()
+        target = torch.tensor([centre[0], 0.0, centre[2]])
+        target += distance * torch.tensor([math.sin(way), 0.0, math.cos(way)])
+        about = self.pose.root[0].tolist()
+        turn = way + math.pi - float(facing_angle(self.pose.joints)[0])
+        turned = self.pose.turned(math.remainder(turn, math.tau), about)
+        offset = target - turned.root[0]
+        offset[UP] = 0.0
+        return Start(turned.moved(offset))
+
+    def tokens(self, codec: AnyCodec, partner: Motion) -> Int[Tensor, "1 1 S"]:
+        """Return the tokens that a dance with this pose begins with.
+
+        They say it as well as the codec can: what is left is made up for by `led_into`.
+
+        Args:
+            codec: of the dancer.
+            partner: who is danced with; frames make whole tokens.
+
+        Raises:
+            InputError: the codec's dancers have no place beside a partner.
+        """
+        if isinstance(codec, SoloCodec) or codec.config.placement.relative_to == "start":
+            raise InputError(
+                "this checkpoint dances alone, from where it likes; leave the start out, or use "
+                "one that dances beside a leader"
+            )
+        device, pose = codec.offsets.device, self._on(codec)
+        beside = MotionBatch(partner.joints[None].to(device), partner.rotations[None].to(device))
+        still = MotionBatch(
+            pose.joints.expand(partner.frames, -1, -1)[None].to(device),
+            pose.rotations.expand(partner.frames, -1, -1, -1)[None].to(device),
+        )
+        return codec.first_tokens(beside, still)
+
+    def led_into(self, dance: Motion, codec: AnyCodec) -> Motion:
+        """Return the dance with this pose as its first frame, and no leap after it.
+
+        What differs between the pose and the dance's own first frame fades out, smoothly and not
+        faster than people move; the dance's movement goes on below it.
+        """
+        pose = self._on(codec)
+        fade = _fade(dance, pose)[:, None]
+        off = matrix_to_axis_angle(pose.rotations[0] @ dance.rotations[0].mT)
+        rotations = axis_angle_to_matrix(fade[..., None] * off) @ dance.rotations
+        if codec.config.decoding.joints == "positions":
+            joints = dance.joints + fade[..., None] * (pose.joints[0] - dance.joints[0])
+            return replace(dance, joints=joints, rotations=rotations)
+        root = dance.root + fade * (pose.root[0] - dance.root[0])
+        return Motion.from_rotations(root, rotations, dance.skeleton, dance.fps)
+
+    def _on(self, codec: AnyCodec) -> Motion:
+        """Return the pose of the dancer that the codec decodes, feet as high as they were."""
+        offsets = codec.offsets.cpu()
+        posed = forward_kinematics(self.pose.rotations, self.pose.root, offsets)
+        lower = posed.joints[0, FEET, UP].amin() - self.pose.joints[0, FEET, UP].amin()
+        root = self.pose.root.clone()
+        root[:, UP] -= lower
+        return Motion.from_rotations(root, self.pose.rotations, Skeleton(offsets, "start"), FPS)
+
+
+def _fade(dance: Motion, pose: Motion) -> Float[Tensor, "T"]:
+    """Return how much of what differs is left at each frame: 1 at the first, then down to 0."""
+    apart = float((dance.root[0] - pose.root[0]).norm())
+    yaws = facing_angle(torch.stack([dance.joints[0], pose.joints[0]])[:, None])
+    turn = abs(float(wrap_angle(yaws[0, 0] - yaws[1, 0])))
+    if apart > _FAR:
+        logger.warning(
+            "the start is %.2f m from where the dance would begin: further than tokens can say, "
+            "or than dancers stood in training; feet slide while that is made up for",
+            apart,
+        )
+    seconds = max(SHORTEST_WAY, apart / FASTEST_WAY, turn / FASTEST_TURN)
+    share = (torch.arange(dance.frames) / (seconds * dance.fps)).clamp_max(1.0)
+    return (1 - share**3 * (share * (6 * share - 15) + 10)).to(dance.joints)
