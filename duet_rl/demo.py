@@ -34,7 +34,7 @@ from duet_rl.storage.claims import claimed
 
 PRETRAINED, REFINED = "pretrained", "RL"
 DATA, FOLLOWER, RL = "data", "follower", "rl"  # sub-folders of the run
-SUFFIXES = (".npz", ".bvh", ".mp4", ".html")  # of the follower that the demo writes
+SUFFIXES = (".npz", ".bvh", ".glb", ".mp4", ".html")  # of the follower that the demo writes
 _SCENES = 3  # dances in the report
 _LOGS = {"rl_work": "RL", "logs": ""}  # folder of TensorBoard events -> heading of its curves
 _SHOWN = ("loss", "nll/", "reward/", "kl", "entropy", "tokens/perplexity")  # curves in the report

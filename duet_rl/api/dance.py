@@ -1,7 +1,7 @@
 """A dance that was made: look at its numbers, take its samples apart, save it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jaxtyping import Float
@@ -9,8 +9,9 @@ from torch import Tensor
 
 from duet_rl.api.inputs import MusicLike, sound_file
 from duet_rl.body.motion import Duet, Motion
+from duet_rl.datasets.roles import Part
 from duet_rl.generate import export
-from duet_rl.generate.samples import write_samples
+from duet_rl.generate.samples import Shown, write_samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,12 +23,16 @@ class Dance:
         leader: whom they follow, of the same frames; None: nobody.
         music: what sounds in videos and pages; features make no sound.
         notes: what there is to tell of it, one line each.
+        part: what the motions dance; the leader dances the other one.
+        scores: of each motion the mean rewards, `total` first, where there are several.
     """
 
     motions: Sequence[Motion]
     leader: Motion | None = None
     music: MusicLike | None = None
     notes: tuple[str, ...] = ()
+    part: Part = "follower"
+    scores: tuple[Mapping[str, float], ...] = ()
 
     @property
     def motion(self) -> Motion:
@@ -62,12 +67,19 @@ class Dance:
     @property
     def duet(self) -> Duet | None:
         """The dancer beside the leader, if there is one."""
-        return None if self.leader is None else Duet(self.leader, self.motion)
+        if self.leader is None:
+            return None
+        couple = Duet(self.leader, self.motion)
+        return couple if self.part == "follower" else couple.swapped()
 
     @property
     def samples(self) -> "tuple[Dance, ...]":
         """Each sample as a dance of its own."""
-        return tuple(Dance([one], self.leader, self.music, self.notes) for one in self.motions)
+        scores = self.scores or [None] * len(self.motions)
+        return tuple(
+            replace(self, motions=[one], scores=() if score is None else (score,))
+            for one, score in zip(self.motions, scores, strict=True)
+        )
 
     def save(self, path: Path | str, *more: Path | str) -> list[Path]:
         """Write files, each by its suffix, and return them.
@@ -86,9 +98,9 @@ class Dance:
         for one in paths:
             export.writer(one)  # before any is written
         with sound_file(self.music) as sound:
-            note = "; ".join(self.notes)
+            shown = Shown(sound, "; ".join(self.notes), self.part)
             return [
                 file
                 for one in paths
-                for file in write_samples(self.motions, one, self.leader, sound, note)
+                for file in write_samples(self.motions, one, self.leader, shown)
             ]

@@ -1,7 +1,7 @@
 """What `duet_rl.load` returns: a trained follower, or a codec, for files and arrays."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,14 @@ from duet_rl.files import require_folder
 from duet_rl.generate.command import lines_shown
 from duet_rl.generate.follower import Follower, generate, load_follower
 from duet_rl.generate.inputs import require_device
+from duet_rl.generate.ranking import ranked, rewards_of
+from duet_rl.generate.start import Start
 from duet_rl.generate.words import WORDS_SAMPLING, Beside, dance_words
 from duet_rl.models.policy import SamplingConfig
 from duet_rl.storage.mirror import fetched
 from duet_rl.tokenizers.codec import AnyCodec, load_codec
 from duet_rl.tokenizers.frames import MotionBatch
+from duet_rl.tokenizers.holding import AS_LEARNED
 from duet_rl.tokenizers.part import POSE
 from duet_rl.tokenizers.pgr2m import KIND as PGR2M
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
@@ -55,48 +58,67 @@ class Model:
         *,
         text: str | None = None,
         samples: int = 1,
+        best_of: int = 1,
         seed: int = 0,
         temperature: float | None = None,
         look_ahead: int | None = None,
+        hold: float = AS_LEARNED,
+        start: MotionLike | None = None,
         fps: float | None = None,
         scale: float | None = None,
         up: str | None = None,
+        person: int | str | None = None,
     ) -> Dance:
         """Return a dance with a leader, as long as the leader.
+
+        A checkpoint that has learned the leader's part leads instead: then `leader` is whom it
+        leads.
 
         Args:
             leader: a file, a `Motion`, or joints.
             music: a file, `(samples, rate)`, or features; from the leader's first frame on.
             text: what to dance, for one who hears words.
-            samples: how many different dances.
+            samples: how many different dances, that of the highest reward first.
+            best_of: of so many dances that which earns most is taken; to a text, that which shows
+                most of it.
             seed: another one, another dance.
             temperature: 0 is the likeliest dance; None: as the follower is usually sampled.
             look_ahead: tokens of the future that it may know; None: all it was made for.
+            hold: how firmly hands are held; 0 not at all, 1 as it has learned.
+            start: whose first frame the dance begins with, where it stands; None: as it has
+                learned to begin.
             fps: the leader's true frame rate, if the file lies; of an array, if it is not 30.
             scale: metres per unit of the leader, if they are not found out.
             up: "y" or "z", likewise.
+            person: who of a file with several, by number from 1 or by name.
 
         Raises:
             InputError: files or arrays that cannot be read, music that ends before the leader, or
                 a checkpoint that follows nobody.
         """
-        follower = self._follower()
+        follower = self._follower().holding(hold)
         if follower.goes_its_own_way:
             raise InputError(
                 f"{self.folder} holds a dancer who dances alone; call dance(), or load a follower"
             )
-        led = motion_of(leader, fps, scale=scale, up=up)
+        led = motion_of(leader, fps, scale=scale, up=up, person=person)
         heard = features_of(music, follower)
+        begin = None if start is None else Start.of(motion_of(start))
         if text is not None:
             told = _sampling(WORDS_SAMPLING, temperature=temperature)
-            beside = Beside(led, heard)
-            return self._to_words(
-                text, beside, music, told, seed, samples=samples, look_ahead=look_ahead
+            beside = Beside(led, heard, None, begin)
+            dance = self._to_words(
+                follower, text, beside, music, told, seed, samples, best_of, look_ahead
             )
+            return replace(dance, part=follower.part)
         sampling = _sampling(follower.usual_sampling, temperature=temperature)
-        count = _some(samples, "samples")
-        danced = generate(follower, led, heard, seed, sampling, count, look_ahead)
-        return Dance(danced, led, music)
+        count = _some(samples, "samples") * _some(best_of, "best_of")
+        danced = generate(follower, led, heard, seed, sampling, count, look_ahead, begin)
+        if count == 1:
+            return Dance(danced, led, music, part=follower.part)
+        best = ranked(danced, led, heard, rewards_of(follower.meta))[:samples]
+        motions, scores = [one.motion for one in best], tuple(one.scores for one in best)
+        return Dance(motions, led, music, part=follower.part, scores=scores)
 
     def dance(
         self,
@@ -130,7 +152,7 @@ class Model:
         if text is not None:
             told = _sampling(WORDS_SAMPLING, temperature=temperature, guidance=guidance)
             beside = Beside(None, heard, seconds)
-            return self._to_words(text, beside, music, told, seed, samples=samples, best_of=best_of)
+            return self._to_words(follower, text, beside, music, told, seed, samples, best_of)
         if follower.needs_leader:
             raise InputError(f"{self.folder} holds a follower of leaders; call follow()")
         if heard is None:
@@ -251,20 +273,20 @@ class Model:
         device = self.codec.offsets.device
         return MotionBatch(motion.joints[None].to(device), motion.rotations[None].to(device))
 
+    @staticmethod
     def _to_words(
-        self,
+        follower: Follower,
         text: str,
         beside: Beside,
         music: MusicLike | None,
         sampling: SamplingConfig,
         seed: int,
-        *,
         samples: int,
         best_of: int = 1,
         look_ahead: int | None = None,
     ) -> Dance:
         dances = dance_words(
-            self._follower(),
+            follower,
             text,
             beside,
             seed,

@@ -24,7 +24,23 @@ def generate(
     ] = None,
     leader: Annotated[
         Path | None,
-        typer.Option(help="The leader's motion: .bvh, .npz or .npy.", show_default=False),
+        typer.Option(
+            "--leader",
+            "--follow",
+            help="Whom to follow: a motion file, .bvh, .npz or .npy.",
+            show_default=False,
+        ),
+    ] = None,
+    lead: Annotated[
+        Path | None,
+        typer.Option(
+            help="Whom to lead, for a checkpoint that learned the leader's part.",
+            show_default=False,
+        ),
+    ] = None,
+    person: Annotated[
+        str | None,
+        typer.Option(help="Who of a file with several, by number from 1 or by name."),
     ] = None,
     music: Annotated[
         Path | None,
@@ -44,11 +60,50 @@ def generate(
             min=0.1, max=60, help="Length of a dance to words alone [default: as it likes]."
         ),
     ] = None,
-    samples: Annotated[int, typer.Option(min=1, max=64, help="How many dances.")] = 1,
+    samples: Annotated[int, typer.Option(min=1, max=64, help="How many dances, best first.")] = 1,
     best_of: Annotated[
         int,
-        typer.Option(min=1, max=64, help="Of so many dances take the one that shows most words."),
+        typer.Option(
+            min=1,
+            max=64,
+            help="Of so many dances take the one that earns most; with --text, that shows most "
+            "words.",
+        ),
     ] = 1,
+    start: Annotated[
+        str,
+        typer.Option(
+            metavar="found|FILE[:SECONDS]",
+            help="First pose beside the leader: as it has learned to begin, or that of a motion "
+            "file, where it stands there.",
+        ),
+    ] = "found",
+    start_at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METRES[,DEGREES]",
+            help="Where that pose stands: so far from the leader, 0 degrees ahead of him, 90 on "
+            "his left, and faces him.",
+            show_default=False,
+        ),
+    ] = None,
+    hold: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=4,
+            help="How firmly it holds hands: 0 not at all, 1 as it has learned, 2 from twice as "
+            "far.",
+        ),
+    ] = 1.0,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WIDTHxHEIGHT",
+            help="Pixels of an .mp4 [default: 960x540].",
+            show_default=False,
+        ),
+    ] = None,
     guidance: Annotated[
         float | None,
         typer.Option(min=0, help="How hard it listens to the words; 1 is as it was trained."),
@@ -63,7 +118,11 @@ def generate(
     seed: Annotated[int, typer.Option(help="Another seed, another dance.")] = 0,
     temperature: Annotated[
         float | None,
-        typer.Option(min=0, help="0 is the likeliest dance, and what a Duolando GPT was made for."),
+        typer.Option(
+            min=0,
+            help="How freely it dances [default: 0.8; to words 1]: 0 is the likeliest dance, and "
+            "what a Duolando GPT was made for; above 1 it dares more and errs more.",
+        ),
     ] = None,
     look_ahead: Annotated[
         int | None, typer.Option(min=0, help="Tokens of the future it may know, 0 to 29.")
@@ -76,23 +135,30 @@ def generate(
     ] = None,
     device: Device = "cpu",
 ) -> None:
-    """Generate dances: the follower of a leader, or what a text says.
+    """Generate dances: the partner of a dancer, or what a text says.
 
     With a leader and music the dance is as long as the leader. A text alone, or with either, needs
-    a checkpoint that hears words (`duet-rl pretrain text2motion`).
+    a checkpoint that hears words (`duet-rl pretrain text2motion`). See docs/generate.md.
     """
-    from duet_rl.generate.command import Wish, generate_dances
+    from duet_rl.generate.command import generate_dances
+    from duet_rl.generate.wish import Wish
 
     wish = Wish(
         checkpoint=checkpoint,
         outs=(out, *(more or [])),
         leader=leader,
+        lead=lead,
+        person=person,
         music=music,
         text=text,
         seconds=seconds,
         samples=samples,
         best_of=best_of,
         guidance=guidance,
+        start=start,
+        start_at=start_at,
+        hold=hold,
+        size=size,
         reading={"fps": fps, "scale": scale, "up": up},
         seed=seed,
         temperature=temperature,

@@ -1,9 +1,8 @@
 """What `duet-rl generate` does: from what was wished for to files, and lines that tell of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,12 +13,16 @@ from duet_rl.body.motion import Motion
 from duet_rl.captions.facts import Fact
 from duet_rl.captions.parse import read
 from duet_rl.captions.sayings import SAYINGS
-from duet_rl.datasets.clip import FPS
 from duet_rl.errors import InputError
 from duet_rl.files import require_file
 from duet_rl.generate import export
 from duet_rl.generate.follower import Follower, generate, load_follower
-from duet_rl.generate.samples import write_samples
+from duet_rl.generate.media import VideoConfig
+from duet_rl.generate.partner import Partner, read_partner, read_start
+from duet_rl.generate.ranking import holds_agreed, ranked, rewards_of, table_of
+from duet_rl.generate.samples import Shown, write_samples
+from duet_rl.generate.start import Start
+from duet_rl.generate.wish import Wish
 from duet_rl.generate.words import (
     WORDS_SAMPLING,
     Beside,
@@ -28,50 +31,8 @@ from duet_rl.generate.words import (
     require_told,
     shown_of,
 )
-from duet_rl.mocap.retarget import read_motion
 from duet_rl.models.policy import SamplingConfig
 from duet_rl.tokenizers.pgr2m import KIND as PGR2M
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What somebody wants to see; None is what is usual.
-
-    Args:
-        checkpoint: folder of a follower, or of a converted PGR2M.
-        outs: files to write.
-        leader: file of the leader's motion.
-        music: sound file.
-        text: what to dance, in words.
-        seconds: length of a dance to words alone.
-        samples: how many dances.
-        best_of: of so many dances that which shows most of the text is taken.
-        guidance: how hard a follower listens to its words.
-        reading: how the leader's file is read, see `body.retarget.read_motion`.
-        seed: of the sampling.
-        temperature: of the sampling.
-        look_ahead: tokens of future that the follower may know.
-        clip: PGR2M's text tower.
-        keywords: PGR2M's further sentences.
-        device: where the follower dances.
-    """
-
-    checkpoint: Path
-    outs: Sequence[Path]
-    leader: Path | None = None
-    music: Path | None = None
-    text: str | None = None
-    seconds: float | None = None
-    samples: int = 1
-    best_of: int = 1
-    guidance: float | None = None
-    reading: Mapping[str, Any] = field(default_factory=dict)
-    seed: int = 0
-    temperature: float | None = None
-    look_ahead: int | None = None
-    clip: Path | None = None
-    keywords: Path | None = None
-    device: str = "cpu"
 
 
 def generate_dances(wish: Wish) -> Iterator[str]:
@@ -82,29 +43,35 @@ def generate_dances(wish: Wish) -> Iterator[str]:
     """
     for path in wish.outs:
         export.writer(path)
+    video = wish.video
     if checkpoint.read_meta(wish.checkpoint)["kind"] == PGR2M:
-        yield from _by_pgr2m(wish)
+        yield from _by_pgr2m(wish, video)
         return
     _refuse_extras(wish)
-    if wish.text is None:
-        yield from _to_music(wish)
-        return
+    if wish.leader is not None and wish.lead is not None:
+        raise InputError(
+            "--leader is who is followed and --lead who is led; nobody does both: leave out one"
+        )
     follower = load_follower(wish.checkpoint, wish.device)
-    beside = _beside(wish, follower)
-    require_told(follower, beside)
-    yield _understood(wish.text)
-    dances = dance_words(
-        follower,
-        wish.text,
-        beside,
-        wish.seed,
-        _sampling(wish, follower),
-        wish.samples,
-        wish.best_of,
-        wish.look_ahead,
-    )
-    yield from _written(wish, [dance.motion for dance in dances], beside.leader)
-    yield from lines_shown(dances)
+    if wish.text is None:
+        _require_music_and_partner(wish)
+    elif not follower.hears_words:
+        require_told(follower, Beside())
+    _require_part(wish, follower)
+    partner, start = _partner(wish, follower)
+    shown = Shown(wish.music, wish.text or "", follower.part, video=video)
+    follower = follower.holding(wish.hold)
+    if wish.text is None:
+        assert partner is not None
+        dances = yield from _to_music(wish, follower, partner, start)
+    else:
+        dances = yield from _to_words(wish, follower, partner, start)
+    if partner is not None and start is not None:
+        apart = (start.pose.root[0] - partner.motion.root[0])[[0, 2]].norm()
+        yield f"start: {float(apart):.2f} m from the {partner.part}"
+    if partner is not None and len(dances) > 1:
+        shown = replace(shown, hold=holds_agreed(dances, partner.motion))
+    yield from _written(wish, dances, None if partner is None else partner.motion, shown)
 
 
 def said(fact: Fact) -> str:
@@ -127,38 +94,102 @@ def lines_shown(dances: Sequence[WordDance]) -> Iterator[str]:
         yield f"{which} shows: {shown or 'nothing of it'}{missing}"
 
 
-def _to_music(wish: Wish) -> Iterator[str]:
-    """Follow a leader to music, without words."""
-    lacks = [name for name in ("leader", "music") if getattr(wish, name) is None]
+def _require_music_and_partner(wish: Wish) -> None:
+    """Raise `InputError` if a dance without words lacks something, or has something of words."""
+    lacks = [name for name, value in (("leader", wish.partner), ("music", wish.music)) if not value]
     if lacks:
         options = " and ".join(f"--{name}" for name in lacks)
         raise InputError(
             f"nothing says what to dance: give {options}, or --text to a checkpoint that hears "
             "words"
         )
-    if wish.seconds is not None or wish.best_of > 1 or wish.guidance is not None:
-        raise InputError(
-            "--seconds, --best-of and --guidance are for dances to words; leave them out, or give "
-            "--text"
-        )
-    assert wish.leader is not None and wish.music is not None
-    require_file(wish.leader, "the leader's motion")
+    assert wish.partner is not None and wish.music is not None
+    require_file(wish.partner, f"the {wish.partner_part}'s motion")
     require_file(wish.music, "the music")
-    follower = load_follower(wish.checkpoint, wish.device)
-    led = read_motion(wish.leader, **wish.reading).resample(FPS)
-    danced = generate(
+    if wish.seconds is not None or wish.guidance is not None:
+        raise InputError(
+            "--seconds and --guidance are for dances to words; leave them out, or give --text"
+        )
+
+
+def _require_part(wish: Wish, follower: Follower) -> None:
+    """Raise `InputError` if somebody who learned one part is to dance the other."""
+    if wish.partner is None or follower.goes_its_own_way:
+        return
+    if wish.lead is not None and follower.part == "follower":
+        raise InputError(
+            f"{wish.checkpoint} has learned the follower's part and cannot lead; give --leader "
+            f"{wish.lead}, whom it then follows, or train one that leads on a store with the roles "
+            "exchanged (`duet-rl prepare swap`)"
+        )
+    if wish.leader is not None and follower.part == "leader":
+        raise InputError(
+            f"{wish.checkpoint} has learned the leader's part and follows nobody; give --lead "
+            f"{wish.leader}, whom it then leads"
+        )
+
+
+def _partner(wish: Wish, follower: Follower) -> tuple[Partner | None, Start | None]:
+    """Return who is danced with, if anybody is, and the start that was chosen, if one was."""
+    if wish.partner is None:
+        wish.refuse_partner("nobody is danced with")
+        return None, None
+    if follower.goes_its_own_way and not follower.needs_leader:
+        wish.refuse_partner(f"{wish.checkpoint} dances alone and sees nobody")
+    partner = read_partner(wish.partner, wish.partner_part, wish.person, wish.reading)
+    return partner, read_start(wish.start, partner, wish.place)
+
+
+def _to_music(
+    wish: Wish, follower: Follower, partner: Partner, start: Start | None
+) -> Generator[str, None, list[Motion]]:
+    """Dance beside somebody to music, without words; return the dances that are kept."""
+    assert wish.music is not None
+    count = wish.samples * wish.best_of
+    heard = _features(wish.music, follower)
+    sampling = _sampling(wish, follower)
+    if count > 1 and sampling.temperature == 0:
+        raise InputError(
+            "at temperature 0 all dances are one and the same; leave out --samples and --best-of, "
+            "or give a --temperature above 0"
+        )
+    led, ahead = partner.motion, wish.look_ahead
+    dances = generate(follower, led, heard, wish.seed, sampling, count, ahead, start)
+    if count == 1:
+        return dances
+    told = ranked(dances, led, heard, rewards_of(follower.meta))
+    yield f"{count} dances by their rewards, the best first:"
+    yield from table_of(told)
+    return [one.motion for one in told[: wish.samples]]
+
+
+def _to_words(
+    wish: Wish, follower: Follower, partner: Partner | None, start: Start | None
+) -> Generator[str, None, list[Motion]]:
+    """Dance to words; return the dances that are kept."""
+    assert wish.text is not None
+    music = None
+    if wish.music is not None:
+        music = _features(require_file(wish.music, "the music"), follower)
+    led = None if partner is None else partner.motion
+    beside = Beside(led, music, wish.seconds, start)
+    require_told(follower, beside)
+    yield _understood(wish.text)
+    dances = dance_words(
         follower,
-        led,
-        _features(wish.music, follower),
+        wish.text,
+        beside,
         wish.seed,
         _sampling(wish, follower),
         wish.samples,
+        wish.best_of,
         wish.look_ahead,
     )
-    yield from _written(wish, danced, led)
+    yield from lines_shown(dances)
+    return [dance.motion for dance in dances]
 
 
-def _by_pgr2m(wish: Wish) -> Iterator[str]:
+def _by_pgr2m(wish: Wish, video: VideoConfig | None) -> Iterator[str]:
     """Dance to words as a converted PGR2M does."""
     from duet_rl.generate.pgr2m import PUBLISHED_TEMPERATURE, load_pgr2m
 
@@ -167,6 +198,7 @@ def _by_pgr2m(wish: Wish) -> Iterator[str]:
             f"{wish.checkpoint} is a PGR2M, which dances to words alone, as long as it likes; give "
             "--text, and neither --leader nor --seconds"
         )
+    wish.refuse_partner("a PGR2M dances alone")
     if wish.guidance is not None or wish.look_ahead is not None:
         raise InputError("a PGR2M knows neither --guidance nor --look-ahead; leave them out")
     dancer = load_pgr2m(wish.checkpoint, wish.clip, wish.device)
@@ -182,7 +214,8 @@ def _by_pgr2m(wish: Wish) -> Iterator[str]:
         max(dances[first : first + wish.best_of], key=lambda dance: dance.facts_shown)
         for first in range(0, count, wish.best_of)
     ]
-    yield from _written(wish, [dance.motion for dance in best], None)
+    shown = Shown(wish.music, wish.text, video=video)
+    yield from _written(wish, [dance.motion for dance in best], None, shown)
     yield from lines_shown(best)
 
 
@@ -192,17 +225,6 @@ def _refuse_extras(wish: Wish) -> None:
             f"--clip and --keywords are for a PGR2M, and {wish.checkpoint} is a follower; leave "
             "them out"
         )
-
-
-def _beside(wish: Wish, follower: Follower) -> Beside:
-    """Return leader and music of a dance to words, read from their files."""
-    leader, music = None, None
-    if wish.leader is not None:
-        leader = read_motion(require_file(wish.leader, "the leader's motion"), **wish.reading)
-        leader = leader.resample(FPS)
-    if wish.music is not None:
-        music = _features(require_file(wish.music, "the music"), follower)
-    return Beside(leader, music, wish.seconds)
 
 
 def _features(music: Path, follower: Follower) -> Tensor:
@@ -224,9 +246,11 @@ def _understood(text: str) -> str:
     return f"understood: {known}{rest}"
 
 
-def _written(wish: Wish, dances: Sequence[Motion], leader: Motion | None) -> Iterator[str]:
+def _written(
+    wish: Wish, dances: Sequence[Motion], partner: Motion | None, shown: Shown
+) -> Iterator[str]:
     for path in wish.outs:
-        places = write_samples(dances, path, leader, wish.music, wish.text or "")
+        places = write_samples(dances, path, partner, shown)
         for index, place in enumerate(places):
             inside = dances[index : index + 1] if len(places) == len(dances) else dances
             seconds = " + ".join(f"{motion.seconds:.1f}" for motion in inside)

@@ -1,10 +1,12 @@
 """Writing a dance: the suffix of the file says how."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 from duet_rl.body.motion import Duet, Motion
+from duet_rl.datasets.roles import Part
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path
 from duet_rl.generate import usd
@@ -23,7 +25,7 @@ def write(dance: Dance, path: Path | str, audio: Path | None = None) -> None:
 
     Args:
         dance: one dancer, or a couple. `.npz` holds one body, of a couple the follower's; so does
-            `.bvh`, and the leader's goes beside it, see `leader_path`. All others hold both.
+            `.bvh`, and the leader's goes beside it, see `partner_path`. All others hold both.
         path: where; its suffix says what to write.
         audio: the music, from the first frame on; sounds in the video and the page.
 
@@ -56,9 +58,9 @@ def writer(path: Path | str) -> Writer:
     return _WRITERS[suffix]
 
 
-def leader_path(path: Path) -> Path:
-    """Return where the leader goes whose follower is in `path`: `dance.leader.bvh`."""
-    return path.with_name(f"{path.stem}.leader{path.suffix}")
+def partner_path(path: Path, part: Part = "leader") -> Path:
+    """Return where the partner goes of who is in `path`: `dance.leader.bvh`."""
+    return path.with_name(f"{path.stem}.{part}{path.suffix}")
 
 
 def write_bvhs(dance: Dance, path: Path, audio: Path | None = None) -> None:
@@ -70,9 +72,15 @@ def write_bvhs(dance: Dance, path: Path, audio: Path | None = None) -> None:
     if isinstance(dance, Motion):
         write_bvh(path, dance)
         return
-    with atomic_path(path) as follower, atomic_path(leader_path(path)) as leader:
-        write_bvh(follower, dance.follower)
-        write_bvh(leader, dance.leader)
+    write_bodies({path: dance.follower, partner_path(path): dance.leader})
+
+
+def write_bodies(bodies: Mapping[Path, Motion]) -> None:
+    """Write a BVH file for each body, all of them or none."""
+    with ExitStack() as stack:
+        places = [stack.enter_context(atomic_path(path)) for path in bodies]
+        for place, motion in zip(places, bodies.values(), strict=True):
+            write_bvh(place, motion)
 
 
 def write_glb(dance: Dance, path: Path, audio: Path | None = None) -> None:

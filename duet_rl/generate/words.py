@@ -17,8 +17,9 @@ from duet_rl.captions.parse import read
 from duet_rl.datasets.clip import FPS
 from duet_rl.errors import InputError
 from duet_rl.generate.follower import KIND, Follower
-from duet_rl.generate.inputs import lengthened, require_music_lasts
+from duet_rl.generate.inputs import lengthened, prolonged, require_music_lasts
 from duet_rl.generate.prompts import decoded, words_for
+from duet_rl.generate.start import Start
 from duet_rl.models.conditions import LookAhead
 from duet_rl.models.multistream_gpt import MultiStreamGPT
 from duet_rl.models.policy import SamplingConfig
@@ -54,11 +55,13 @@ class Beside:
         leader: whom it follows, 30 fps; None: nobody.
         music: features from the first frame on, as the follower hears them; None: none.
         seconds: how long it lasts; None: as long as the leader, or as the follower likes.
+        start: the pose of its first frame beside the leader; None: as the follower likes.
     """
 
     leader: Motion | None = None
     music: Float[Tensor, "_ _"] | None = None
     seconds: float | None = None
+    start: Start | None = None
 
 
 def dance_words(
@@ -124,11 +127,11 @@ def dance_texts(
         look_ahead: tokens of future that the follower may know of leader and music.
     """
     whole = -(-frames // FRAMES_PER_TOKEN) * FRAMES_PER_TOKEN
-    led = stage(whole, FPS) if beside.leader is None else beside.leader
+    led = prolonged(stage(1, FPS) if beside.leader is None else beside.leader, whole)
     alone = MotionBatch(
-        lengthened(led.joints, whole)[None].to(follower.device),
-        lengthened(led.rotations, whole)[None].to(follower.device),
+        led.joints[None].to(follower.device), led.rotations[None].to(follower.device)
     )
+    first = None if beside.start is None else beside.start.tokens(follower.codec, led)
     count = len(texts)
     leader = MotionBatch(*(part.expand(count, *part.shape[1:]) for part in alone))
     heard = None
@@ -141,6 +144,7 @@ def dance_texts(
         seed,
         sampling,
         look_ahead,
+        None if first is None else first.expand(count, -1, -1),
         words=words_for(follower.model, texts, count),
         ends=free,
         rows=known_poses(follower),
@@ -153,7 +157,10 @@ def dance_texts(
         danced = decoded(follower.codec, tokens, alone.cut(0, steps * FRAMES_PER_TOKEN), [text])
         kept = min(frames, steps * FRAMES_PER_TOKEN)
         joints, rotations = danced.joints[0, :kept].cpu(), danced.rotations[0, :kept].cpu()
-        dances.append(Motion(joints, rotations, skeleton, FPS))
+        dance = Motion(joints, rotations, skeleton, FPS)
+        if beside.start is not None:
+            dance = beside.start.led_into(dance, follower.codec)
+        dances.append(dance)
     return dances
 
 
@@ -243,6 +250,8 @@ def require_told(follower: Follower, beside: Beside) -> None:
         raise InputError("this checkpoint dances alone and sees no leader; leave out --leader")
     if beside.music is not None and "music" not in follower.model.config.condition_names:
         raise InputError("this checkpoint hears no music; leave out --music")
+    if beside.leader is None and beside.start is not None:
+        raise InputError("a start is a place beside a leader; give --leader, or leave out --start")
     if beside.leader is not None and beside.seconds is not None:
         raise InputError("a dance beside a leader is as long as the leader; leave out --seconds")
 

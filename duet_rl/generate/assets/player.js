@@ -1,8 +1,6 @@
 // The player: buttons, keys and the timeline around a Stage. Needs stage.js, dance.js, timeline.js.
 
 const SEEK_SECONDS = 1; // of an arrow key
-const SLOW_SECONDS = 0.045; // for one picture; slower ones make the player draw less finely
-const PATIENCE = 12; // pictures that are looked at before that
 
 class Player {
   /** Bring `root`, made from player.html, to life with the dances in `data`. */
@@ -255,19 +253,8 @@ class Player {
     }
     this.root.classList.toggle("playing", this.clock.playing);
     this.stage.draw();
-    this.watchSpeed();
+    this.stage.watchSpeed(this.clock.playing);
     requestAnimationFrame(() => this.tick());
-  }
-
-  /** Make the drawing lighter when this machine cannot keep up. */
-  watchSpeed() {
-    const now = performance.now() / 1000;
-    if (!this.clock.playing || !this.watched) this.watched = { since: now, pictures: 0 };
-    this.watched.pictures += 1;
-    if (this.watched.pictures <= PATIENCE) return;
-    const slow = (now - this.watched.since) / PATIENCE > SLOW_SECONDS;
-    this.watched = null;
-    if (slow) this.stage.lighten();
   }
 
   /** At the end start over, if that is wanted: a dance is short, and worth a second look. */

@@ -37,11 +37,14 @@ const QUALITIES = [
 const [SHADOW_MARGIN, SHADOW_LEAST] = [0.4, 1.8]; // m beyond the dancers, and around the centre at least
 const FOLLOW_SECONDS = 1.0; // how lazily the camera goes after the dancers
 const REACH_SECONDS = 1.5; // and comes nearer or goes back
+const SLOW_SECONDS = 0.045; // for one picture; slower ones make the player draw less finely
+const PATIENCE = 12; // pictures that are looked at before that
 
 /** One dancer: limbs as meshes, and marks under planted feet and around touching hands. */
 class Dancer {
   constructor(figure, place) {
     this.figure = figure;
+    this.number = place; // of its colour
     this.height = 0.004 + 0.001 * place; // m, of the marks under the feet: never two in one plane
     this.group = new THREE.Group();
     this.points = figure.points.map(() => new THREE.Vector3());
@@ -104,6 +107,7 @@ class Dancer {
 
   /** Take the colour of this number, and the mark of touching hands that of the style sheet. */
   paint(style, number) {
+    this.number = number;
     this.cloth.color.set(style.getPropertyValue(`--dancer${number % COLOURS}`).trim());
     this.skin.color.copy(this.cloth.color).convertLinearToSRGB().lerp(WHITE, SKIN_LIGHTNESS).convertSRGBToLinear();
     this.feet.forEach((mark) => mark.material.color.copy(this.cloth.color));
@@ -190,7 +194,7 @@ class Stage {
   paint(theme) {
     const look = LOOK[theme];
     this.style = getComputedStyle(this.renderer.domElement);
-    this.troupe?.dancers.forEach(({ look: number }, place) => this.dancers[place].paint(this.style, number));
+    this.dancers.forEach((dancer) => dancer.paint(this.style, dancer.number));
     this.floor.material.uniforms.ground.value.set(look.ground);
     this.floor.material.uniforms.line.value.set(look.line);
     this.shade.material.opacity = look.shadow;
@@ -199,13 +203,18 @@ class Stage {
     this.stale = true;
   }
 
-  /** Show these dancers from now on. */
-  show(troupe, keepCamera) {
-    this.troupe = troupe;
-    while (this.dancers.length < troupe.dancers.length) {
+  /** Have at least so many dancers. */
+  invite(count) {
+    while (this.dancers.length < count) {
       this.dancers.push(new Dancer(this.figure, this.dancers.length));
       this.scene.add(this.dancers.at(-1).group);
     }
+  }
+
+  /** Show these dancers from now on. */
+  show(troupe, keepCamera) {
+    this.troupe = troupe;
+    this.invite(troupe.dancers.length);
     this.dancers.forEach((dancer, place) => {
       const shown = troupe.dancers[place];
       dancer.group.visible = shown !== undefined;
@@ -278,11 +287,16 @@ class Stage {
     this.troupe.dancers.forEach(({ track, marks }, place) => {
       this.dancers[place].pose(track.at(frame), marks.at(frame), this.showMarks);
     });
-    AXIS.fromArray(this.troupe.at(this.path, frame)).sub(this.centre);
+    this.moveTo(this.troupe.at(this.path, frame));
+    this.approach(this.reaches[Math.max(0, Math.min(Math.round(frame), this.reaches.length - 1))]);
+  }
+
+  /** Take camera, light and floor along to [x, y, z], where the dancers are now. */
+  moveTo(place) {
+    AXIS.fromArray(place).sub(this.centre);
     this.centre.add(AXIS);
     this.orbit.target.add(AXIS);
     this.camera.position.add(AXIS);
-    this.approach(this.reaches[Math.max(0, Math.min(Math.round(frame), this.reaches.length - 1))]);
     this.sun.target.position.copy(this.centre).setY(0);
     this.sun.position.copy(this.sun.target.position).add(SUN);
     this.rim.target.position.copy(this.centre);
@@ -290,6 +304,17 @@ class Stage {
     this.floor.position.set(this.centre.x, 0, this.centre.z);
     this.shade.position.set(this.centre.x, 0.002, this.centre.z);
     this.stale = true;
+  }
+
+  /** Make the drawing lighter when this machine cannot keep up with what moves. */
+  watchSpeed(moving) {
+    const now = performance.now() / 1000;
+    if (!moving || !this.watched) this.watched = { since: now, pictures: 0 };
+    this.watched.pictures += 1;
+    if (this.watched.pictures <= PATIENCE) return;
+    const slow = (now - this.watched.since) / PATIENCE > SLOW_SECONDS;
+    this.watched = null;
+    if (slow) this.lighten();
   }
 
   /** Draw less finely from now on; return whether that was possible. */
