@@ -20,7 +20,7 @@ from duet_rl.edit.nudge import nudge
 from duet_rl.edit.retrieve import propagate
 from duet_rl.edit.settings import EditConfig
 from duet_rl.edit.transfer import blend, changed_weights, joint_weights, leg_weights
-from duet_rl.edit.wants import FPS, Want, wants_of
+from duet_rl.edit.wants import FPS, Want, excluded_by, wants_of
 from duet_rl.errors import InputError
 from duet_rl.posecodes.catalogue import BODY_CODES
 from duet_rl.tokenizers.codec import AnyCodec
@@ -158,7 +158,9 @@ def edit_with(
         rows = BODY_CODES.codes(whole_tokens(source).joints[CENTRE::FRAMES_PER_TOKEN])
         edited, bank = rows, poser.bank
         for want in of_arms:
-            edited = propagate(edited, want, bank.codes.long(), bank.clips, config.retrieve)
+            found = propagate(edited, want, bank.codes.long(), bank.clips, config.retrieve)
+            theirs = _of_others(want, of_arms, len(rows))
+            edited = torch.where(theirs[:, None], edited, found)
         changed = changed_weights(rows, edited, source.frames)
         body = blend(took, poser.turns(edited)[: source.frames], weights * changed[:, None])
     body = nudge(body, source.joints, offsets, wants, weights, legs, config.nudge)
@@ -168,6 +170,16 @@ def edit_with(
         leader = leader.resample(FPS)
         body = keep_hands(body, source.joints, leader.joints, offsets, tuple(parts), FPS)
     return _told(_moved(source, body), source, leader, wants, parts)
+
+
+def _of_others(want: Want, wants: Sequence[Want], tokens: int) -> Bool[Tensor, "N"]:
+    """Return the tokens that are more of other edits, which exclude a want: it leaves them."""
+    middles = torch.arange(tokens) * FRAMES_PER_TOKEN + CENTRE
+    middles = middles.clamp_max(len(want.weight) - 1)
+    theirs = torch.zeros(tokens, dtype=torch.bool)
+    for other in excluded_by(want, wants):
+        theirs |= (other.weight > want.weight)[middles]
+    return theirs
 
 
 def _moved(source: Motion, body: Body) -> Motion:

@@ -113,7 +113,8 @@ def wants_of(edits: Sequence[Edit], joints: Float[Tensor, "T 55 3"], ease: int) 
         edits: in frames of 30 fps.
         joints: of the take, metres, at 30 fps.
         ease: frames in which the body goes over to an edit that holds, and back. They lie outside
-            its span, so that all of the span shows it.
+            its span, so that all of the span shows it; where two edits that exclude each other
+            follow more closely, each gives up half of what is lacking.
 
     Raises:
         InputError: a span that ends after the take, a group that the parts cannot change, or two
@@ -122,11 +123,67 @@ def wants_of(edits: Sequence[Edit], joints: Float[Tensor, "T 55 3"], ease: int) 
     if not edits:
         raise InputError("no edit; say what shall change, e.g. 'raise the left arm'")
     values = low_pass(BODY_CODES.values(joints), _STEADY)
-    wants = tuple(_want(edit, BODY_CODES.classify(values), ease) for edit in edits)
+    codes = BODY_CODES.classify(values)
+    wants = tuple(_want(edit, codes, ease) for edit in edits)
     for number, want in enumerate(wants):
         for other in wants[:number]:
             _refuse_contradiction(other, want)
-    return wants
+    wants = tuple(_want(edit, codes, ease) for edit in _with_room(edits, wants, ease))
+    return tuple(_after_others(want, wants) for want in wants)
+
+
+def _after_others(want: Want, wants: Sequence[Want]) -> Want:
+    """Return a want that grows only where a body has come back from edits that it excludes."""
+    growth = want.growth
+    for theirs in excluded_by(want, wants):
+        growth = growth.masked_fill(theirs.weight > want.weight, 0.0)
+    return replace(want, growth=growth)
+
+
+def excluded_by(want: Want, wants: Sequence[Want]) -> list[Want]:
+    """Return the edits of other frames that want what one excludes."""
+    apart = [other for other in wants if not (want.frames & other.frames).any()]
+    return [other for other in apart if exclude_each_other(want, other)]
+
+
+def exclude_each_other(one: Want, other: Want) -> bool:
+    """Return whether one edit ends in, or begins with, what is not that of the next one.
+
+    Args:
+        one: an edit.
+        other: one of other frames.
+    """
+    first, then = sorted((one, other), key=lambda want: int(want.frames.nonzero()[0]))
+    last, next_ = int(first.frames.nonzero()[-1]), int(then.frames.nonzero()[0])
+    return any(
+        not (
+            first.classes[last, first.groups.index(group)]
+            & then.classes[next_, then.groups.index(group)]
+        ).any()
+        for group in set(one.groups) & set(other.groups)
+    )
+
+
+def _with_room(edits: Sequence[Edit], wants: Sequence[Want], ease: int) -> list[Edit]:
+    """Return edits between which a body has time to go from one to the other.
+
+    None gives up more than a quarter of its frames at either end.
+    """
+    starts, stops = [edit.start for edit in edits], [edit.stop for edit in edits]
+    for before, one in enumerate(edits):
+        for after, other in enumerate(edits):
+            lacking = ease - (other.start - one.stop)
+            apart = one.stop <= other.start and lacking > 0
+            if not apart or not exclude_each_other(wants[before], wants[after]):
+                continue
+            if other.mode == "ramp":  # it has all of its frames to come from there
+                continue
+            given = min(lacking // 2, (one.stop - one.start) // 4)
+            stops[before] = min(stops[before], one.stop - given)
+            given = min(lacking - lacking // 2, (other.stop - other.start) // 4)
+            starts[after] = max(starts[after], other.start + given)
+    spans = zip(edits, starts, stops, strict=True)
+    return [edit.model_copy(update={"start": a, "stop": b}) for edit, a, b in spans]
 
 
 def _want(edit: Edit, codes: Tensor, ease: int) -> Want:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from duet_rl.body.contact import palms
+from duet_rl.body.skeleton import JOINT
 from duet_rl.body.stage import stage
 from duet_rl.edit.decode import CodecPoser
 from duet_rl.edit.nudge import NudgeConfig
@@ -23,7 +24,7 @@ from duet_rl.tokenizers.spec import DROPPED
 from duet_rl.tokenizers.tokenizer import DuetCodecConfig
 from tests.couple import standing_couple, stepping_couple
 from tests.edit.codecs import tiny_codec
-from tests.edit.dancers import FRAMES, KnownPoses, going_round, said, standing
+from tests.edit.dancers import AHEAD, FRAMES, KnownPoses, going_round, said, standing
 
 KNOWN = KnownPoses(going_round())
 NUDGED = EditConfig(retrieve=None, nudge=NudgeConfig(steps=25))
@@ -55,6 +56,27 @@ def test_a_take_of_another_frame_rate_is_edited_at_thirty() -> None:
     fast = edit_with(KNOWN, standing(48).resample(60.0), edits, config=NUDGED)
     assert fast.motion.fps == 30 and fast.motion.frames == slow.motion.frames
     assert (fast.motion.joints - slow.motion.joints).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("times", "fastest"),
+    [
+        (("", "in the first half", "", "in the second half"), 5.5),
+        (("gradually", "in the first half", "gradually", "in the second half"), 4.0),
+        (("", "from 0.4 to 1 seconds", "", "from 1.8 to 2.4 seconds"), 3.0),
+    ],
+    ids=["touching", "ramps", "with a pause"],
+)
+def test_a_hand_does_not_fly_from_one_edit_to_the_next(
+    times: tuple[str, ...], fastest: float
+) -> None:
+    edits = said("{} raise the left arm {}, {} lower it {}".format(*times))
+    edited = edit_with(KNOWN, standing(left=AHEAD), edits)
+    wrist = edited.motion.joints[:, JOINT["left_wrist"]]
+    over_a_token = (wrist[4:] - wrist[:-4]).norm(dim=-1) * 30 / 4  # its poses are held so long
+    assert over_a_token.max() < fastest, "m/s"
+    assert edited.rates == (1.0, 1.0)
+    assert wrist[:, 1].max() - wrist[:, 1].min() > 0.6
 
 
 def test_only_readable_codecs_with_a_bank_will_do() -> None:

@@ -54,6 +54,28 @@ def test_edits_that_contradict_each_other_are_refused_where_they_meet() -> None:
     assert len(wants_of([early, late], standing().joints, 6)) == 2
 
 
+def test_edits_that_exclude_each_other_leave_the_body_time_to_go_over() -> None:
+    """Each of two that touch gives up half of the way; a ramp comes from where the other ended."""
+    up, down = said("raise the left arm") + said("lower the left arm")
+    early, late = up.model_copy(update={"stop": 36}), down.model_copy(update={"start": 36})
+    first, second = wants_of([early, late], standing().joints, 12)
+    assert first.frames.nonzero()[:, 0].tolist() == list(range(30))
+    assert second.frames.nonzero()[:, 0].tolist() == list(range(42, FRAMES))
+    apart = down.model_copy(update={"start": 40})
+    first, second = wants_of([early, apart], standing().joints, 12)
+    assert (int(first.frames.sum()), int(second.frames.sum())) == (32, FRAMES - 44)
+    ramp = late.model_copy(update={"mode": "ramp"})
+    first, second = wants_of([early, ramp], standing().joints, 12)
+    assert int(first.frames.sum()) == 36
+    assert (second.growth[36:42] == 0).all() and second.growth[60] > 0
+    again = up.model_copy(update={"start": 36})
+    assert all(
+        int(want.frames.sum()) == 36 for want in wants_of([early, again], standing().joints, 12)
+    )
+    short = up.model_copy(update={"stop": 4}), down.model_copy(update={"start": 4, "stop": 8})
+    assert [int(want.frames.sum()) for want in wants_of(short, standing().joints, 12)] == [3, 3]
+
+
 def test_the_measure_is_zero_where_the_edit_is_shown_and_grows_with_the_distance() -> None:
     wants = wants_of(said("raise the left arm"), standing().joints, 6)
     measure = Measure(wants, standing().joints)
