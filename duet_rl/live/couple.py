@@ -8,9 +8,11 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from duet_rl.body.skeleton import NUM_JOINTS
 from duet_rl.generate.follower import Follower
 from duet_rl.live.ear import Ear
 from duet_rl.live.follower import LiveFollower
@@ -18,6 +20,8 @@ from duet_rl.live.intake import Carried, EvenFrame, Intake, LeaderFrame, Steady
 from duet_rl.live.pace import Paced
 from duet_rl.live.protocol import Hello, Shown, Sound
 from duet_rl.live.settings import LiveConfig
+from duet_rl.live.skeleton import TheirFrame
+from duet_rl.mocap.stream import SkeletonStream, StreamFound
 
 _REMEMBERED = 900  # frames whose latency is told: those of half a minute
 
@@ -69,6 +73,8 @@ class Couple:
         self.intake = Intake(config.intake)
         self.counts: Counter[str] = self.intake.counts
         self._steady = Steady(config.intake, self.counts)
+        self.skeleton = None if hello.skeleton is None else hello.skeleton.checked()
+        self._stream = None if self.skeleton is None else SkeletonStream(self.skeleton)
         self._ear = None if hello.sound is None else Ear(round(hello.sound))
         live = LiveFollower(follower, config, song, hello.seed)
         live.counts = self.counts
@@ -93,20 +99,27 @@ class Couple:
         if self._ear is not None:
             self._ear.hear(sound.samples)
 
-    def put(self, frame: LeaderFrame) -> None:
+    @property
+    def found(self) -> StreamFound | None:
+        """What the leader's skeleton was taken for; None if it is ours, or not known yet."""
+        return None if self._stream is None else self._stream.found
+
+    def put(self, frame: LeaderFrame | TheirFrame) -> None:
         """Take in a pose of the leader.
 
         While more work waits than the machine can do, poses are dropped; the dance then goes on
         with the next, as after a pause.
+
+        Raises:
+            InputError: a pose of a skeleton in which no person can be recognised.
         """
-        if self.over:
+        if self.over or self._is_too_much():
+            return
+        ours = self._retargeted(frame) if isinstance(frame, TheirFrame) else frame
+        if ours is None:
             return
         try:
-            if self._is_shedding():
-                self.counts["dropped, busy"] += 1
-                self.intake.pause()
-                return
-            for even in self.intake.put(frame):
+            for even in self.intake.put(ours):
                 joints, carried = self._steady.put(even)
                 self._beside.append(_Beside(even, carried, time.perf_counter()))
                 self._arrivals.append(self._beside[-1].came)
@@ -160,6 +173,29 @@ class Couple:
     def lag(self) -> int:
         """How many frames after the leader's the follower's is shown."""
         return self._paced.lag
+
+    def _is_too_much(self) -> bool:
+        """Whether the next pose must be dropped, or the dance has ended."""
+        try:
+            if not self._is_shedding():
+                return False
+        except Exception as error:
+            self._end(error)
+            return True
+        self.counts["dropped, busy"] += 1
+        self.intake.pause()
+        return True
+
+    def _retargeted(self, frame: TheirFrame) -> LeaderFrame | None:
+        """Return a pose of another skeleton as one of ours; None while too little is known."""
+        assert self._stream is not None
+        if not frame.finite:
+            return LeaderFrame(frame.time, torch.full((NUM_JOINTS, 3), torch.nan))
+        joints = self._stream.joints(frame.pose)
+        if joints is None:
+            self.counts["before somebody stood"] += 1
+            return None
+        return LeaderFrame(frame.time, joints)
 
     def _is_shedding(self) -> bool:
         if self._paced.busy:

@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import Any, Protocol
 
 from jaxtyping import Float
@@ -29,6 +30,8 @@ from duet_rl.live.protocol import (
     say,
 )
 from duet_rl.live.settings import LiveConfig, ServerConfig
+from duet_rl.live.skeleton import TheirFrame
+from duet_rl.mocap.stream import StreamSkeleton
 
 STATS_SECONDS = 1.0  # between two reports to a client
 MOST_FAULTS = 50  # messages that are none, before the connection is closed
@@ -193,20 +196,15 @@ class Hall:
         )
 
         def take(message: Message) -> None:
-            if isinstance(message, LeaderFrame):
-                couple.put(message)
-            elif isinstance(message, Sound):
-                couple.hear(message)
-            elif isinstance(message, Dials):
-                couple.set_dials(message.look_ahead, message.temperature)
-            else:
-                raise InputError("hello was said already")
+            _take(couple, message, outbox)
 
         def report() -> dict[str, Any]:
             return couple.stats() | {"not_sent": outbox.dropped}
 
         try:
-            bye = await self._attend(socket, outbox, take, report, lambda: bool(ended))
+            bye = await self._attend(
+                socket, outbox, take, report, lambda: bool(ended), skeleton=couple.skeleton
+            )
             if bye:
                 await asyncio.wait_for(couple.finish(), self.limits.idle_seconds)
                 while not outbox.empty:
@@ -248,6 +246,7 @@ class Hall:
         report: Callable[[], dict[str, Any]],
         ended: Callable[[], bool],
         idle: bool = True,
+        skeleton: StreamSkeleton | None = None,
     ) -> bool:
         """Take what comes and send what is there; return whether the client said goodbye."""
         sender = asyncio.create_task(_send_all(socket, outbox))
@@ -266,7 +265,7 @@ class Hall:
                         raise Gone
                     raise TimeoutError
                 try:
-                    message = read(receiving.result())
+                    message = read(receiving.result(), skeleton)
                     if isinstance(message, Bye):
                         return True
                     take(message)
@@ -294,6 +293,22 @@ class Hall:
             if couple is not None and couple.number == number:
                 message = couple_frame(shown) if message is None else message
                 watcher.outbox.frame(message)
+
+
+def _take(couple: Couple, message: Message, outbox: Outbox) -> None:
+    """Give a couple what its dancer says."""
+    if isinstance(message, LeaderFrame | TheirFrame):
+        known = couple.found
+        couple.put(message)
+        if couple.found is not known:
+            assert couple.found is not None
+            outbox.word(say("skeleton", **asdict(couple.found)))
+    elif isinstance(message, Sound):
+        couple.hear(message)
+    elif isinstance(message, Dials):
+        couple.set_dials(message.look_ahead, message.temperature)
+    else:
+        raise InputError("hello was said already")
 
 
 async def _send_all(socket: Socket, outbox: Outbox) -> None:

@@ -2,9 +2,7 @@
 
 from functools import lru_cache
 from importlib import resources
-from typing import Any
 
-from duet_rl.generate.scene_data import figure_data
 from duet_rl.generate.view import asset
 
 FIGURE = "/figure.json"
@@ -12,22 +10,17 @@ PAGE_FILES = {
     "/": ("live.html", "text/html; charset=utf-8"),
     "/live.css": ("live.css", "text/css; charset=utf-8"),
     "/live.js": ("live.js", "text/javascript; charset=utf-8"),
+    "/stage.js": ("stage.js", "text/javascript; charset=utf-8"),
     "/live_stage.js": ("live_stage.js", "text/javascript; charset=utf-8"),
     "/three.min.js": ("three.min.js", "text/javascript; charset=utf-8"),
 }
-_BUNDLED = "three.min.js"  # ships with the player of dances
+_PLAYERS = {"stage.js", "three.min.js"}  # which the player of dances has too
 
 
 @lru_cache(maxsize=len(PAGE_FILES))
 def page_file(path: str) -> tuple[str, bytes]:
     """Return the type and the bytes of a file of the page."""
     name, kind = PAGE_FILES[path]
-    if name == _BUNDLED:
+    if name in _PLAYERS:
         return kind, asset(name).encode()
     return kind, (resources.files("duet_rl.live") / "assets" / name).read_bytes()
-
-
-def figure() -> dict[str, Any]:
-    """Return what the page must know of bodies: points by joint weights, and limbs between."""
-    known = figure_data()
-    return {name: known[name] for name in ("points", "limbs")}

@@ -16,11 +16,22 @@ from duet_rl.config import Config, validate
 from duet_rl.errors import InputError
 from duet_rl.live.ear import RATES
 from duet_rl.live.intake import LeaderFrame
+from duet_rl.live.skeleton import (
+    HEAD,
+    PLACED,
+    TURNED,
+    SkeletonHello,
+    TheirFrame,
+    matrices,
+    placed_message,
+    their_frame,
+    their_values,
+)
+from duet_rl.mocap.stream import StreamSkeleton
 
 VERSION = 1
-POSE, SOUND, FOLLOWER, COUPLE = 1, 2, 3, 4  # first byte of binary messages
+SOUND, FOLLOWER, COUPLE = 2, 3, 4  # first byte of binary messages that are no poses
 _NUMBERS = 3 * NUM_JOINTS
-_POSE = struct.Struct("<B3xd")  # kind, time in s; then 165 float32, metres
 _SOUND = struct.Struct("<B3x")  # kind; then int16 samples, mono
 _SHOWN = struct.Struct("<B3xId")  # kind, number of the frame, time in s; then float32, metres
 
@@ -32,6 +43,7 @@ class Hello(Config):
     version: Literal[1] = 1
     role: Literal["dancer", "watcher"] = "dancer"
     joints: int = NUM_JOINTS
+    skeleton: SkeletonHello | None = None  # None: our 55 joints come, in metres
     sound: float | None = Field(None, ge=RATES[0], le=RATES[1])  # Hz; None: no sound comes
     answer: Literal["binary", "json"] = "binary"
     look_ahead: int | None = Field(None, ge=0, le=29)  # tokens; None: the server's
@@ -67,16 +79,22 @@ class Shown(NamedTuple):
     leader: Float[Tensor, "55 3"]  # m
 
 
-Message = Hello | Dials | Bye | Sound | LeaderFrame
+Message = Hello | Dials | Bye | Sound | LeaderFrame | TheirFrame
 
 
-def read(message: str | bytes) -> Message:
+def read(message: str | bytes, skeleton: StreamSkeleton | None = None) -> Message:
     """Return what a client says.
+
+    Args:
+        message: text or bytes.
+        skeleton: whose poses come; None: of our 55 joints.
 
     Raises:
         InputError: it is no message of this protocol; the connection may go on.
     """
-    return _read_binary(message) if isinstance(message, bytes) else _read_json(message)
+    if isinstance(message, bytes):
+        return _read_binary(message, skeleton)
+    return _read_json(message, skeleton)
 
 
 def say(kind: str, **facts: Any) -> str:
@@ -100,8 +118,8 @@ def couple_frame(shown: Shown) -> bytes:
 
 
 def pose_message(time: float, joints: Float[Tensor, "55 3"]) -> bytes:
-    """Return a pose as clients send it."""
-    return _POSE.pack(POSE, time) + joints.numpy().astype("<f4").tobytes()
+    """Return a pose of our joints, metres, as clients send it."""
+    return placed_message(time, joints)
 
 
 def sound_message(samples: Float[np.ndarray, "samples"]) -> bytes:
@@ -118,22 +136,25 @@ def shown_of(message: bytes) -> Shown:
     return Shown(number, time, bodies[-1], leader)
 
 
-def _read_binary(message: bytes) -> Message:
+def _read_binary(message: bytes, skeleton: StreamSkeleton | None) -> Message:
     kind = message[0] if message else None
-    if kind == POSE and len(message) == _POSE.size + 4 * _NUMBERS:
-        time = _POSE.unpack_from(message)[1]
-        numbers = np.frombuffer(message, "<f4", offset=_POSE.size).astype(np.float32)
-        return LeaderFrame(time, torch.from_numpy(numbers).reshape(NUM_JOINTS, 3))
     if kind == SOUND and len(message) % 2 == 0 and len(message) >= _SOUND.size:
         samples = np.frombuffer(message, "<i2", offset=_SOUND.size)
         return Sound(samples.astype(np.float32) / 32768)
+    if skeleton is not None and kind in (PLACED, TURNED):
+        return their_frame(message, skeleton)
+    if kind == PLACED and len(message) == HEAD.size + 4 * _NUMBERS:
+        time = HEAD.unpack_from(message)[1]
+        numbers = np.frombuffer(message, "<f4", offset=HEAD.size).astype(np.float32)
+        return LeaderFrame(time, torch.from_numpy(numbers).reshape(NUM_JOINTS, 3))
     raise InputError(
-        f"a binary message of {len(message)} bytes and kind {kind}; wanted kind {POSE} with "
-        f"{_POSE.size + 4 * _NUMBERS} bytes (a pose) or kind {SOUND} with int16 samples"
+        f"a binary message of {len(message)} bytes and kind {kind}; wanted kind {PLACED} with "
+        f"{HEAD.size + 4 * _NUMBERS} bytes (a pose) or kind {SOUND} with int16 samples; for other "
+        "joints say the skeleton in hello"
     )
 
 
-def _read_json(message: str) -> Message:
+def _read_json(message: str, skeleton: StreamSkeleton | None) -> Message:
     try:
         values = json.loads(message)
     except (ValueError, RecursionError) as error:
@@ -144,8 +165,8 @@ def _read_json(message: str) -> Message:
         if hello.joints != NUM_JOINTS:
             raise InputError(
                 f"a leader of {hello.joints} joints; wanted the {NUM_JOINTS} of SMPL-X in the "
-                "order of joint_names, or root and rotations. Recorded takes of other skeletons "
-                "are retargeted by `duet-rl live --leader FILE`"
+                "order of joint_names, or root and rotations; for another skeleton say it: "
+                '"skeleton": {"names": ..., "parents": ..., "offsets": ...}, see docs/live.md'
             )
         return hello
     if kind == "dials":
@@ -153,7 +174,7 @@ def _read_json(message: str) -> Message:
     if kind == "bye":
         return Bye()
     if kind == "pose":
-        return _read_pose(values)
+        return _read_pose(values) if skeleton is None else their_values(values, skeleton)
     raise InputError(
         f"a message of type {str(kind)[:40]!r}; wanted hello, pose, dials or bye, or binary"
     )
@@ -172,21 +193,10 @@ def _read_pose(values: dict[str, Any]) -> LeaderFrame:
             f"a pose with {str(error)[:60]}; wanted time and joints (55 x 3, metres), or time, "
             "root (3, metres) and rotations (55 x 4, w x y z, each joint from its parent)"
         ) from None
-    rotations = _matrices(torch.from_numpy(turns))
+    rotations = matrices(torch.from_numpy(turns))
     offsets = default_skeleton().offsets
     posed = forward_kinematics(rotations[None], torch.from_numpy(root)[None], offsets)
     return LeaderFrame(time, posed.joints[0])
-
-
-def _matrices(quaternions: Float[Tensor, "55 4"]) -> Float[Tensor, "55 3 3"]:
-    """Return the rotations of quaternions w x y z of any length but 0."""
-    w, x, y, z = (quaternions / quaternions.norm(dim=-1, keepdim=True)).unbind(-1)
-    rows = [
-        *(1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
-        *(2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
-        *(2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
-    ]
-    return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
 
 
 WELCOME_FACTS: dict[str, Any] = {"version": VERSION, "fps": 30, "joint_names": list(JOINT_NAMES)}

@@ -20,9 +20,10 @@ from ray import serve
 
 from duet_rl.errors import InputError
 from duet_rl.generate.follower import load_follower
+from duet_rl.generate.scene_data import figure_data
 from duet_rl.live.follower import require_live
 from duet_rl.live.hall import POLICY, Gone, Hall
-from duet_rl.live.page import FIGURE, PAGE_FILES, figure, page_file
+from duet_rl.live.page import FIGURE, PAGE_FILES, page_file
 from duet_rl.live.server import SOCKET
 from duet_rl.live.settings import LiveConfig, LiveWish, ServerConfig
 from duet_rl.resources import start_ray
@@ -89,7 +90,7 @@ class Dancers:
     async def page(self, name: str) -> Response:
         path = f"/{name}"
         if path == FIGURE:
-            return Response(json.dumps(figure()), media_type="application/json")
+            return Response(json.dumps(figure_data()), media_type="application/json")
         if path not in PAGE_FILES:
             return Response("there is nothing of that name\n", 404)
         kind, content = page_file(path)

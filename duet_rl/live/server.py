@@ -17,8 +17,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from duet_rl.errors import InputError
+from duet_rl.generate.scene_data import figure_data
 from duet_rl.live.hall import Gone, Hall
-from duet_rl.live.page import FIGURE, PAGE_FILES, figure, page_file
+from duet_rl.live.page import FIGURE, PAGE_FILES, page_file
 
 SOCKET = "/live"
 SONG = "/song"
@@ -160,7 +161,7 @@ class _Doorkeeper:
         if asked.path == "/health":
             return _response(HTTPStatus.OK, "application/json", b'{"ok": true}\n')
         if asked.path == FIGURE:
-            return _response(HTTPStatus.OK, "application/json", json.dumps(figure()).encode())
+            return _response(HTTPStatus.OK, "application/json", json.dumps(figure_data()).encode())
         if asked.path in PAGE_FILES:
             return _response(HTTPStatus.OK, *page_file(asked.path))
         if asked.path == SONG and self.song is not None:

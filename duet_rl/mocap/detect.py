@@ -26,6 +26,7 @@ LEG = 0.83  # m; hip to ankle of an adult, along the bones
 LEG_RANGE = (0.68, 1.05)  # m; of children of ten to very tall people
 PERSON_RANGE = (0.3, 2.0)  # m; legs beyond it are no person's, whatever the person
 FLOOR_SLACK = 0.05  # m; a floor that is nearer to y = 0 is left there
+SOLE_LIMIT = 0.1  # m; the most that a sole may add under the foot of a skeleton without shoes
 FAST_FEET = 4.2  # m/s; a dancer's ankles are slower for all but a twentieth of the time
 
 _STANDING = 0.1  # share of the frames in which the lower foot is taken to stand on the floor

@@ -23,6 +23,7 @@ from duet_rl.mocap.detect import (
     FAST_FEET,
     FLOOR_SLACK,
     PERSON_RANGE,
+    SOLE_LIMIT,
     foot_speed,
     scale_of,
     standing_height,
@@ -35,7 +36,6 @@ logger = logging.getLogger(__name__)
 FPS = 30.0
 
 _ASSUMED_FPS = 30.0  # of files that say none
-_SOLE_LIMIT = 0.1  # m; the most that a sole may add under the foot of a skeleton without shoes
 _PARAMETER_SLACK = 0.03  # m; how far models' pelvises and floors may miss y = 0
 _STRAY = 0.02  # m; a retargeted joint that is farther off is told
 _BACKWARDS = -0.3  # cosine between feet and facing of someone whose sides are exchanged
@@ -256,7 +256,7 @@ def _put_on_floor(source: Source, opened: Opened, axis: UpAxis) -> float:
     if source.ours:
         return 0.0
     height = standing_height(to_y_up(opened.sample, axis).joints)
-    if opened.lower_toes is not None and 0 < height <= _SOLE_LIMIT:
+    if opened.lower_toes is not None and 0 < height <= SOLE_LIMIT:
         opened.lower_toes(height)
         return 0.0
     slack = FLOOR_SLACK if source.format == "BVH" else _PARAMETER_SLACK

@@ -1,6 +1,6 @@
 """Motion files of every kind as one thing: frames that are made into motions as they are read."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from duet_rl.body.motion import Motion
 from duet_rl.body.resampling import Part
 from duet_rl.body.skeleton import JOINT_NAMES, NUM_JOINTS
 from duet_rl.errors import InputError
-from duet_rl.mocap.bvh import BvhMotion, BvhReader, bvh_to_motion, has_our_joints
+from duet_rl.mocap.bvh import BvhReader, bvh_to_motion, has_our_joints
 from duet_rl.mocap.bvh_file import open_bvh
 from duet_rl.mocap.couple_file import PERSONS, couple_table, is_couple
 from duet_rl.mocap.joint_arrays import (
@@ -33,12 +33,11 @@ from duet_rl.mocap.retarget_cmu import (
     is_cmu,
     require_person,
 )
-from duet_rl.mocap.skeleton_match import STRUCTURE, by_structure
-from duet_rl.mocap.skeleton_names import Rig, by_name, by_some_names, nearest
+from duet_rl.mocap.skeleton_match import OURS, STRUCTURE, rig_of
+from duet_rl.mocap.skeleton_names import Rig
 
 _SAMPLE = 400  # frames, spread over the take, by which a file is looked at
 _BLOCK = 2000  # frames looked at in one go
-_OURS = "our own 55 joints"
 _CMU = "CMU, 3dsmax release"
 
 
@@ -138,14 +137,13 @@ def _of_bvh(path: Path, person: int | str | None) -> Source:
     file = open_bvh(path)
     reader = BvhReader(file, person)
     sample = reader.frames(_spread(reader.count))
+    rig = rig_of(sample)
     make: Callable[[BvhReader], Opened]
     if has_our_joints(sample) and sample.moves is None:
-        make, family, rig, lead_in = _open_ours, _OURS, _own_rig(), 0
+        make, family, lead_in = _open_ours, OURS, 0
     elif is_cmu(sample) and sample.moves is None:
         make, family, lead_in = _open_cmu, _CMU, CMU_LEAD_IN
-        rig = _recognised(sample)
     else:
-        rig = _recognised(sample)
         make, family, lead_in = partial(_open_any, rig=rig), rig.family, 0
     raw = Retargeter(sample, rig)
     warnings: tuple[str, ...] = ()
@@ -164,7 +162,7 @@ def _of_bvh(path: Path, person: int | str | None) -> Source:
         lambda scale, fps: make(_timed(reader.scaled(scale), fps)),
         leg=raw.leg,
         units=rig.units,
-        ours=family == _OURS,
+        ours=family == OURS,
         joints=joints,
         left_out=tuple(name for name in sample.names if name not in joints.values()),
         missing=tuple(name for name in JOINT_NAMES if name not in joints),
@@ -174,30 +172,9 @@ def _of_bvh(path: Path, person: int | str | None) -> Source:
     )
 
 
-def _own_rig() -> Rig:
-    trunk = ("pelvis", "spine1", "spine2", "spine3")
-    return Rig(_OURS, {name: name for name in JOINT_NAMES if name not in trunk})
-
-
 def _timed(reader: BvhReader, fps: float) -> BvhReader:
     reader.fps = fps
     return reader
-
-
-def _recognised(sample: BvhMotion) -> Rig:
-    rig = by_name(sample.names)
-    if rig is None and (alike := by_structure(sample)) is not None:
-        rig = by_some_names(sample.names, alike)
-    if rig is not None:
-        return rig
-    family, there, absent = nearest(sample.names)
-    known = ", ".join(there) if there else "none of its joints"
-    others = [name for name in sample.names if name not in there]
-    raise InputError(
-        f"{sample.name}: no person is recognised in its {len(sample.names)} joints. Nearest is the "
-        f"family {family}: recognised {known}; missing {_some(absent)}; unknown joints "
-        f"{_some(others)}; rename the joints as in docs/motion_files.md"
-    )
 
 
 def _open_ours(reader: BvhReader) -> Opened:
@@ -312,8 +289,3 @@ def _spread(frames: int) -> list[int]:
     """Return frames spread evenly over a take."""
     count = min(frames, _SAMPLE)
     return np.linspace(0, frames - 1, count).round().astype(int).tolist()
-
-
-def _some(names: Sequence[str], limit: int = 8) -> str:
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more

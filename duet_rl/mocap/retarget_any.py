@@ -62,9 +62,9 @@ class Retargeter:
         self._ideal = default_skeleton()
         self._told = [joint not in self.plan.attached for joint in range(NUM_JOINTS)]
         places, turned = self.plan.read(sample)
-        self.leg = float(_leg_length(places).mean())  # m, or units of the file
+        self.leg = float(leg_length(places).mean())  # m, or units of the file
         rest, still = self.plan.read(_at_rest(sample))
-        self.rest_is_a_pose = _is_a_person(rest[0])
+        self.rest_is_a_pose = is_a_person(rest[0])
         if not self.rest_is_a_pose:
             chosen = _most_upright(places)
             rest, still = places[chosen], turned[chosen]
@@ -72,6 +72,17 @@ class Retargeter:
         self._turns = project_to_rotation((still.mT @ ideal).mean(0))  # (55, 3, 3)
         self.offsets = self._bones(places, turned @ self._turns)
         self.name = sample.name
+        self._carried = [
+            joint
+            for joint in range(1, NUM_JOINTS)
+            if not self._told[joint] or joint in self.plan.ends
+        ]
+        aims = {
+            joint: child
+            for joint in set(range(1, NUM_JOINTS)).difference(self._carried)
+            if (child := self._only_child(joint)) is not None
+        }
+        self._aims, self._ends = list(aims), list(aims.values())  # joints with one bone; its end
 
     def lower_toes(self, drop: float) -> None:
         """Put the toes lower under the ankles, metres: files have no soles."""
@@ -82,12 +93,9 @@ class Retargeter:
         """Return frames of the file as a motion, in the axes and units that they come in."""
         places, turned = self.plan.read(bvh)
         turned = turned @ self._turns
-        for joint in range(1, NUM_JOINTS):
-            child = self._only_child(joint)
-            if not self._told[joint] or joint in self.plan.ends:
-                turned[:, joint] = turned[:, PARENTS[joint]]
-            elif child is not None:
-                turned[:, joint] = self._aimed(turned[:, joint], places, joint, child)
+        turned[:, self._aims] = self._aimed(turned[:, self._aims], places)
+        for joint in self._carried:  # parents come first
+            turned[:, joint] = turned[:, PARENTS[joint]]
         skeleton = Skeleton(self.offsets.clone(), name=self.name)
         return Motion.from_rotations(places[:, 0], global_to_local(turned), skeleton, bvh.fps)
 
@@ -97,11 +105,14 @@ class Retargeter:
         told = [joint for joint, told in enumerate(self._told) if told and joint not in _SOLES]
         return (self.motion(bvh).joints - places)[:, told].norm(dim=-1).amax(-1)
 
-    def _aimed(self, turned: Tensor, places: Tensor, joint: int, child: int) -> Tensor:
-        """Return the rotations of a joint, turned on so that its bone points as in the file."""
-        rest = self._ideal.offsets[child] if joint in _STRAIGHTENED else self.offsets[child]
-        bone = places[:, child] - places[:, joint]
-        return rotation_between((turned @ rest[:, None]).squeeze(-1), bone) @ turned
+    def _aimed(
+        self, turned: Float[Tensor, "T K 3 3"], places: Float[Tensor, "T 55 3"]
+    ) -> Float[Tensor, "T K 3 3"]:
+        """Return the rotations of some joints, turned on so that bones point as in the file."""
+        straight = torch.tensor([joint in _STRAIGHTENED for joint in self._aims])[:, None]
+        rest = torch.where(straight, self._ideal.offsets[self._ends], self.offsets[self._ends])
+        bones = places[:, self._ends] - places[:, self._aims]
+        return rotation_between((turned @ rest[..., None]).squeeze(-1), bones) @ turned
 
     def _only_child(self, joint: int) -> int | None:
         """Return the end of the one bone of a joint, if the file says where it is."""
@@ -144,7 +155,7 @@ class Retargeter:
     ) -> Float[Tensor, "55 3"]:
         """Return the bones of the skeleton: as long as in the file, and those it lacks to scale."""
         ideal = self._ideal
-        ratio = self.leg / float(_leg_length(ideal.rest_joints()))
+        ratio = self.leg / float(leg_length(ideal.rest_joints()))
         offsets = ideal.offsets * ratio
         for joint in range(1, NUM_JOINTS):
             if not self._told[joint]:
@@ -200,7 +211,7 @@ def _ankles(places: Float[Tensor, "*batch 55 3"]) -> Float[Tensor, "*batch 3"]:
     return (places[..., JOINT["left_ankle"], :] + places[..., JOINT["right_ankle"], :]) / 2
 
 
-def _leg_length(places: Float[Tensor, "*batch 55 3"]) -> Float[Tensor, "*batch"]:
+def leg_length(places: Float[Tensor, "*batch 55 3"]) -> Float[Tensor, "*batch"]:
     """Return how long thigh and shin are together, the mean of both legs."""
     lengths = []
     for side in SIDES:
@@ -225,12 +236,12 @@ def _at_rest(bvh: BvhMotion) -> BvhMotion:
     )
 
 
-def _is_a_person(places: Float[Tensor, "55 3"]) -> bool:
+def is_a_person(places: Float[Tensor, "55 3"]) -> bool:
     """Return whether a pose can be the rest of a person: trunk up, straight legs down."""
     hips = (places[JOINT["left_hip"]] + places[JOINT["right_hip"]]) / 2
     trunk, legs = _top(places) - places[0], _ankles(places) - hips
     opposed = torch.cosine_similarity(trunk, legs, dim=0) < _OPPOSED
-    stretched = legs.norm() > _STRETCHED * _leg_length(places)
+    stretched = legs.norm() > _STRETCHED * leg_length(places)
     across = _across(places)
     sideways = torch.cosine_similarity(across, trunk, dim=0).abs() < -_OPPOSED
     return bool(opposed and stretched and sideways and across.norm() > 0)

@@ -11,9 +11,12 @@ from itertools import combinations, pairwise
 import torch
 from torch import Tensor
 
-from duet_rl.mocap.bvh import BvhMotion
-from duet_rl.mocap.skeleton_names import Rig
+from duet_rl.body.skeleton import JOINT_NAMES
+from duet_rl.errors import InputError
+from duet_rl.mocap.bvh import BvhMotion, has_our_joints
+from duet_rl.mocap.skeleton_names import Rig, by_name, by_some_names, nearest
 
+OURS = "our own 55 joints"
 STRUCTURE = "unknown names, by structure"
 
 _ALIKE = 0.08  # share by which the bones of a pair of limbs may differ
@@ -58,6 +61,33 @@ class _Limb:
             abs(a - b) < _ALIKE * max(a, b) for a, b in zip(self.bones, other.bones, strict=True)
         )
         return same and _HALVES[0] < self.bones[0] / self.bones[1] < _HALVES[1]
+
+
+def rig_of(sample: BvhMotion) -> Rig:
+    """Return who is who in a skeleton: ours, of a known family, or by its structure.
+
+    Args:
+        sample: frames of the whole take, or all that is known of it; units play no part.
+
+    Raises:
+        InputError: no person can be recognised; the message tells what is nearest.
+    """
+    if has_our_joints(sample) and sample.moves is None:
+        trunk = ("pelvis", "spine1", "spine2", "spine3")  # which follow from the tree
+        return Rig(OURS, {name: name for name in JOINT_NAMES if name not in trunk})
+    rig = by_name(sample.names)
+    if rig is None and (alike := by_structure(sample)) is not None:
+        rig = by_some_names(sample.names, alike)
+    if rig is not None:
+        return rig
+    family, there, absent = nearest(sample.names)
+    known = ", ".join(there) if there else "none of its joints"
+    others = [name for name in sample.names if name not in there]
+    raise InputError(
+        f"{sample.name}: no person is recognised in its {len(sample.names)} joints. Nearest is the "
+        f"family {family}: recognised {known}; missing {_some(absent)}; unknown joints "
+        f"{_some(others)}; rename the joints as in docs/motion_files.md"
+    )
 
 
 def by_structure(sample: BvhMotion) -> Rig | None:
@@ -146,3 +176,8 @@ def _ahead(sample: BvhMotion, places: Tensor, turned: Tensor, leg: _Limb) -> Ten
     else:
         foot = torch.zeros_like(bend)
     return foot + _BENDS * bend
+
+
+def _some(names: Sequence[str], limit: int = 8) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

@@ -27,7 +27,7 @@ class LivePage {
     this.addDial("ahead", "look_ahead", (value) => `${value} tokens, ${Math.round(1000 * value * TOKEN_SECONDS)} ms`);
     this.addDial("temperature", "temperature", (value) => Number(value).toFixed(2));
     find("couple").addEventListener("change", () => this.connect());
-    find("centre").addEventListener("click", () => this.stage?.centre());
+    find("centre").addEventListener("click", () => this.stage?.frame());
     find("sound").addEventListener("click", () => this.toggleSound());
     this.connect();
     requestAnimationFrame(() => this.tick());
@@ -78,7 +78,7 @@ class LivePage {
   see(data) {
     if (new DataView(data).getUint8(0) !== COUPLE) return;
     const numbers = new Float32Array(data, HEAD);
-    this.latest = { leader: numbers.subarray(0, JOINT_NUMBERS), follower: numbers.subarray(JOINT_NUMBERS) };
+    this.latest = { leader: numbers.subarray(0, NUMBERS), follower: numbers.subarray(NUMBERS) };
     this.came.push(performance.now());
     this.tell("live", "live");
   }
@@ -133,7 +133,7 @@ class LivePage {
     context.lineTo(width, y(WANTED_MS));
     context.stroke();
     context.setLineDash([]);
-    context.strokeStyle = style.getPropertyValue("--follower");
+    context.strokeStyle = style.getPropertyValue("--dancer1");
     context.lineWidth = 3;
     context.beginPath();
     this.history.forEach((ms, place) => context.lineTo((width * place) / (HISTORY - 1), y(ms)));
@@ -166,6 +166,7 @@ class LivePage {
   }
 
   tick() {
+    this.stage?.watchSpeed(this.latest !== null);
     if (this.latest && this.stage) {
       this.stage.pose(this.latest.leader, this.latest.follower);
       this.latest = null;
