@@ -13,7 +13,7 @@ from duet_rl.captions.edit_times import Span, cut_spans
 from duet_rl.captions.edit_wishes import MOST_STEPS, WISHES, Wish
 from duet_rl.captions.edits import Edit, EditPlan, Mode, SaidEdit
 from duet_rl.captions.facts import Fact
-from duet_rl.captions.lexicon import MEANING_OF, near_words, plain_text, tokens_of
+from duet_rl.captions.lexicon import MEANING_OF, NOT, near_words, plain_text, tokens_of
 from duet_rl.captions.parse import Piece, understood_among
 from duet_rl.captions.poses import Wanted
 from duet_rl.captions.sayings import SAYINGS
@@ -26,7 +26,8 @@ _MORE = r"more deeply|more strongly|more|further|farther|deeper|deeply|as far as
 _LESS = r"less deeply|less strongly|less"
 _COMPARED = {"closer": "closer", "nearer": "closer", "wider": "wide", "higher": "raise"}
 _WHOLE = ("dancer", "trunk")
-_JOINT = re.compile(r",? and then |, then | then |,? and |,|;")
+_WAYS = ("raises", "lowers")  # of an arm, to where it shall be
+_JOINT = re.compile(r",? and then |, then | then |,? and |,? while |,|;")
 _SENTENCE = re.compile(r"[.!?\n]+(?!\d)")
 
 
@@ -109,6 +110,8 @@ def _edit(said: list[str], index: int, span: Span) -> Edit:
                 f"an edit is such as {_examples()}"
             )
         wishes.append(wish)
+    if not degree.sign:
+        wishes = _without_ways(facts, wishes)
     part = tuple(dict.fromkeys(limb for wish in wishes for limb in wish.part))
     wanted: Wanted = {}
     delta: dict[str, int] | None = None
@@ -132,6 +135,24 @@ def _edit(said: list[str], index: int, span: Span) -> Edit:
     )
 
 
+def _without_ways(facts: list[Fact], wishes: list[Wish]) -> list[Wish]:
+    """Return wishes without those to raise or lower an arm to a pose that it is to have instead.
+
+    To raise a hand to shoulder height is to have it there, and not above.
+    """
+
+    def leads_elsewhere(fact: Fact, way: Wish) -> bool:
+        poses = [w for f, w in zip(facts, wishes, strict=True) if f.what not in _WAYS]
+        return fact.what in _WAYS and any(
+            not set(codes).intersection(way.wanted.get(group, codes))
+            for pose in poses
+            for group, codes in pose.wanted.items()
+        )
+
+    pairs = zip(facts, wishes, strict=True)
+    return [wish for fact, wish in pairs if not leads_elsewhere(fact, wish)]
+
+
 def _named(command: str, facts: list[Fact]) -> str:
     """Return a command with the limb that it speaks of, where only its neighbours name that."""
     if any(token.is_part for token in tokens_of(command)) or facts[0].subject in _WHOLE:
@@ -150,6 +171,10 @@ def _facts(said: list[str], index: int) -> list[Fact]:
             return facts  # a hand is brought to where it shall be
         first = first or left
     command = said[index]
+    if any(token.meaning == NOT for token in tokens_of(command)):
+        raise InputError(
+            f"{command!r} says what shall not be, and is not understood; say what shall be instead"
+        )
     for word in first:
         near = near_words(word)
         if near:
@@ -242,7 +267,6 @@ def _keep_ramps(text: str) -> str:
 
 
 def _near(command: str) -> str:
-
     known = [way.format(p="the") for fact in WISHES for way in SAYINGS.get(fact, ())]
     near = difflib.get_close_matches(command, known, 3, 0.5)
     return f"near to it: {near}" if near else f"an edit is such as {_examples()}"

@@ -12,6 +12,9 @@ _NUMBER = rf"(?:\d+(?:\.\d+)?|{'|'.join(_WORDS)}|half a|a)"
 _UNIT = r"(?:seconds?|secs?|s|frames?)"
 _ORDINALS = {"first": 0, "second": 1, "third": 2, "fourth": 3, "middle": 1, "last": -1}
 _PARTS = {"half": 2, "third": 3, "quarter": 4, "fifth": 5}
+_TO = r"(?: (?:to|until|till|and) | ?[-\u2013] ?)"
+_BEGINNING, _ENDING = r"the (?:beginning|start)", r"the (?:very )?end"
+_UNTIL = r"(?:to|until|till|up to)"
 _IN = r"(?:in|during|for|over|throughout|within)"
 _AROUND = 0.5  # s before and after a moment
 
@@ -38,6 +41,11 @@ def cut_spans(text: str, frames: int) -> tuple[str, list[Span]]:
     def cut(match: re.Match[str]) -> str:
         kind = next(i for i in range(len(_TIMES)) if match.group(f"t{i}") is not None)
         start, stop = _TIMES[kind][1](match.group(f"t{kind}"), frames)
+        if start >= stop:
+            raise InputError(
+                f"{match.group(0).strip()!r} lasts no time or ends before it begins; say first "
+                "when it begins"
+            )
         if not 0 <= start < stop <= frames:
             raise InputError(
                 f"{match.group(0).strip()!r} is {start / FPS:g} to {stop / FPS:g} s, and the "
@@ -116,11 +124,14 @@ _TIMES: tuple[tuple[str, Callable[[str, int], tuple[int, int]]], ...] = (
     (rf"(?:{_IN} )?the ({'|'.join(_ORDINALS)}) ({'|'.join(_PARTS)})", _fraction),
     (rf"(?:{_IN} )?the (?:first|last) (?:{_NUMBER} ?)?{_UNIT}", _end_stretch),
     (
-        rf"(?:from|between)(?: frames?| seconds?)? {_NUMBER} ?{_UNIT}? (?:to|until|till|and|-)"
-        rf"(?: frame| second)? {_NUMBER} ?{_UNIT}?",
+        rf"(?:from|between)(?: frames?| seconds?)? {_NUMBER} ?{_UNIT}?{_TO}"
+        rf"(?:(?:frame|second) )?{_NUMBER} ?{_UNIT}?",
         _between,
     ),
-    (rf"frames? {_NUMBER} (?:to|until|till|and|-) {_NUMBER}", _between),
+    (rf"(?:{_IN} )?frames? {_NUMBER}{_TO}{_NUMBER}", _between),
+    (rf"from {_BEGINNING} {_UNTIL} {_ENDING}", _whole),
+    (rf"from {_BEGINNING} {_UNTIL}(?: frame| second)? {_NUMBER} ?{_UNIT}?", _until),
+    (rf"from(?: frame| second)? {_NUMBER} ?{_UNIT}? {_UNTIL} {_ENDING}", _after),
     (rf"(?:after|from)(?: frame| second)? {_NUMBER} ?{_UNIT}?(?: on(?:wards?)?)?", _after),
     (rf"(?:until|till|before|up to)(?: frame| second)? {_NUMBER} ?{_UNIT}?", _until),
     (rf"at(?: frame| second)? {_NUMBER} ?{_UNIT}?", _at),

@@ -94,6 +94,8 @@ _SIDED: dict[tuple[Kind, str, str], str] = {
     ("turn", "dancer", "{s}"): "turns {s}|spins to the {s}",
 }
 _WHOLE: dict[tuple[Kind, str, str], str] = {
+    ("symmetric", "both knees", "on ground"): "kneels on both knees|has both knees on the ground"
+    "|kneels|kneels down",
     ("symmetric", "both hands", "on shoulders"): "has both hands on the shoulders"
     "|keeps both hands touching the shoulders",
     ("symmetric", "both hands", "near knees"): "has both hands near the knees"

@@ -64,6 +64,7 @@ def test_a_raised_arm_is_asked_of_all_groups_that_tell_it() -> None:
         ("lean forward", ("trunk",), {"forward-neck-pelvis": (2,)}),
         ("lean to the right", ("trunk",), {"left-neck-pelvis": (0,)}),
         ("stand upright", ("trunk",), {"tilt-pelvis-neck": (0,)}),
+        ("kneel on the left knee", LEGS, {"up-left_knee-lowest": (0,)}),
     ],
 )  # fmt: skip
 def test_each_kind_of_edit_is_understood(
@@ -104,6 +105,12 @@ def test_more_and_less_are_steps_away_from_what_there_is(text: str, delta: dict[
         ("from 2 to 4 seconds", 60, 120),
         ("between two and four seconds", 60, 120),
         ("from 1.5s until 2.5s", 45, 75),
+        ("from 2-4 seconds", 60, 120),
+        ("from 2\u20134 s", 60, 120),
+        ("in frames 30-90", 30, 90),
+        ("from 3 seconds to the end", 90, 288),
+        ("from the start until 3 seconds", 0, 90),
+        ("from the beginning to the end", 0, 288),
         ("from frame 30 to frame 90", 30, 90),
         ("for the last two seconds", 228, 288),
         ("for the first second", 0, 30),
@@ -138,6 +145,25 @@ def test_one_time_holds_for_all_commands_that_are_joined_to_it() -> None:
     assert (first.stop, second.start, second.part) == (144, 192, ("left_arm",))
 
 
+def test_an_arm_is_raised_or_lowered_to_where_it_shall_be() -> None:
+    level = {"up-left_hand-left_shoulder": (1,), "up-left_hand-left_hip": (2,)}
+    assert one("raise the left arm to shoulder height").wanted == level
+    assert one("lower the left hand to shoulder height").wanted == level
+    assert one("raise the left hand above the head").wanted["up-left_wrist-neck"] == (2,)
+
+
+def test_to_kneel_is_to_have_both_knees_on_the_ground() -> None:
+    on_ground = {f"up-{side}_knee-lowest": (0,) for side in ("left", "right")}
+    assert one("kneel").wanted == one("kneel down").wanted == on_ground
+    assert one("kneel").part == LEGS
+
+
+def test_what_is_done_at_once_is_asked_at_once() -> None:
+    lowered, raised = read_edits("lower the left arm while raising the right arm", FRAMES)
+    assert (lowered.part, raised.part) == (LEFT, RIGHT)
+    assert (lowered.start, lowered.stop) == (raised.start, raised.stop) == (0, FRAMES)
+
+
 def test_what_is_done_gradually_is_a_ramp() -> None:
     assert one("gradually raise the left arm").mode == "ramp"
     assert one("raise the left arm more and more").mode == "ramp"
@@ -154,7 +180,10 @@ def test_what_is_done_gradually_is_a_ramp() -> None:
         ("raise an arm", "raises the left arm"),
         ("turn left", "more than a pose"),
         ("step back", "more than a pose"),
-        ("don't raise the left arm", "not understood"),
+        ("don't raise the left arm", "says what shall not be"),
+        ("raise the left arm without moving the right", "says what shall not be"),
+        ("raise the left arm between 4 and 2 seconds", "ends before it begins"),
+        ("raise the left arm for the last 0 seconds", "lasts no time"),
         ("raise the left arm gracefully", "not understood"),
         ("", "no edit"),
         ("stand more upright", "no more or less"),
