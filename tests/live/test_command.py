@@ -62,7 +62,7 @@ def test_a_recorded_leader_and_his_follower_are_seen_in_a_browser(
             async with page(f"http://{place}/", width, height) as opened:
                 await opened.until("document.getElementById('state')?.dataset.state === 'live'")
                 await opened.until("document.getElementById('p99').textContent > '0'")
-                await opened.until("Boolean(live.stage.leader.limbs && live.stage.follower.limbs)")
+                await opened.until("live.stage.dancers.every((dancer) => dancer.limbs.length > 0)")
                 assert await opened.run("document.getElementById('sorry').hidden")
                 overflow = "document.documentElement.scrollWidth > window.innerWidth"
                 assert not await opened.run(overflow)

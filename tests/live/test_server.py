@@ -279,7 +279,7 @@ def test_pages_of_other_servers_are_kept_out(follower: Follower) -> None:
 def test_the_page_needs_nothing_from_elsewhere(follower: Follower) -> None:
     async def talk(hall: Hall, place: str) -> None:
         page = await asyncio.to_thread(_text, f"http://{place}/")
-        for name in ("live.css", "live.js", "live_stage.js", "three.min.js"):
+        for name in ("live.css", "live.js", "stage.js", "live_stage.js", "three.min.js"):
             assert name in page
             text = await asyncio.to_thread(_text, f"http://{place}/{name}")
             assert len(text) > 500
