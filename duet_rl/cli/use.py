@@ -91,7 +91,7 @@ def generate(
         float,
         typer.Option(
             min=0,
-            max=4,
+            max=2,
             help="How firmly it holds hands: 0 not at all, 1 as it has learned, 2 from twice as "
             "far.",
         ),

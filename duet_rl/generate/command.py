@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from duet_rl import checkpoint
-from duet_rl.audio.features import music_features_of
+from duet_rl.audio.features import BEAT, music_features_of
 from duet_rl.body.motion import Motion
 from duet_rl.captions.facts import Fact
 from duet_rl.captions.parse import read
 from duet_rl.captions.sayings import SAYINGS
+from duet_rl.datasets.clip import FPS
 from duet_rl.errors import InputError
 from duet_rl.files import require_file
 from duet_rl.generate import export
@@ -61,11 +62,15 @@ def generate_dances(wish: Wish) -> Iterator[str]:
     partner, start = _partner(wish, follower)
     shown = Shown(wish.music, wish.text or "", follower.part, video=video)
     follower = follower.holding(wish.hold)
+    heard = None if wish.music is None else _features(wish.music, follower)
+    if heard is not None:
+        beats = heard[:, BEAT].nonzero()[:, 0] / FPS
+        shown = replace(shown, beats=beats.tolist())
     if wish.text is None:
-        assert partner is not None
-        dances = yield from _to_music(wish, follower, partner, start)
+        assert partner is not None and heard is not None
+        dances = yield from _to_music(wish, follower, partner, heard, start)
     else:
-        dances = yield from _to_words(wish, follower, partner, start)
+        dances = yield from _to_words(wish, follower, partner, heard, start)
     if partner is not None and start is not None:
         apart = (start.pose.root[0] - partner.motion.root[0])[[0, 2]].norm()
         yield f"start: {float(apart):.2f} m from the {partner.part}"
@@ -141,12 +146,10 @@ def _partner(wish: Wish, follower: Follower) -> tuple[Partner | None, Start | No
 
 
 def _to_music(
-    wish: Wish, follower: Follower, partner: Partner, start: Start | None
+    wish: Wish, follower: Follower, partner: Partner, heard: Tensor, start: Start | None
 ) -> Generator[str, None, list[Motion]]:
     """Dance beside somebody to music, without words; return the dances that are kept."""
-    assert wish.music is not None
     count = wish.samples * wish.best_of
-    heard = _features(wish.music, follower)
     sampling = _sampling(wish, follower)
     if count > 1 and sampling.temperature == 0:
         raise InputError(
@@ -164,15 +167,16 @@ def _to_music(
 
 
 def _to_words(
-    wish: Wish, follower: Follower, partner: Partner | None, start: Start | None
+    wish: Wish,
+    follower: Follower,
+    partner: Partner | None,
+    heard: Tensor | None,
+    start: Start | None,
 ) -> Generator[str, None, list[Motion]]:
     """Dance to words; return the dances that are kept."""
     assert wish.text is not None
-    music = None
-    if wish.music is not None:
-        music = _features(require_file(wish.music, "the music"), follower)
     led = None if partner is None else partner.motion
-    beside = Beside(led, music, wish.seconds, start)
+    beside = Beside(led, heard, wish.seconds, start)
     require_told(follower, beside)
     yield _understood(wish.text)
     dances = dance_words(
@@ -228,6 +232,7 @@ def _refuse_extras(wish: Wish) -> None:
 
 
 def _features(music: Path, follower: Follower) -> Tensor:
+    require_file(music, "the music")
     return torch.from_numpy(music_features_of(music, compat=follower.music["compat"]))
 
 

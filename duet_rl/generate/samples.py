@@ -25,6 +25,7 @@ class Shown:
         audio: the music, from the first frame on.
         note: a line below the page's player.
         part: what the dancers dance; the other part is their partner's.
+        beats: of the music, seconds; None listens for them.
         hold: the holds that a page asks for; None asks of each dance what it holds itself.
         video: size and quality of videos; None is usual.
     """
@@ -32,6 +33,7 @@ class Shown:
     audio: Path | None = None
     note: str = ""
     part: Part = "follower"
+    beats: Sequence[float] | None = None
     hold: Bool[Tensor, "T 2 4"] | None = None
     video: VideoConfig | None = None
 
@@ -87,21 +89,17 @@ def _scenes(
 
     Dancers who are alone need not be of one length.
     """
-    audio, note = shown.audio, shown.note
+    audio, beats, note = shown.audio, shown.beats, shown.note
     if partner is not None:
         several = [f"dance {number}" for number in range(1, len(dances) + 1)]
         names = [shown.part] if len(dances) == 1 else several
         seen = dict(zip(names, dances, strict=True))
         theirs = partner_of(shown.part)
-        return [
-            DanceScene(name, partner, seen, audio, note=note, leader_name=theirs, hold=shown.hold)
-        ]
-    if len(dances) == 1:
-        return [DanceScene(name, dances[0], audio=audio, note=note, leader_name="dancer")]
-    return [
-        DanceScene(f"{name} {i + 1}", one, audio=audio, note=note, leader_name="dancer")
-        for i, one in enumerate(dances)
-    ]
+        return [DanceScene(name, partner, seen, audio, beats, note, theirs, hold=shown.hold)]
+    named = {name: dances[0]}
+    if len(dances) > 1:
+        named = {f"{name} {number}": one for number, one in enumerate(dances, start=1)}
+    return [DanceScene(each, one, {}, audio, beats, note, "dancer") for each, one in named.items()]
 
 
 def _numbered(path: Path, count: int) -> list[Path]:

@@ -82,7 +82,7 @@ def scene_data(scene: DanceScene) -> dict[str, Any]:
         "note": scene.note,
         "fps": first.fps,
         "together": scene.together,
-        "beats": [round(float(beat), 3) for beat in beats],
+        "beats": [round(float(beat), 3) for beat in beats if beat < first.seconds],
         "audio": None if sound is None else _base64(mp3_of(sound)),
         "audio_type": "audio/mpeg",
         "leader": None

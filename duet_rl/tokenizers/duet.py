@@ -16,7 +16,7 @@ from duet_rl.files import require_folder
 from duet_rl.tokenizers.body_tokenizer import BodyTokenizer
 from duet_rl.tokenizers.conv import StreamCache
 from duet_rl.tokenizers.frames import MotionBatch, smoothed
-from duet_rl.tokenizers.holding import AS_LEARNED, HoldingConfig, hold_hands
+from duet_rl.tokenizers.holding import AS_LEARNED, FIRMEST, HoldingConfig, hold_hands
 from duet_rl.tokenizers.leader import (
     LEADER,
     LEADER_CHANNELS,
@@ -68,15 +68,17 @@ class DuetCodec(nn.Module):
         """Return this codec, but with hands held so firmly; see `tokenizers.holding`.
 
         Args:
-            firmness: 1 is as it learned, 0 frees all hands, more takes them from farther off.
+            firmness: 1 is as it learned, 0 frees all hands, 2 takes them from twice as far.
 
         Raises:
-            InputError: below 0, or it decodes positions, whose arms cannot be bent.
+            InputError: beyond 0 to 2, or it decodes positions, whose arms cannot be bent.
         """
         if firmness == self.firmness:
             return self
-        if not 0 <= firmness < float("inf"):
-            raise InputError(f"hands held {firmness:g} times; give 0 (free) or more, 1 is usual")
+        if not 0 <= firmness <= FIRMEST:
+            raise InputError(
+                f"hands held {firmness:g} times; give 0 (free) to {FIRMEST:g}, 1 is as it learned"
+            )
         if self.config.decoding.joints == "positions":
             raise InputError(
                 "this codec decodes positions of joints, and no arm can be bent to hold more or "
@@ -216,7 +218,7 @@ class DuetCodec(nn.Module):
                 different frames of reference.
         """
         folder = require_folder(folder, "a codec")
-        pose = cls.pose_class.load(folder / POSE)
+        pose = cls.pose_class_in(folder / POSE).load(folder / POSE)
         placement = cls.placement_class.load(folder / TRANSLATION)
         if pose.config.frame != placement.config.frame:
             raise InputError(
@@ -226,6 +228,11 @@ class DuetCodec(nn.Module):
         codec = cls(placement.config.model_copy(update={"pose": pose.config.pose}))
         codec.pose, codec.placement = pose, placement
         return codec.eval()
+
+    @classmethod
+    def pose_class_in(cls, folder: Path) -> type[BodyTokenizer]:
+        """Return the class of tokenizers whose weights a folder holds."""
+        return cls.pose_class
 
     def _parts_of(
         self, tokens: Int[Tensor, "B N S"]

@@ -17,9 +17,10 @@ from duet_rl.tokenizers.conv import StreamCache
 from duet_rl.tokenizers.frames import smoothed
 
 AS_LEARNED = 1.0  # firmness of a dance that nobody asked to hold otherwise
+FIRMEST = 2.0  # farther off, palms take the wrong ones
 _ARMS = ("left_arm", "right_arm")
 # m from the leader's palms, and from the surfaces of his shoulders and waist, that free hands keep
-_ROOM = (0.25, 0.25, 0.15, 0.15)
+_ROOM = (0.4, 0.4, 0.15, 0.15)
 
 
 class HoldingConfig(Config):
