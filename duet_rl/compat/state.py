@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from duet_rl.errors import InputError
+from duet_rl.errors import InputError, listed
 
 _PREFIX = "module."  # that torch's DataParallel puts before every key
 _NAMED_KEYS = 6  # keys spelled out in an error before "and n more"
@@ -95,8 +95,7 @@ def values_in(config: Any, names: Sequence[str]) -> list[Any]:
 
 def some(names: Sequence[str]) -> str:
     """Return the first few names, and how many more there are."""
-    shown = ", ".join(names[:_NAMED_KEYS])
-    return shown + (f" and {len(names) - _NAMED_KEYS} more" if len(names) > _NAMED_KEYS else "")
+    return listed(names, _NAMED_KEYS)
 
 
 def single_precision(tensor: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from duet_rl.body.skeleton import NUM_SMPL_JOINTS
 from duet_rl.datasets.split import Split
-from duet_rl.errors import InputError
+from duet_rl.errors import InputError, listed
 from duet_rl.files import require_file
 from duet_rl.pickles import load_pickle
 
@@ -38,7 +38,6 @@ _NAME = re.compile(r"g([A-Z]{2})_s[A-Z]+_c[^_]+_d\d+_(m[A-Z]+\d+)_ch\d+")
 _TOPS = (".", "aist_plusplus_final", "annotations")  # where motions/ and splits/ may lie
 _MUSIC = ("music", "musics", "wav", "wavs", "all_musics")
 _AUDIO_SUFFIXES = (".wav", ".mp3", ".flac", ".ogg")
-_SHOWN = 12  # sequences named in an error before "and n more"
 
 logger = logging.getLogger(__name__)
 
@@ -208,9 +207,7 @@ def _songs(folder: Path) -> dict[str, Path]:
 def _tell_lacks(root: Path, lacks: Sequence[str], total: int, go_on: bool) -> None:
     if not lacks:
         return
-    more = f" and {len(lacks) - _SHOWN} more" if len(lacks) > _SHOWN else ""
-    told = f"{len(lacks)} of {total} sequences in {root} are not whole: "
-    told += f"{', '.join(lacks[:_SHOWN])}{more}"
+    told = f"{len(lacks)} of {total} sequences in {root} are not whole: {listed(lacks)}"
     if not go_on:
         raise InputError(f"{told}; add the files, or set prepare.skip_bad=true")
     logger.warning("%s; left out", told)

@@ -21,7 +21,7 @@ from duet_rl.config import Config
 from duet_rl.datasets.clip import FPS, DuetClip, align
 from duet_rl.datasets.hands import HOLD_RANGE, close_hands
 from duet_rl.datasets.prepare import PrepareTask, fingerprint
-from duet_rl.errors import InputError
+from duet_rl.errors import InputError, listed
 from duet_rl.files import require_folder
 from duet_rl.mocap.motion_file import MotionFile, log, read_motion
 
@@ -77,10 +77,8 @@ def find_pairs(folder: Path | str, config: PairsConfig) -> list[Pair]:
             f"{' or '.join(MOTION_SUFFIXES)}; set leader and follower to the names of the files"
         )
     if lonely:
-        shown = ", ".join(lonely[:_SHOWN])
-        more = f" and {len(lonely) - _SHOWN} more" if len(lonely) > _SHOWN else ""
         raise InputError(
-            f"{len(lonely)} files in {folder} lack their partner: {shown}{more}; "
+            f"{len(lonely)} files in {folder} lack their partner: {listed(lonely, _SHOWN)}; "
             "add the partners or move these files away"
         )
     return [

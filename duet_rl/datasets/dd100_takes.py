@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from duet_rl.datasets.dd100_files import SUFFIX, JointFiles, SmplxFile
-from duet_rl.errors import InputError
+from duet_rl.errors import InputError, listed
 from duet_rl.files import atomic_path, sha256_of
 
 CHECKSUMS = "inputs.sha256"  # in a store: `sha256sum -c` reads it in the folder of the data set
@@ -15,7 +15,6 @@ CHECKSUMS = "inputs.sha256"  # in a store: `sha256sum -c` reads it in the folder
 _AUDIO_SUFFIXES = (".mp3", ".wav", ".flac", ".ogg")
 _SPLIT_FOLDERS = ("all", "train", "test", ".")  # takes lie in any of these
 _TAKE = re.compile(r"([^_]+_(\d+)(?:_.+)?)_(00|01)")  # GENRE_CHOREOGRAPHY_TAKE_DANCER
-_SHOWN = 12  # takes named in an error before "and n more"
 
 logger = logging.getLogger(__name__)
 
@@ -162,9 +161,7 @@ def _dancer(paths: Sequence[Path], models: Path | None) -> SmplxFile | JointFile
 def _tell_lacks(root: Path, lacks: Sequence[str], total: int, go_on: bool) -> None:
     if not lacks:
         return
-    more = f" and {len(lacks) - _SHOWN} more" if len(lacks) > _SHOWN else ""
-    told = f"{len(lacks)} of {total} takes in {root} are not whole: "
-    told += ", ".join(lacks[:_SHOWN]) + more
+    told = f"{len(lacks)} of {total} takes in {root} are not whole: {listed(lacks)}"
     if not go_on:
         raise InputError(
             f"{told}; fetch the missing files, or set prepare.skip_bad=true to go on without them"

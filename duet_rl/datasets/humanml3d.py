@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from duet_rl.datasets.split import Split
-from duet_rl.errors import InputError
+from duet_rl.errors import InputError, listed
 from duet_rl.files import require_file, require_folder
 
 UNIT = 4  # frames; lengths are multiples of it
@@ -28,7 +28,6 @@ LONGEST = 196  # frames; motions are padded to as many
 _MEAN, _DEVIATION = "Mean.npy", "Std.npy"
 _FEATURES, _JOINTS, _TEXTS = "new_joint_vecs", "new_joints", "texts"
 _SPAN_FPS = 20.0  # frames a second that spans are counted in, also of KIT-ML
-_SHOWN = 12  # motions named in an error before "and n more"
 
 logger = logging.getLogger(__name__)
 
@@ -293,7 +292,10 @@ def _unfit(frames: int, kind: MotionFormat) -> str:
 
 
 def _names(path: Path) -> list[str]:
-    names = require_file(path, "a list of motions").read_text(encoding="utf-8").split()
+    try:
+        names = require_file(path, "a list of motions").read_text(encoding="utf-8").split()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no text ({error.reason}); fetch it again") from error
     if not names:
         raise InputError(f"{path} is empty; fetch it again")
     return names
@@ -334,9 +336,7 @@ def _array(path: Path, what: str, shape: tuple[int, ...], peek: bool = False) ->
 def _tell_bad(root: Path, bad: Sequence[str], total: int, go_on: bool) -> None:
     if not bad:
         return
-    more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
-    told = f"{len(bad)} of {total} motions in {root} cannot be used: "
-    told += f"{', '.join(bad[:_SHOWN])}{more}"
+    told = f"{len(bad)} of {total} motions in {root} cannot be used: {listed(bad)}"
     if not go_on:
         raise InputError(f"{told}; mend them, take them out of the list, or skip bad ones")
     logger.warning("%s; left out", told)

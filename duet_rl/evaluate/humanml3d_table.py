@@ -1,9 +1,7 @@
 """The published protocol's numbers of several makers of motion: table, JSON and CSV."""
 
-import csv
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from duet_rl.evaluate.humanml3d import (
 )
 from duet_rl.evaluate.humanml3d_evaluator import PublishedEvaluator
 from duet_rl.evaluate.humanml3d_makers import HumanML3DEvaluateConfig
-from duet_rl.files import atomic_path
+from duet_rl.evaluate.table_files import write_json, write_rows
 from duet_rl.metrics.text import Repeated
 from duet_rl.models.text_motion import TextMotionConfig
 from duet_rl.text_table import aligned
@@ -131,19 +129,8 @@ def published_text_table(
 def write_published_texts(table: PublishedTextTable, folder: Path | str) -> None:
     """Write the table as `humanml3d.json` and `humanml3d.csv`."""
     folder = Path(folder)
-    with atomic_path(folder / JSON) as temporary:
-        told = json.dumps(table.to_json(), indent=1, allow_nan=False)
-        temporary.write_text(told + "\n", encoding="utf-8")
-    with (
-        atomic_path(folder / TABLE) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
-    ):
-        lines = csv.writer(file)
-        lines.writerow(["row", "measure", "mean", "half", "reason", "protocol"])
-        for row, scores in table.rows.items():
-            for name, score in scores.items():
-                numbers = ["" if math.isnan(x) else x for x in score]
-                lines.writerow([row, name, *numbers, table.reasons.get(name, ""), table.label])
+    write_json(folder / JSON, table.to_json())
+    write_rows(folder / TABLE, _lines(table))
 
 
 def as_text(table: PublishedTextTable) -> str:
@@ -157,6 +144,15 @@ def as_text(table: PublishedTextTable) -> str:
     lines = [*aligned([head, *body]), "", f"{told}; mean ± half of the 95 % interval over repeats"]
     lines.append("^ higher, v lower is better, = nearer to the true motion")
     return "\n".join([*lines, *(f"- {name}: {why}" for name, why in table.reasons.items())])
+
+
+def _lines(table: PublishedTextTable) -> Iterator[Sequence[object]]:
+    """Return the lines of the table: one a row and score."""
+    yield ["row", "measure", "mean", "half", "reason", "protocol"]
+    for row, scores in table.rows.items():
+        for name, score in scores.items():
+            numbers = ["" if math.isnan(x) else x for x in score]
+            yield [row, name, *numbers, table.reasons.get(name, ""), table.label]
 
 
 def _departures(

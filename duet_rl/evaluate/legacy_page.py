@@ -1,14 +1,12 @@
 """Tables of a published protocol side by side: text, page, JSON and CSV."""
 
-import csv
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from duet_rl.config import Config
 from duet_rl.evaluate.legacy_scores import PublishedScore, PublishedScores
-from duet_rl.files import atomic_path
+from duet_rl.evaluate.table_files import write_json, write_rows
 from duet_rl.metrics.bootstrap import Interval
 from duet_rl.metrics.cell import Cell
 from duet_rl.metrics.duet import Better
@@ -34,14 +32,9 @@ def write_published(
     """
     protocol = next(iter(tables.values())).protocol
     stem = Path(folder) / protocol
-    with atomic_path(stem.with_suffix(".json")) as temporary:
-        rows = {name: table.to_json() for name, table in tables.items()}
-        temporary.write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n")
-    with (
-        atomic_path(stem.with_suffix(".csv")) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
-    ):
-        csv.writer(file).writerows(_csv_lines(tables))
+    rows = {name: table.to_json() for name, table in tables.items()}
+    write_json(stem.with_suffix(".json"), rows)
+    write_rows(stem.with_suffix(".csv"), _csv_lines(tables))
     page = stem.with_suffix(".html")
     write_report(page, _report(protocol, tables, settings))
     return page

@@ -1,7 +1,5 @@
 """The table of an evaluation: every number with its interval, or why there is none."""
 
-import csv
-import json
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +14,7 @@ from duet_rl.evaluate.probes import PROBES
 from duet_rl.evaluate.scores import REWARD_PREFIX
 from duet_rl.evaluate.sets import SET_MEASURES
 from duet_rl.evaluate.surfaces import SURFACE_MEASURES
-from duet_rl.files import atomic_path
+from duet_rl.evaluate.table_files import write_json, write_rows
 from duet_rl.metrics.bootstrap import Interval, bootstrap_mean
 from duet_rl.metrics.cell import Cell
 from duet_rl.metrics.duet import MEASURES, Measure
@@ -144,15 +142,9 @@ def title(measure: str) -> str:
 def write_evaluation(evaluation: Evaluation, folder: Path | str) -> None:
     """Write the table as `evaluation.json`, `table.csv` and `clips.csv`."""
     folder = Path(folder)
-    with atomic_path(folder / JSON) as temporary:
-        text = json.dumps(evaluation.to_json(), indent=1, allow_nan=False)
-        temporary.write_text(text + "\n")
-    for name, lines in ((TABLE, _table_lines(evaluation)), (CLIPS, _clip_lines(evaluation))):
-        with (
-            atomic_path(folder / name) as temporary,
-            temporary.open("w", newline="", encoding="utf-8") as file,
-        ):
-            csv.writer(file).writerows(lines)
+    write_json(folder / JSON, evaluation.to_json())
+    write_rows(folder / TABLE, _table_lines(evaluation))
+    write_rows(folder / CLIPS, _clip_lines(evaluation))
 
 
 def as_text(evaluation: Evaluation, groups: Collection[str] = ()) -> str:

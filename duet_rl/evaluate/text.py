@@ -1,9 +1,7 @@
 """Text to motion on one's own dances: held-out captions, makers of motion, truth and controls."""
 
-import csv
-import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +20,7 @@ from duet_rl.datasets.clip import FPS
 from duet_rl.datasets.split import Split
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
+from duet_rl.evaluate.table_files import write_json, write_rows
 from duet_rl.evaluate.text_evaluator import (
     FEWEST_FRAMES,
     EvaluatorConfig,
@@ -36,7 +35,6 @@ from duet_rl.evaluate.text_windows import (
     fullest_caption,
     spread_over,
 )
-from duet_rl.files import atomic_path
 from duet_rl.metrics.cell import Cell
 from duet_rl.metrics.duet import Measure
 from duet_rl.text_table import aligned
@@ -56,7 +54,7 @@ FACT_MEASURES: dict[str, Measure] = {
 }
 MEASURES = {**TEXT_MEASURES, **FACT_MEASURES}
 _AT_ONCE = 64  # texts danced to together
-_COLUMNS = "row group measure unit better mean low high samples reason"
+_COLUMNS = "row group measure unit better mean low high samples reason".split()
 _SIGNS = {"higher": " ^", "lower": " v", "true": " =", "": ""}
 
 TextDancer = Callable[[Sequence[str], int, int], Sequence[Float[Tensor, "_ _ 3"]]]
@@ -170,33 +168,8 @@ def evaluate_text(
 def write_text_evaluation(evaluation: TextEvaluation, folder: Path | str) -> None:
     """Write the table as `text.json` and `text.csv`."""
     folder = Path(folder)
-    with atomic_path(folder / JSON) as temporary:
-        told = json.dumps(evaluation.to_json(), indent=1, allow_nan=False)
-        temporary.write_text(told + "\n", encoding="utf-8")
-    with (
-        atomic_path(folder / TABLE) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
-    ):
-        lines = csv.writer(file)
-        lines.writerow(
-            [
-                "row",
-                "group",
-                "measure",
-                "unit",
-                "better",
-                "mean",
-                "low",
-                "high",
-                "samples",
-                "reason",
-            ]
-        )
-        for row, cells in evaluation.rows.items():
-            for name, cell in cells.items():
-                known, numbers = MEASURES[name], cell.interval or ("", "", "")
-                facts = (row, known.group, name, known.unit, known.better)
-                lines.writerow([*facts, *numbers, cell.samples, cell.reason])
+    write_json(folder / JSON, evaluation.to_json())
+    write_rows(folder / TABLE, _lines(evaluation))
 
 
 def as_text(evaluation: TextEvaluation) -> str:
@@ -357,6 +330,16 @@ def _require_windows(
                 f"{config.seconds:g} s; two or more are wanted: choose another split or shorter "
                 "pieces"
             )
+
+
+def _lines(evaluation: TextEvaluation) -> Iterator[Sequence[object]]:
+    """Return the lines of the table: one a row and measure."""
+    yield _COLUMNS
+    for row, cells in evaluation.rows.items():
+        for name, cell in cells.items():
+            known, numbers = MEASURES[name], cell.interval or ("", "", "")
+            facts = (row, known.group, name, known.unit, known.better)
+            yield [*facts, *numbers, cell.samples, cell.reason]
 
 
 def _json_of(cell: Cell) -> dict[str, Any]:

@@ -90,6 +90,7 @@ def test_captions_may_hold_the_sign_that_parts_the_fields(tmp_path):
     [
         (lambda root: (root / "test.txt").unlink(), "test.txt"),
         (lambda root: (root / "test.txt").write_text(""), "empty"),
+        (lambda root: (root / "test.txt").write_bytes(b"\xff\xfe0"), "test.txt is no text"),
         (lambda root: (root / "texts" / "000000.txt").unlink(), "1 of 5 motions.*000000"),
         (lambda root: (root / "new_joint_vecs" / "000000.npy").write_bytes(b"no"), "no whole"),
         (lambda root: np.save(root / "new_joint_vecs" / "000000.npy", np.ones(3)), r"\(3,\)"),
