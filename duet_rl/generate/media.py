@@ -38,15 +38,27 @@ def sound_of(path: Path | str, seconds: float) -> Float[np.ndarray, "samples"]:
         InputError: the file is missing or broken.
     """
     samples, rate = read_audio(path)
+    sound, filled = np.zeros(round(seconds * SAMPLE_RATE), dtype=np.float32), 0
+    for chunk in _resampled(samples, rate):  # a second at a time: all at once takes ten times more
+        taken = chunk[: len(sound) - filled]
+        np.clip(taken, -1, 1, out=sound[filled : filled + len(taken)])
+        filled += len(taken)
+        if filled == len(sound):
+            break
+    return sound
+
+
+def _resampled(samples: Float[np.ndarray, "samples"], rate: int) -> Iterator[np.ndarray]:
+    """Yield samples at `SAMPLE_RATE`, piece by piece."""
     resampler = av.AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE)
-    chunks = [
-        chunk.to_ndarray()[0]
-        for frame in (_audio_frame(samples, rate, "flt"), None)
-        for chunk in resampler.resample(frame)
-    ]
-    sound = np.concatenate(chunks).clip(-1, 1)
-    wanted = round(seconds * SAMPLE_RATE)
-    return np.pad(sound[:wanted], (0, max(wanted - len(sound), 0)))
+    step = round(_CHUNK_SECONDS * rate)
+    for start in range(0, len(samples), step):
+        frame = _audio_frame(samples[start : start + step], rate, "flt")
+        frame.pts, frame.time_base = start, Fraction(1, rate)
+        for chunk in resampler.resample(frame):
+            yield chunk.to_ndarray()[0]
+    for chunk in resampler.resample(None):
+        yield chunk.to_ndarray()[0]
 
 
 def mp3_of(sound: Float[np.ndarray, "samples"]) -> bytes:
