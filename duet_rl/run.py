@@ -45,6 +45,7 @@ from duet_rl.rl.run import run_rl
 from duet_rl.rl.settings import RLConfig
 from duet_rl.storage.claims import claimed
 from duet_rl.tokenizers.codec import CodecConfig
+from duet_rl.tokenizers.own import OwnCodecConfig, tokenizer_of
 from duet_rl.tokenizers.readable_settings import ReadableCodecConfig
 from duet_rl.tokenizers.solo_settings import SoloCodecConfig
 from duet_rl.tokenizers.tokenizer import DuetCodecConfig
@@ -300,6 +301,8 @@ def stage_plans(
         raise InputError(f"a codec was given, which stage {stage!r} does not use; leave it out")
     if stage == "text2motion":
         _require_words(config)
+    if isinstance(config.codec, OwnCodecConfig) and codec is None:
+        tokenizer_of(config.codec.own)  # a wrong name is told before workers start
     data, out = data.resolve(), out.resolve()  # workers stand in another folder
     codec = codec and codec.resolve()
     plans: dict[str, StagePlan] = {

@@ -58,7 +58,7 @@ class PosePlan(StagePlan):
 
     def settings(self) -> Mapping[str, Any]:
         """Return what the result depends on."""
-        return _settings(self.codec, "pose")
+        return _settings(self.codec, "pose", "own")
 
 
 @dataclass(frozen=True)

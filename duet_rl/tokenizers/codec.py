@@ -11,18 +11,20 @@ from duet_rl.config import Config, parse_yaml
 from duet_rl.errors import InputError
 from duet_rl.files import require_folder
 from duet_rl.tokenizers.duet import DuetCodec
-from duet_rl.tokenizers.part import ARCHITECTURE, DUET, POSE, READABLE, SOLO, architecture_in
+from duet_rl.tokenizers.own import OwnCodec, OwnCodecConfig
+from duet_rl.tokenizers.part import ARCHITECTURE, DUET, OWN, POSE, READABLE, SOLO, architecture_in
 from duet_rl.tokenizers.readable import ReadableCodec
 from duet_rl.tokenizers.readable_settings import ReadableCodecConfig
 from duet_rl.tokenizers.solo import SoloCodec
 from duet_rl.tokenizers.solo_settings import SoloCodecConfig
 from duet_rl.tokenizers.tokenizer import DuetCodecConfig
 
-AnyCodec: TypeAlias = DuetCodec | SoloCodec  # a `ReadableCodec` is a `DuetCodec`
+AnyCodec: TypeAlias = DuetCodec | SoloCodec  # `ReadableCodec` and `OwnCodec` are `DuetCodec`s
 _CODECS: dict[str, type[DuetCodec] | type[SoloCodec]] = {
     DUET: DuetCodec,
     READABLE: ReadableCodec,
     SOLO: SoloCodec,
+    OWN: OwnCodec,
 }
 
 
@@ -35,7 +37,8 @@ def _architecture(values: Any) -> str:
 CodecConfig: TypeAlias = Annotated[
     Annotated[DuetCodecConfig, Tag(DUET)]
     | Annotated[ReadableCodecConfig, Tag(READABLE)]
-    | Annotated[SoloCodecConfig, Tag(SOLO)],
+    | Annotated[SoloCodecConfig, Tag(SOLO)]
+    | Annotated[OwnCodecConfig, Tag(OWN)],
     Discriminator(_architecture),
 ]
 """Settings of any codec; where `architecture` is not said, of a `DuetCodec`."""

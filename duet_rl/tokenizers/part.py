@@ -14,7 +14,7 @@ from duet_rl.tokenizers.quantizers import CodebookStatistics, add_statistics, re
 from duet_rl.tokenizers.workers import current_micro_batch
 
 ARCHITECTURE = "architecture"  # key of a codec's settings that says which kind it is
-DUET, SOLO, READABLE = "duet", "solo", "readable"
+DUET, SOLO, READABLE, OWN = "duet", "solo", "readable", "own"
 POSE, TRANSLATION = "pose", "translation"  # kinds of parts, and their sub-folders in a codec's
 REFINE = "refine"  # kind and sub-folder of the refiner of a readable codec
 
