@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from duet_rl.cli.options import DEFAULT_PRESET, Out, Preset
+from duet_rl.cli.options import DEFAULT_PRESET, Out, Preset, TrueFps, TrueScale, TrueUp
 
 CHOREOGRAPH_OUT = Path("runs/choreography")
 SOME_FAILED = 1  # exit code: some songs have no dance
@@ -31,13 +31,9 @@ def choreograph(
         Path | None, typer.Option(help="A leader's motion (.bvh, .npz, .npy) to dance with.")
     ] = None,
     out: Out = CHOREOGRAPH_OUT,
-    fps: Annotated[
-        float | None, typer.Option(help="The leader's true frame rate, if the file lies.")
-    ] = None,
-    scale: Annotated[float | None, typer.Option(help="Metres per unit of the leader.")] = None,
-    up: Annotated[
-        str | None, typer.Option(help="Up axis of the leader, y or z, if not as found.")
-    ] = None,
+    fps: TrueFps = None,
+    scale: TrueScale = None,
+    up: TrueUp = None,
     seed: Annotated[int, typer.Option(help="Another seed, another dance.")] = 0,
     temperature: Annotated[
         float | None, typer.Option(min=0, help="Of the sampling; 0 is the likeliest dance.")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from duet_rl.cli.options import DEFAULT_PRESET, Preset, Settings
+from duet_rl.cli.options import DEFAULT_PRESET, Preset, Settings, TrueFps, TrueScale
 
 app = typer.Typer(no_args_is_help=True, help="Make a store of clips from dances, or body models.")
 
@@ -62,8 +62,8 @@ def bvh_pairs(
     settings: Settings = None,
     leader: Annotated[str, typer.Option(help="Names of the leaders' files, e.g. '60_*'.")] = "",
     follower: Annotated[str, typer.Option(help="Names of the followers' files.")] = "",
-    fps: Annotated[float | None, typer.Option(help="True frame rate, if the files lie.")] = None,
-    scale: Annotated[float | None, typer.Option(help="Metres per unit of the files.")] = None,
+    fps: TrueFps = None,
+    scale: TrueScale = None,
     music: Annotated[
         Path | None, typer.Option(help="One file for all takes, or a folder with one a take.")
     ] = None,

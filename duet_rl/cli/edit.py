@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from duet_rl.cli.options import TrueFps, TrueScale, TrueUp
+
 
 def edit(
     take: Annotated[Path, typer.Argument(help="The motion to edit: .bvh or .npz.")],
@@ -44,11 +46,9 @@ def edit(
             "--nearest", help="Where no pose of the codec's bank shows an edit, take the nearest."
         ),
     ] = False,
-    fps: Annotated[
-        float | None, typer.Option(help="The true frame rate, if the files lie.")
-    ] = None,
-    scale: Annotated[float | None, typer.Option(help="Metres per unit of the files.")] = None,
-    up: Annotated[str | None, typer.Option(help="Up axis of npz files: y or z.")] = None,
+    fps: TrueFps = None,
+    scale: TrueScale = None,
+    up: TrueUp = None,
 ) -> None:
     """Change a dancer's motion by words; all that is not asked to move stays."""
     from duet_rl.captions.edit_language import edits_of_plan, read_edits

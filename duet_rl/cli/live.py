@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from duet_rl.cli.options import Device
+from duet_rl.cli.options import Device, TrueFps, TrueScale, TrueUp
 
 
 def live(
@@ -44,11 +44,9 @@ def live(
     music: Annotated[
         Path | None, typer.Option(help="The song of the take.", show_default=False)
     ] = None,
-    fps: Annotated[
-        float | None, typer.Option(help="The take's true frame rate, if the file lies.")
-    ] = None,
-    scale: Annotated[float | None, typer.Option(help="Metres per unit of the take.")] = None,
-    up: Annotated[str | None, typer.Option(help="Up axis of the take, y or z.")] = None,
+    fps: TrueFps = None,
+    scale: TrueScale = None,
+    up: TrueUp = None,
     seed: Annotated[int, typer.Option(help="Of the recorded take's first dance.")] = 0,
     serve: Annotated[
         bool, typer.Option("--serve", help="By Ray Serve, in several processes.")

@@ -51,4 +51,12 @@ OutPlace = Annotated[
     typer.Option(metavar="PATH", help="Folder or URI of the run; the same command again resumes."),
 ]
 Device = Annotated[str, typer.Option(help="Where the follower dances: cpu or cuda.")]
+# How motion files are read, where what they say, or what is found in them, is not so.
+TrueFps = Annotated[
+    float | None, typer.Option(help="True frame rate of the motion files, if they lie.")
+]
+TrueScale = Annotated[float | None, typer.Option(help="Metres per unit of the motion files.")]
+TrueUp = Annotated[
+    str | None, typer.Option(help="Up axis of the motion files, y or z, if not as found.")
+]
 DEFAULT_PRESET = "tiny"

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from duet_rl.cli.options import local
+from duet_rl.cli.options import TrueFps, TrueScale, TrueUp, local
 
 
 def view(
@@ -31,11 +31,9 @@ def view(
     music: Annotated[
         Path | None, typer.Option(parser=local, help="With files: the music, from their start on.")
     ] = None,
-    fps: Annotated[
-        float | None, typer.Option(help="With files: true frame rate, if they lie.")
-    ] = None,
-    scale: Annotated[float | None, typer.Option(help="With files: metres per unit.")] = None,
-    up: Annotated[str | None, typer.Option(help="With files: the up axis, y or z.")] = None,
+    fps: TrueFps = None,
+    scale: TrueScale = None,
+    up: TrueUp = None,
     seed: Annotated[int, typer.Option(help="Of the dances of runs.")] = 0,
     port: Annotated[int, typer.Option(help="Port here; if it is taken, the next one.")] = 8080,
     open_browser: Annotated[bool, typer.Option("--browser", help="Open the page, too.")] = False,
