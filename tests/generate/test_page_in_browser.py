@@ -14,7 +14,10 @@ from duet_rl.body.motion import Duet
 from duet_rl.generate.view import DanceScene, write_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+]
 
 BROWSER_SECONDS = 100  # a busy machine without a graphics card is slow to draw in 3D
 TRIES = 3

@@ -262,6 +262,7 @@ def test_a_missing_package_names_what_to_install(monkeypatch):
     assert mesh_contact(ball(), ball(0.3), FACES).touching.all()
 
 
+@pytest.mark.slow
 def test_without_a_home_to_write_to_it_works_and_says_what_to_do():
     program = """
 import torch
