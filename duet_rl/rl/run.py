@@ -148,8 +148,12 @@ def env_settings_of(
     follower: Path | str,
     data: Path | str,
 ) -> dict[str, Any]:
-    """Return the keyword arguments of the environment in which a follower is refined."""
-    return {
+    """Return the keyword arguments of the environment in which a follower is refined.
+
+    Raises:
+        InputError: `rl.env_settings` says what RL says itself.
+    """
+    settings: dict[str, Any] = {
         "data": str(Path(data).resolve()),
         "codec": str(Path(follower).resolve()),
         "split": config.split,
@@ -163,6 +167,12 @@ def env_settings_of(
             "silent_end": isinstance(gpt, BailandoGPTConfig) and gpt.music == "window",
         },
     }
+    if twice := sorted(settings.keys() & config.env_settings.keys()):
+        raise InputError(
+            f"rl.env_settings.{twice[0]}: RL tells the environment {', '.join(settings)} by itself; "
+            "take another name, or the setting of RL"
+        )
+    return settings | config.env_settings
 
 
 def _require_clips(store: DuetStore, split: Split) -> None:

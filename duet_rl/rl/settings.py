@@ -1,6 +1,6 @@
 """The settings of RL: what is rolled out, how it is learned from, and on what."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -49,6 +49,8 @@ class RLConfig(Config):
     """Refine a follower by its rewards; the defaults suit a small follower and two cores."""
 
     env: str = "envs:DuetDance-v0"  # gymnasium id; anything with the interface of rl.dances
+    # What an environment of one's own is told beside data, codec, split, rewards and dance.
+    env_settings: dict[str, Any] = Field(default_factory=dict)
     rewards: RewardMixConfig = RewardMixConfig()
     iterations: int = Field(100, ge=1)
     seed: int = Field(0, ge=0)

@@ -9,6 +9,7 @@ from duet_rl.audio.provenance import AUTHORS
 from duet_rl.datasets.split import Split, SplitConfig
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
+from duet_rl.rl.dances import make_dances
 from duet_rl.rl.run import env_settings_of, run_rl
 from envs.dance import open_dances
 from tests.envs.dancers import SidestepCodec, walking_couple
@@ -55,3 +56,14 @@ def test_refining_on_test_music_is_said_aloud(
     with caplog.at_level(logging.WARNING), pytest.raises(InputError, match="greedy"):
         run_rl(config, follower, store.path, tmp_path / "out", progress=False)
     assert "rl.split=test" in caplog.text
+
+
+def test_what_an_environment_of_ones_own_is_told_goes_along(store: DuetStore) -> None:
+    config = SETTINGS.model_copy(update={"env_settings": {"enough": 0.2}})
+    settings = env_settings_of(config, GPT, Path("."), store.path)
+    assert settings == env_settings_of(SETTINGS, GPT, Path("."), store.path) | {"enough": 0.2}
+    with pytest.raises(InputError, match="enough"):  # which the duet does not take
+        make_dances(SETTINGS.env, 2, settings)
+    config = SETTINGS.model_copy(update={"env_settings": {"codec": "other"}})
+    with pytest.raises(InputError, match=r"rl\.env_settings\.codec"):
+        env_settings_of(config, GPT, Path("."), store.path)
