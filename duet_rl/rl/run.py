@@ -169,7 +169,7 @@ def env_settings_of(
     }
     if twice := sorted(settings.keys() & config.env_settings.keys()):
         raise InputError(
-            f"rl.env_settings.{twice[0]}: RL tells the environment {', '.join(settings)} by itself; "
+            f"rl.env_settings.{twice[0]}: RL itself says {', '.join(settings)}; "
             "take another name, or the setting of RL"
         )
     return settings | config.env_settings
