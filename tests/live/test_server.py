@@ -311,7 +311,7 @@ def test_others_are_not_served_without_a_token() -> None:
 def test_the_client_of_the_page_of_documentation_works(follower: Follower, leader: Tensor) -> None:
     text = (Path(__file__).parents[2] / "docs" / "live.md").read_text()
     names: dict[str, Any] = {}
-    exec(text.split("```python\n")[1].split("```")[0], names)
+    exec(text.split("```python\n")[2].split("```")[0], names)
 
     async def talk(hall: Hall, place: str) -> None:
         poses = leader[:30].numpy()

@@ -15,7 +15,7 @@ from duet_rl.generate.follower import Follower
 from duet_rl.live.follower import LiveFollower
 from duet_rl.live.hall import Hall
 from duet_rl.live.intake import FPS, Intake, LeaderFrame
-from duet_rl.live.protocol import read, shown_of
+from duet_rl.live.protocol import Hello, read, shown_of
 from duet_rl.live.settings import LiveConfig
 from duet_rl.live.skeleton import SkeletonHello, placed_message, turned_message
 from duet_rl.mocap.bvh import BvhMotion, read_bvh
@@ -86,6 +86,16 @@ async def dance(
             elif json.loads(message)["type"] in ("skeleton", "error"):
                 said.append(json.loads(message))
     return said, torch.stack([one.follower for one in shown]), [one.time for one in shown]
+
+
+def test_what_the_page_of_documentation_says_of_a_file_is_a_skeleton(take: BvhMotion) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "live.md").read_text()
+    names: dict[str, Any] = {}
+    exec(text.split("```python\n")[1].split("```")[0], names)
+    hello = read(json.dumps(names["hello_of"](take)))
+    assert isinstance(hello, Hello) and hello.skeleton is not None
+    assert hello.skeleton == SkeletonHello.model_validate(said_of(take))
+    assert hello.skeleton.checked().names == take.names
 
 
 @pytest.mark.parametrize("how", ["binary turns", "turns", "binary places"])
