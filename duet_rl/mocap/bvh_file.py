@@ -1,7 +1,9 @@
 """The text of a BVH file: who is in it, joint by joint, and the numbers of every frame."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import NoReturn, TextIO
 
@@ -11,10 +13,15 @@ from jaxtyping import Float
 from duet_rl.errors import InputError
 from duet_rl.files import require_file
 
-_RATES = (23.976, 24, 25, 29.97, 30, 48, 50, 59.94, 60, 90, 100, 120, 240)  # fps that files mean
-_RATE_SLACK = 2e-3  # share by which a rounded frame time may miss its rate
+_FILM = (12, 15, 23.976, 24, 25, 29.97, 30, 47.952, 48, 50, 59.94, 60, 72, 75)
+_CAPTURE = (90, 100, 119.88, 120, 144, 150, 180, 200, 239.76, 240, 250, 300, 480, 500, 1000)
+_RATES = (*_FILM, *_CAPTURE)  # fps that files mean
+_RATE_SLACK = 1e-4  # share by which a frame time that is written in full may miss its rate
+_CUT_SLACKS = (0.5, 1.0)  # of the last digit: a frame time that was rounded, or cut off
+_ROUGHEST = 0.03  # share of a frame time that its digits must tell, to be taken for a rate
 _BLOCK = 1 << 20  # characters read at a time
-_MOTION = "MOTION"  # ends the hierarchy
+_MOTION = re.compile(r"(?:^|(?<=[\s}]))MOTION(?=\s)")  # ends the hierarchy
+_KEYWORDS = frozenset(("ROOT", "JOINT", "End", "OFFSET", "CHANNELS", "}"))
 _HEAD_WORDS = 5  # Frames: <count> Frame Time: <seconds>
 _SHORTEST = 2  # bytes of a number and what parts it from the next
 
@@ -99,9 +106,8 @@ def _split_at_motion(path: Path, file: TextIO) -> tuple[str, Iterator[str]]:
         head += block
         if not head.lstrip("\ufeff \t\r\n").startswith("HIERARCHY"):
             break
-        before, mark, after = head.partition(_MOTION)
-        if mark:
-            return before, _blocks(after, file)
+        if mark := _MOTION.search(head):
+            return head[: mark.start()], _blocks(head[mark.end() :], file)
     if not head.lstrip("\ufeff \t\r\n").startswith("HIERARCHY"):
         raise InputError(f"{path}: does not begin with HIERARCHY; wanted a BVH text file")
     raise InputError(f"{path}: has no MOTION section; the file is truncated, fetch it again")
@@ -160,10 +166,12 @@ def _read_node(path: Path, word: str, open_nodes: list[_Node], words: Iterator[s
     parent = open_nodes[-1] if open_nodes else None
     if parent is not None and parent.is_end:
         _damaged(path, f"{word} inside an end site")
-    node = _Node(_next(path, words), parent, is_end=word == "End")
-    if _next(path, words) != "{":
-        _damaged(path, f"no brace after {node.name} (a name must be one word)")
-    return node
+    name: list[str] = []
+    while (part := _next(path, words)) != "{":
+        if part in _KEYWORDS:
+            _damaged(path, f"no brace after {' '.join([word, *name])}")
+        name.append(part)
+    return _Node(" ".join(name), parent, is_end=word == "End")
 
 
 def _joints(path: Path, nodes: list[_Node], column: int) -> tuple[BvhJoint, ...]:
@@ -204,7 +212,8 @@ def _read_property(path: Path, node: _Node, word: str, words: Iterator[str]) -> 
         node.offset = tuple(_number(path, _next(path, words)) for _ in range(3))
     elif word == "CHANNELS":
         count = int(_number(path, _next(path, words)))
-        node.channels = tuple(_next(path, words) for _ in range(count))
+        # Files write Xrotation, some XRotation.
+        node.channels = tuple(_next(path, words).capitalize() for _ in range(count))
     else:
         _damaged(path, f"{word!r} in the hierarchy")
 
@@ -215,12 +224,13 @@ def _read_frames(path: Path, blocks: Iterator[str], channels: int) -> tuple[np.n
         head += block.split()
         if len(head) >= _HEAD_WORDS:
             break
-    if len(head) < 2 or head[0] != "Frames:" or not head[1].isdigit():
+    if len(head) < 2 or head[0] != "Frames:" or not head[1].isdecimal():
         _damaged(path, "no line 'Frames: <count>' after MOTION")
     frames, timed = int(head[1]), head[2:4] == ["Frame", "Time:"] and len(head) > 4
     frame_time = _number(path, head[4]) if timed else 0.0
     if frame_time <= 0:
         _damaged(path, f"a frame time of {frame_time} s")
+    fps = _rate(head[4])
     # A header may promise anything: no more is kept than so many bytes can say.
     most = min(frames * channels, path.stat().st_size // _SHORTEST + 1)
     values = np.empty(most, dtype=np.float64)
@@ -242,7 +252,7 @@ def _read_frames(path: Path, blocks: Iterator[str], channels: int) -> tuple[np.n
     if not np.isfinite(values).all():
         frame = int(np.flatnonzero(~np.isfinite(values))[0]) // channels
         raise InputError(f"{path}: NaN or infinity in frame {frame}; repair or cut the take")
-    return values.reshape(frames, channels), _rate(1 / frame_time)
+    return values.reshape(frames, channels), fps
 
 
 def _words(first: list[str], blocks: Iterator[str]) -> Iterator[list[str]]:
@@ -253,9 +263,22 @@ def _words(first: list[str], blocks: Iterator[str]) -> Iterator[list[str]]:
             yield words
 
 
-def _rate(fps: float) -> float:
-    nearest = min(_RATES, key=lambda rate: abs(rate - fps))
-    return float(nearest) if abs(nearest - fps) < _RATE_SLACK * fps else fps
+def _rate(time: str) -> float:
+    """Return frames per second, by a frame time as it is written.
+
+    Few digits may mean several rates: then that of film and capture which they are a rounding of.
+    119.88 is not 120: in ten minutes they are 0.6 s apart, and music would be as late.
+    """
+    seconds = float(time)
+    digit = float(Decimal(1).scaleb(int(Decimal(time).as_tuple().exponent)))
+    slacks = [_RATE_SLACK * seconds]
+    if digit / 2 < _ROUGHEST * seconds:
+        slacks += [share * digit for share in _CUT_SLACKS]
+    for slack in slacks:
+        fitting = [rate for rate in _RATES if abs(1 / rate - seconds) <= slack]
+        if fitting:  # whole rates are the likelier, then the nearest
+            return float(min(fitting, key=lambda r: (r != int(r), abs(1 / r - seconds))))
+    return 1 / seconds
 
 
 def _next(path: Path, words: Iterator[str]) -> str:

@@ -36,6 +36,7 @@ _ROTATION_SLACK = 1e-2  # of R R^T from the identity
 _RIGID = 0.1  # share of its mean by which the length of a leg may change; more is no person's
 _ROUNDS = 3  # of fitting rotations to bones, and bones to rotations
 _MOST_PERSONS = 8  # in one file
+_NUMBERS = "iuf"  # kinds of numpy's numbers: whole and real
 _LAYOUTS: dict[int, tuple[str, tuple[int, ...]]] = {  # joints -> whose they are, which of ours
     22: ("HumanML3D joints", tuple(range(22))),
     24: ("SMPL joints", SMPL_JOINTS),
@@ -133,9 +134,10 @@ def open_npy(
     value = load_object_npy(path)
     if isinstance(value, Mapping):
         return _parameters(path, value)
-    if not isinstance(value, np.ndarray) or not np.issubdtype(value.dtype, np.number):
-        raise InputError(f"{path}: holds no numbers; wanted {_FIVE}")
-    table = value[0] if value.ndim in (3, 4) and value.shape[0] == 1 else value
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in _NUMBERS or not value.ndim:
+        raise InputError(f"{path}: holds no table of numbers; wanted {_FIVE}")
+    one_frame = value.ndim == 3 and value.shape[1] in _LAYOUTS
+    table = value[0] if value.ndim in (3, 4) and len(value) == 1 and not one_frame else value
     table, persons = _of_person(path, table, person)
     frames = len(table)
     if frames == 0 or not np.isfinite(table).all():
@@ -165,7 +167,7 @@ def _of_person(path: Path, table: np.ndarray, person: int | str | None) -> tuple
         if table.shape[1] <= _MOST_PERSONS < table.shape[0]:
             table = table.swapaxes(0, 1)
         persons = len(table)
-    number = 1 if person is None else int(person) if str(person).isdigit() else 0
+    number = 1 if person is None else int(person) if str(person).isdecimal() else 0
     if not 1 <= number <= persons:
         numbers = ", ".join(map(str, range(1, persons + 1)))
         raise InputError(f"{path}: no person {person!r}; it has {persons}: {numbers}")

@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 FPS = 30.0
 
 _ASSUMED_FPS = 30.0  # of files that say none
+_FPS_RANGE = (1.0, 10_000.0)  # a second; no more, no less is motion capture
 _PARAMETER_SLACK = 0.03  # m; how far models' pelvises and floors may miss y = 0
 _STRAY = 0.02  # m; a retargeted joint that is farther off is told
 _BACKWARDS = -0.3  # cosine between feet and facing of someone whose sides are exchanged
@@ -152,7 +153,7 @@ def read_motion(
     if person is None and len(source.persons) > 1:
         several = ", ".join(source.persons)
         warnings.append(f"{len(source.persons)} persons ({several}): the first is taken")
-    true_fps, fps_from = _fps(source, fps, warnings)
+    true_fps, fps_from = _fps(path, source, fps, warnings)
     metres, scale_from = _scale(path, source, scale, warnings)
     opened = source.open(metres, true_fps)
     axis, up_from = _up(source, opened, up, warnings)
@@ -197,15 +198,19 @@ def log(read: MotionFile) -> None:
         logger.warning("%s: %s", read.found.name, warning)
 
 
-def _fps(source: Source, given: float | None, warnings: list[str]) -> tuple[float, str]:
-    if given is not None:
-        return float(given), "given"
-    if source.fps is not None:
-        return source.fps, "file"
-    if source.format == "npz":
-        raise InputError("the file says no frame rate; give the fps")
-    warnings.append(f"it says no frame rate: {_ASSUMED_FPS:g} fps are assumed; give the fps")
-    return _ASSUMED_FPS, "assumed"
+def _fps(path: Path, source: Source, given: float | None, warnings: list[str]) -> tuple[float, str]:
+    fps, why = (source.fps, "file") if given is None else (float(given), "given")
+    if fps is None and source.format == "npz":
+        raise InputError(f"{path}: says no frame rate; give the fps")
+    if fps is None:
+        warnings.append(f"it says no frame rate: {_ASSUMED_FPS:g} fps are assumed; give the fps")
+        return _ASSUMED_FPS, "assumed"
+    low, high = _FPS_RANGE
+    if not low <= fps <= high:
+        raise InputError(
+            f"{path}: {fps:g} frames a second ({why}); wanted {low:g} to {high:g}, give the fps"
+        )
+    return fps, why
 
 
 def _scale(

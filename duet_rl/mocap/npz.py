@@ -198,7 +198,7 @@ def pose_table(path: Path, arrays: Mapping[str, np.ndarray]) -> PoseTable:
         pelvis=body.pelvis,
         skeleton=_skeleton(path, arrays),
         fps=_frame_rate(path, arrays),
-        up=str(arrays["up_axis"]) if "up_axis" in arrays else None,
+        up=_up_axis(path, arrays),
         joints=tuple(body.columns) if "poses" in arrays else tuple(range(NUM_JOINTS)),
     )
 
@@ -279,7 +279,7 @@ def _first(path: Path, arrays: Mapping[str, np.ndarray], names: Iterable[str]) -
 
 
 def _numbers(path: Path, name: str, array: np.ndarray) -> np.ndarray:
-    if not np.issubdtype(array.dtype, np.number) or array.ndim == 0:
+    if not _is_real(array) or array.ndim == 0:
         raise InputError(f"{path}: {name} holds {array.dtype} values; wanted a table of numbers")
     return array.astype(np.float64)
 
@@ -288,10 +288,24 @@ def _frame_rate(path: Path, arrays: Mapping[str, np.ndarray]) -> float | None:
     for name in _RATES:
         if name in arrays:
             rate = arrays[name]
-            if rate.size == 1 and np.issubdtype(rate.dtype, np.number) and rate.item() > 0:
+            if rate.size == 1 and _is_real(rate) and rate.item() > 0:
                 return float(rate.item())
             raise InputError(f"{path}: {name} is {rate}; wanted frames per second, give the fps")
     return None
+
+
+def _up_axis(path: Path, arrays: Mapping[str, np.ndarray]) -> str | None:
+    if "up_axis" not in arrays:
+        return None
+    said = arrays["up_axis"].astype(str).reshape(-1).tolist()  # some write bytes
+    axis = said[0].lower() if len(said) == 1 else ""
+    if axis not in UP_AXES:
+        raise InputError(f"{path}: up_axis is {arrays['up_axis']}; wanted 'y' or 'z'")
+    return axis
+
+
+def _is_real(array: np.ndarray) -> bool:
+    return np.issubdtype(array.dtype, np.integer) or np.issubdtype(array.dtype, np.floating)
 
 
 def _skeleton(path: Path, arrays: Mapping[str, np.ndarray]) -> Skeleton:

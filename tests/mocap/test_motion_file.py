@@ -280,7 +280,9 @@ BAD_NPY = {
     "angles": (np.random.default_rng(0).normal(size=(50, 165)), "no places of joints"),
     "nan": (np.full((10, 22, 3), np.nan), "NaN"),
     "empty": (np.zeros((0, 22, 3)), "no frame"),
-    "words": (np.array(["a"]), "holds no numbers"),
+    "words": (np.array(["a"]), "holds no table of numbers"),
+    "one number": (np.float64(3.0), "holds no table of numbers"),
+    "complex": (np.zeros((10, 22, 3), complex), "holds no table of numbers"),
 }
 
 
@@ -293,11 +295,26 @@ def test_arrays_that_are_no_dancer_are_refused(tmp_path, case):
     assert "bad.npy" in str(caught.value) and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("setting", [{"fps": 0.0}, {"scale": -1.0}, {"up": "x"}])
+def test_one_frame_of_joints_is_a_motion(tmp_path):
+    joints = figure(frames=1, fps=30.0).joints
+    np.save(tmp_path / "pose.npy", joints.numpy())
+    assert largest(read_motion(tmp_path / "pose.npy").motion.joints, joints) < 0.05
+
+
+@pytest.mark.parametrize("fps", [1e12, 1e-6, float("inf")])
+def test_a_rate_of_no_capture_is_refused_and_not_computed_with(tmp_path, fps):
+    np.savez(tmp_path / "take.npz", **{**amass(figure(frames=8)), "mocap_frame_rate": fps})
+    with pytest.raises(InputError, match=r"take\.npz.*give the fps"):
+        read_motion(tmp_path / "take.npz")
+
+
+@pytest.mark.parametrize("setting", [{"fps": 0.0}, {"scale": -1.0}, {"up": "x"}, {"person": "²"}])
 def test_settings_that_mean_nothing_are_refused(tmp_path, setting):
     write_bvh(tmp_path / "take.bvh", dancer(frames=4))
-    with pytest.raises(InputError, match="wanted"):
-        read_motion(tmp_path / "take.bvh", **setting)
+    np.save(tmp_path / "take.npy", figure(frames=4).joints.numpy())
+    for name in ("take.bvh", "take.npy"):
+        with pytest.raises(InputError, match=r"wanted|no person"):
+            read_motion(tmp_path / name, **setting)
 
 
 def test_what_was_found_can_be_kept_as_json(tmp_path):

@@ -118,6 +118,15 @@ def test_smpl_poses_have_no_fingers(tmp_path, width, hands):
     assert torch.equal(again.rotations[:, 22:], torch.eye(3).expand(40, 33, 3, 3))
 
 
+@pytest.mark.parametrize("said", ["Z", b"z", ["z"]])
+def test_an_axis_may_be_said_in_any_spelling(tmp_path, said):
+    motion = dancer(6)
+    np.savez(tmp_path / "z.npz", **arrays_of(motion), up_axis=said)
+    np.savez(tmp_path / "plain.npz", **arrays_of(motion))
+    plain = read_npz(tmp_path / "plain.npz", up="z")
+    assert torch.equal(read_npz(tmp_path / "z.npz").joints, plain.joints)
+
+
 def _without(name: str) -> dict[str, np.ndarray]:
     return {key: value for key, value in arrays_of(dancer(6)).items() if key != name}
 
@@ -131,6 +140,9 @@ BAD_ARRAYS = {
     "no translation": (_without("trans"), "wanted trans or transl"),
     "no rate": (_without("mocap_frame_rate"), "give the fps"),
     "bad rate": (_with(mocap_frame_rate=np.array(0.0)), "give the fps"),
+    "complex rate": (_with(mocap_frame_rate=np.array(30 + 0j)), "give the fps"),
+    "complex poses": (_with(poses=np.zeros((6, 165), complex)), "wanted a table of numbers"),
+    "axis": (_with(up_axis=np.array("x")), "up_axis is x; wanted 'y' or 'z'"),
     "narrow poses": (_with(poses=np.zeros((6, 75))), r"poses of shape \(6, 75\)"),
     "frames": (_with(trans=np.zeros((5, 3))), r"translations of shape \(5, 3\)"),
     "nan": (_with(trans=np.full((6, 3), np.nan)), "NaN or infinity in the translations of frame 0"),

@@ -125,16 +125,16 @@ UNREAL = person(
 )
 BIPED = [
     *person(
-        three("Bip01", "Bip01_Spine", "Bip01_Spine1", "Bip01_Spine2"),
-        leg=("Bip01_{s}_Thigh", "Bip01_{s}_Calf", "Bip01_{s}_Foot", "Bip01_{s}_Toe0"),
-        arm=("Bip01_{s}_Clavicle", "Bip01_{s}_UpperArm", "Bip01_{s}_Forearm", "Bip01_{s}_Hand"),
-        head=[("Bip01_Neck", "neck"), ("Bip01_Head", "head")],
+        three("Bip01", "Bip01 Spine", "Bip01 Spine1", "Bip01 Spine2"),
+        leg=("Bip01 {s} Thigh", "Bip01 {s} Calf", "Bip01 {s} Foot", "Bip01 {s} Toe0"),
+        arm=("Bip01 {s} Clavicle", "Bip01 {s} UpperArm", "Bip01 {s} Forearm", "Bip01 {s} Hand"),
+        head=[("Bip01 Neck", "neck"), ("Bip01 Head", "head")],
         sides="LR",
     ),
     *(  # a twist joint half way down each forearm, which turns with the hand
         Bone(
-            f"Bip01_{s}_ForeTwist",
-            f"Bip01_{s}_Forearm",
+            f"Bip01 {s} ForeTwist",
+            f"Bip01 {s} Forearm",
             f"{side}_elbow",
             f"{side}_wrist",
             0.5,
