@@ -1,5 +1,6 @@
 """BVH files: any hierarchy in, our 55 joints out. Rotations are copied, never solved for."""
 
+import math
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from duet_rl.body.heading import unwrap
 from duet_rl.body.motion import Motion
-from duet_rl.body.rotations import euler_to_matrix, matrix_to_euler
+from duet_rl.body.rotations import euler_to_matrix, matrix_to_euler, wrap_angle
 from duet_rl.body.skeleton import CHILDREN, JOINT_NAMES, Skeleton
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path
@@ -158,7 +159,7 @@ def write_bvh(path: Path | str, motion: Motion, scale: float = 1.0) -> None:
     order: list[int] = []
     _write_joint(lines, order, motion.skeleton.offsets.double() / scale, joint=0, depth=0)
     lines += ["MOTION", f"Frames: {motion.frames}", f"Frame Time: {1 / motion.fps:.10f}"]
-    angles = matrix_to_euler(motion.rotations[:, order].double(), _ORDER)
+    angles = _without_flips(matrix_to_euler(motion.rotations[:, order].double(), _ORDER))
     angles = unwrap(angles.movedim(0, -1)).movedim(-1, 0).rad2deg()  # no jumps of 360 degrees
     values = torch.cat([motion.root.double() / scale, angles.flatten(1)], dim=1)
     with (
@@ -191,6 +192,21 @@ def bvh_to_motion(bvh: BvhMotion) -> Motion:
                 )
     skeleton = Skeleton(bvh.offsets[order], name=bvh.name)
     return Motion.from_rotations(bvh.root, bvh.rotations[:, order], skeleton, bvh.fps)
+
+
+def _without_flips(angles: Float[Tensor, "T J 3"]) -> Float[Tensor, "T J 3"]:
+    """Return the same turns by the angles nearest to those of the frame before, up to whole turns.
+
+    Every turn is told in two ways, (a, b, c) and (a + pi, pi - b, c + pi). Where a limb passes the
+    pole at b = pi / 2, who stays with small b jumps by half a turn in a and c, and programs that
+    draw more pictures than there are frames show a limb that whirls round.
+    """
+    first, middle, last = angles.unbind(-1)
+    other = torch.stack([first + math.pi, math.pi - middle, last + math.pi], dim=-1)
+    stays = wrap_angle(angles[1:] - angles[:-1]).abs().sum(-1)
+    flips = wrap_angle(other[1:] - angles[:-1]).abs().sum(-1)
+    odd = torch.nn.functional.pad((flips < stays).cumsum(0) % 2, (0, 0, 1, 0)).bool()
+    return torch.where(odd[..., None], other, angles)
 
 
 def _bones(file: BvhFile, joints: Sequence[BvhJoint]) -> tuple[Tensor, dict[int, bool]]:

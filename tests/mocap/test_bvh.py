@@ -78,6 +78,47 @@ def test_angles_that_we_write_do_not_jump_by_a_whole_turn(tmp_path):
     assert angles.diff(dim=0).abs().max() < 60
 
 
+def test_a_limb_that_passes_the_pole_does_not_whirl_round(tmp_path):
+    kick = dancer(frames=60)
+    rotations = kick.rotations.clone()
+    vectors = torch.zeros(60, 3)
+    vectors[:, 0] = torch.linspace(-0.5, -2.6, 60)  # a leg thrown up, past a quarter turn
+    vectors[:, 1] = 0.3
+    rotations[:, JOINT["left_hip"]] = axis_angle_to_matrix(vectors)
+    motion = Motion.from_rotations(kick.root, rotations, kick.skeleton)
+    write_bvh(tmp_path / "kick.bvh", motion)
+    again = bvh_to_motion(read_bvh(tmp_path / "kick.bvh"))
+    torch.testing.assert_close(again.joints, motion.joints, atol=1e-4, rtol=0)
+    rows = (tmp_path / "kick.bvh").read_text().partition("Frame Time:")[2].splitlines()[1:]
+    angles = torch.tensor([[float(word) for word in row.split()[3:]] for row in rows])
+    assert angles.diff(dim=0).abs().max() < 60
+
+
+@pytest.mark.parametrize(
+    ("written", "fps"),
+    [
+        *(("0.0083333", 120), ("0.008342", 119.88), ("0.00834168", 119.88), ("0.0083", 120)),
+        *(("0.0333333", 30), ("0.033367", 29.97), ("0.0334", 29.97), ("0.033", 30)),
+        *(("0.016683", 59.94), ("0.0167", 60), ("0.0166", 60), ("0.017", 60), ("1e-2", 100)),
+        *(("0.04", 25), ("0.04170838", 23.976), ("0.0666667", 15), ("0.008", 125), ("0.0325", 1)),
+    ],
+)
+def test_a_rounded_frame_time_means_the_rate_that_it_is_a_rounding_of(tmp_path, written, fps):
+    text = GOOD.replace("0.008333", written)
+    (tmp_path / "take.bvh").write_text(text)
+    wanted = fps if fps > 1 else 1 / 0.0325  # no rate that anybody captures at: as it is written
+    assert read_bvh(tmp_path / "take.bvh").fps == pytest.approx(wanted, abs=1e-9)
+
+
+def test_joints_may_have_names_of_several_words(tmp_path):
+    text = GOOD.replace("JOINT chest", "JOINT Bip01 the chest").replace("lShin", "LOCO_MOTION")
+    (tmp_path / "take.bvh").write_text(text.replace("Xrotation", "XRotation"))
+    taken = read_bvh(tmp_path / "take.bvh")
+    assert {"Bip01 the chest", "LOCO_MOTION"} <= set(taken.names)
+    (tmp_path / "plain.bvh").write_text(GOOD)
+    assert torch.equal(taken.rotations, read_bvh(tmp_path / "plain.bvh").rotations)
+
+
 def test_the_header_may_be_overruled(tmp_path):
     (tmp_path / "take.bvh").write_text(cmu_text())
     honest = read_bvh(tmp_path / "take.bvh")
@@ -122,6 +163,7 @@ DAMAGED = {
     "nan": (GOOD.replace("0.660000", "nan"), "NaN or infinity in frame 0"),
     "a word": (GOOD.replace("0.660000", "0.66x"), "'0.66x' among the numbers"),
     "frame count": (GOOD.replace("Frames: 4", "Frames: four"), "Frames: <count>"),
+    "frame count of no digits": (GOOD.replace("Frames: 4", "Frames: \u00b2"), "Frames: <count>"),
     "no frames": (GOOD.replace("Frames: 4", "Frames: 0"), "promises 0 frames"),
     "frame time": (GOOD.replace("0.008333", "0"), "frame time of 0.0"),
     "offset": (GOOD.replace("OFFSET 0.0 0.162", "OFFSET 0.0 y"), "'y' where a number"),
@@ -136,7 +178,7 @@ DAMAGED = {
         GOOD.replace("End Site lToe", "End Site").replace("OFFSET 0.01 0 0", "JOINT x { }"),
         "JOINT inside an end site",
     ),
-    "a name of two words": (GOOD.replace("JOINT chest", "JOINT the chest"), "one word"),
+    "no brace": (GOOD.replace("JOINT chest\n", "JOINT the chest }\n"), "no brace after JOINT the"),
     "another format": ("# Blender v4\no Cube", "begin with HIERARCHY"),
     "empty": ("", "begin with HIERARCHY"),
 }
