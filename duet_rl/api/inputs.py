@@ -41,7 +41,7 @@ def motion_of(given: MotionLike, fps: float | None = None, **reading: Any) -> Mo
         given: a motion, a file, or an array of joints.
         fps: the true frame rate of a file that lies, or of an array, which else has 30.
         reading: `scale` (metres per unit) and `up` ("y" or "z"), where they are not to be found
-            out; see `body.motion_file.read_motion`.
+            out; see `mocap.motion_file.read_motion`.
 
     Raises:
         InputError: a file or an array that is no motion.

@@ -89,7 +89,7 @@ def _cone_field(cone: Cone, points: np.ndarray) -> Field:
     length = float(np.linalg.norm(along))
     offset = points - start
     if length > _SHORTEST:
-        # The nearest slice of a cone lies towards its thick end; see also body/draw.py.
+        # The nearest slice of a cone lies towards its thick end; see also drawing/draw.py.
         axis, growth = along / length, (cone.end_radius - cone.start_radius) / length
         level = offset @ axis
         across = np.sqrt(np.maximum(_dot(offset, offset) - level**2, 0))

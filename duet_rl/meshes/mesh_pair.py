@@ -196,7 +196,7 @@ class Pair:
 
 @lru_cache(maxsize=1)
 def load_kernels() -> ModuleType:
-    """Return `body/mesh_kernels.py`, with warp started.
+    """Return `meshes/mesh_kernels.py`, with warp started.
 
     Raises:
         InputError: warp is not installed.

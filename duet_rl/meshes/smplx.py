@@ -1,6 +1,6 @@
 """The licensed SMPL-X body model, through the `smplx` package: poses in, joints and surface out.
 
-The model files are not ours to give; `body/stand_in.py` writes files of the same layout that are.
+The model files are not ours to give; `meshes/stand_in.py` writes files of the same layout that are.
 Settings are those of DD100: ten betas, no hand PCA, flat hands at rest, a neutral face.
 """
 

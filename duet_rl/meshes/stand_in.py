@@ -38,7 +38,7 @@ _GENDERS: dict[str, dict[str, float]] = {  # betas of the mean body of each file
     "FEMALE": {"height": -1.2, "girth": -0.2, "shoulder_width": -1.0, "hip_width": 0.8},
 }
 ORIGIN = "made by duet_rl; holds no part of the licensed model"
-# The origin of a body model lies above the pelvis; this is where body/npz.py takes it to be.
+# The origin of a body model lies above the pelvis; this is where mocap/npz.py takes it to be.
 _PELVIS = (0.0, -0.35, 0.01)
 _GIRTH = {  # m per unit of girth, along the normal
     **dict.fromkeys(("pelvis", "spine1", "spine2"), 0.014),
