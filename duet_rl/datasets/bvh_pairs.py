@@ -110,13 +110,14 @@ def read_pair(pair: Pair, config: PairsConfig, scratch: Path, compat: Compat = "
     Raises:
         InputError: a file cannot be read, or the two differ in length or frame rate.
     """
-    duet = _read_duet(pair, config)
+    duet, before = _read_duet(pair, config)
     if config.close_hands:
         duet = close_hands(duet, config.hold_range)
     audio, tempo = pair.music, None
     if audio is None:
         audio, tempo = _render_music(pair.take, duet, config.style, scratch)
-    features = torch.from_numpy(music_features_of(audio, compat=compat))
+        before = 0
+    features = torch.from_numpy(music_features_of(audio, compat=compat))[before:]
     if tempo is None:
         tempo = tempo_of(features)
     return align(
@@ -126,6 +127,7 @@ def read_pair(pair: Pair, config: PairsConfig, scratch: Path, compat: Compat = "
         name=pair.take,
         choreography=pair.take,
         audio=audio,
+        audio_start=before,
         music_source="recorded" if pair.music else "rendered",
         style=config.style,
         tempo=tempo,
@@ -133,7 +135,8 @@ def read_pair(pair: Pair, config: PairsConfig, scratch: Path, compat: Compat = "
     )
 
 
-def _read_duet(pair: Pair, config: PairsConfig) -> Duet:
+def _read_duet(pair: Pair, config: PairsConfig) -> tuple[Duet, int]:
+    """Return the couple, and how many frames of the take were left out before it begins."""
     leader = read_motion(pair.leader, config.fps, config.scale, config.up)
     # A couple was captured in one world: what was found of the leader holds for the follower.
     found = leader.found
@@ -142,7 +145,8 @@ def _read_duet(pair: Pair, config: PairsConfig) -> Duet:
     _require_equal(pair, "frames per second", found.fps, follower.found.fps)
     for one in (leader, follower):
         log(one)
-    return Duet(*_danced(leader, follower))
+    duet = Duet(*_danced(leader, follower))
+    return duet, leader.motion.frames - duet.leader.frames
 
 
 def _danced(*takes: MotionFile) -> list[Motion]:

@@ -7,6 +7,7 @@ import pytest
 import soundfile
 import torch
 
+from duet_rl.audio.features import music_features_of
 from duet_rl.audio.synth import render_rhythm
 from duet_rl.body.contact import hold_due, palms
 from duet_rl.body.kinematics import reach
@@ -17,6 +18,7 @@ from duet_rl.datasets.hands import PALM_GAP, close_hands
 from duet_rl.datasets.prepare import PrepareConfig, prepare
 from duet_rl.errors import InputError
 from duet_rl.mocap.bvh import write_bvh
+from tests.mocap.cmu import cmu_text
 from tests.mocap.rigs import Made, write_rig
 from tests.mocap.test_rigs import LAFAN
 
@@ -130,6 +132,19 @@ def test_a_recording_is_taken_as_it_is(folder: Path, tmp_path: Path) -> None:
     clip = read_pair(find_pairs(folder, config)[0], config, tmp_path)
     assert clip.music_source == "recorded" and clip.audio == song
     assert clip.tempo == pytest.approx(90, rel=0.1)
+
+
+def test_a_recording_keeps_its_place_where_a_t_pose_is_left_out(tmp_path: Path) -> None:
+    for name in ("60_01", "61_01"):
+        (tmp_path / f"{name}.bvh").write_text(cmu_text(frames=480))
+    song = tmp_path / "song.wav"
+    soundfile.write(song, render_rhythm(90, 3, 8.0, "waltz", seed=0), 22050)
+    config = CONFIG.model_copy(update={"music": song, "close_hands": False})
+    clip = read_pair(find_pairs(tmp_path, config)[0], config, tmp_path)
+    left_out = 3  # of 30 a second; ten of the file, which the conversion to BVH has put before
+    assert clip.audio_start == left_out
+    heard = torch.from_numpy(music_features_of(song))[left_out:]
+    assert torch.equal(clip.music, heard[: len(clip.music)])
 
 
 def test_a_take_without_its_recording_is_named(folder: Path, tmp_path: Path) -> None:
