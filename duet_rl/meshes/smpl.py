@@ -1,7 +1,8 @@
 """The licensed SMPL body, as far as dances need it: where the 24 joints of its mean shape lie.
 
 A joint of SMPL moves with the bones alone, so its surface and its pose corrections play no part.
-The model files are not ours to give; `meshes/stand_in_smpl.py` writes one of the same layout that is.
+The model files are not ours to give; `meshes/stand_in_smpl.py` writes one of the same layout that
+is.
 """
 
 from pathlib import Path
