@@ -8,36 +8,15 @@ from duet_rl.edit.chart import edit_chart
 from duet_rl.edit.report import Asked, all_shown, asked_of, measured_rows, sentence
 from duet_rl.edit.run import Edited
 from duet_rl.files import atomic_path
-from duet_rl.generate.view import DanceScene, asset, fill, player, scripts
+from duet_rl.generate.view import DanceScene, fill, player, sheet
 
 BESIDE = 0.8  # m to either side of where the dancer was, to see both at once
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="duet_rl">
-<title>{{title}}</title>
-<style>
-{{style}}
-.report td.words { text-align: left; white-space: normal; color: var(--soft-ink); }
-</style>
-</head>
-<body class="report">
-<main>
-  <header>
-    <div><h1>{{title}}</h1><p class="hint">{{hint}}</p></div>
-    <button type="button" data-part="report-theme" title="Light or dark">Light / dark</button>
-  </header>
-  <section class="verdict {{kind}}"><p class="says">{{verdict}}</p></section>
+_STYLE = ".report td.words { text-align: left; white-space: normal; color: var(--soft-ink); }\n"
+_BODY = """  <section class="verdict {{kind}}"><p class="says">{{verdict}}</p></section>
   <section><h2>Before and after</h2>{{player}}
     <p class="hint">Drag to turn, scroll or pinch to come nearer, space to play.</p></section>
   <section><h2>Asked and shown</h2>{{edits}}</section>
   <section><h2>What else changed</h2>{{moved}}{{measures}}</section>
-</main>
-{{scripts}}
-</body>
-</html>
 """
 
 
@@ -50,19 +29,17 @@ def write_page(path: Path | str, edited: Edited, title: str, audio: Path | None 
         title: of the page.
         audio: the music from the first frame on.
     """
-    page = fill(
-        _PAGE,
-        title=html.escape(title),
-        hint=f"{edited.motion.seconds:.1f} s at {edited.motion.fps:g} frames per second",
-        style=asset("player.css") + asset("report.css"),
+    body = fill(
+        _BODY,
         kind="better" if all_shown(edited) else "open",
         verdict=html.escape(sentence(edited)),
         player=player(scenes_of(edited, audio)),
         edits="".join(_edit(edited, number) for number in range(len(edited.wants))),
         moved=_moved(edited),
         measures=_measures(edited),
-        scripts=scripts(more=("report.js",)),
     )
+    lasts = f"{edited.motion.seconds:.1f} s at {edited.motion.fps:g} frames per second"
+    page = sheet(title, lasts, body, _STYLE)
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 

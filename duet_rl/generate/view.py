@@ -12,7 +12,7 @@ from duet_rl.files import atomic_path
 from duet_rl.generate.scene import DanceScene
 from duet_rl.generate.scene_data import FARTHEST, figure_data, scene_data
 
-__all__ = ["FARTHEST", "DanceScene", "asset", "fill", "player", "scripts", "write_page"]
+__all__ = ["FARTHEST", "DanceScene", "asset", "fill", "player", "scripts", "sheet", "write_page"]
 
 PLAYER_SCRIPTS = ("three.min.js", "stage.js", "dance.js", "timeline.js", "player.js")
 
@@ -28,6 +28,26 @@ def write_page(path: Path | str, scenes: Sequence[DanceScene], title: str) -> No
     )
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+def sheet(title: str, hint: str, body: str, style: str = "", with_player: bool = True) -> str:
+    """Return a page of sections below each other, with its heading and the switch of its colours.
+
+    Args:
+        title: as text.
+        hint: a line below it, as text.
+        body: the sections, HTML.
+        style: more rules for them, CSS.
+        with_player: whether a player is among them.
+    """
+    return fill(
+        asset("sheet.html"),
+        title=html.escape(title),
+        hint=html.escape(hint),
+        style=asset("player.css") + asset("report.css") + style,
+        body=body,
+        scripts=scripts(with_player, more=("report.js",)),
+    )
 
 
 def player(scenes: Sequence[DanceScene]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from duet_rl.files import atomic_path
 from duet_rl.generate.charts import Curve, curve_chart, interval_chart, number
-from duet_rl.generate.view import DanceScene, asset, fill, player, scripts
+from duet_rl.generate.view import DanceScene, asset, fill, player, sheet
 from duet_rl.metrics.bootstrap import LEVEL
 from duet_rl.metrics.cell import Cell
 from duet_rl.report.data import Column, ReportData, Stage
@@ -25,11 +25,8 @@ _GOALS = {
 def write_report(path: Path | str, data: ReportData) -> None:
     """Write the report as one HTML file that needs no network, whole or not at all."""
     says = verdict(data)
-    page = fill(
+    body = fill(
         asset("report.html"),
-        title=html.escape(data.title),
-        date=f"{datetime.now():%d %B %Y, %H:%M}",
-        style=asset("player.css") + asset("report.css"),
         verdict_kind=says.kind,
         verdict=html.escape(says.text),
         overview=_overview(data),
@@ -45,8 +42,9 @@ def write_report(path: Path | str, data: ReportData) -> None:
             f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>"
             for name, value in data.facts.items()
         ),
-        scripts=scripts(with_player=bool(data.scenes), more=("report.js",)),
     )
+    now = f"{datetime.now():%d %B %Y, %H:%M}"
+    page = sheet(data.title, now, body, with_player=bool(data.scenes))
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
