@@ -5,6 +5,7 @@ and PGR2M (Jeong & Choi 2025, arXiv 2512.22464): all tokens of a level are said 
 tokens that are known, the words and the levels before.
 """
 
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from duet_rl.config import Config
 from duet_rl.errors import InputError
-from duet_rl.models.attention import Band, Rotation, known_only, make_band, rotation_of
+from duet_rl.models.attention import Band, Block, Rotation, known_only, make_band, rotation_of
 from duet_rl.models.kv_cache import KVCache
 from duet_rl.models.pgr2m_refine import GREEDY, draw_levels
 from duet_rl.models.policy import SamplingConfig, choose
@@ -312,23 +313,27 @@ class LevelRefiner(nn.Module):
 
     def _band(self, steps: int, lengths: Tensor | None, device: torch.device) -> Band:
         back, ahead = self.config.look_back, self.config.look_ahead
+        reach: list[int] = []
         if ahead is None:
-            back = ahead = self._reach(steps if lengths is None else int(lengths.max()))
+            reach = self._reach([steps] if lengths is None else lengths.tolist())
+            back = ahead = max(reach)
         band = make_band(steps, back, ahead, device)
         if lengths is None:
             return band
+        if len(set(reach)) > 1:
+            band = _within(band, torch.tensor(reach, device=device))
         return known_only(band, torch.arange(steps, device=device) < lengths[:, None])
 
-    def _reach(self, steps: int) -> int:
-        """Return how far a step sees in both directions where it sees the whole clip.
+    def _reach(self, steps: list[int]) -> list[int]:
+        """Return how far a step of each clip sees in both directions where it sees all of it.
 
         Distances that training never showed mean nothing to attention: told more than it knows, it
         says worse (a toy's rule from 100 to 25 % at five times the length).
         """
         if self.training:
-            self.longest.clamp_(min=steps)
+            self.longest.clamp_(min=max(steps))
         known = int(self.longest)
-        return steps if steps <= known or known == 0 else known // 2
+        return [count if count <= known or known == 0 else known // 2 for count in steps]
 
     def _rotation(self, first: int, steps: int) -> Rotation:
         positions = torch.arange(first, first + steps, device=self.level.weight.device)
@@ -359,3 +364,17 @@ class LevelRefiner(nn.Module):
             raise InputError(
                 f"level {level.tolist()} is asked for; the levels are 0 to {config.levels - 1}"
             )
+
+
+def _within(band: Band, reach: Int[Tensor, "B"]) -> Band:
+    """Return a band in which a position of each clip sees no farther than so many steps."""
+
+    def hide(block: Block) -> Block:
+        positions = [
+            torch.arange(part.start, part.stop, device=reach.device)
+            for part in (block.queries, block.keys)
+        ]
+        apart = (positions[1] - positions[0][:, None]).abs()
+        return replace(block, mask=block.mask & (apart <= reach[:, None, None, None]))
+
+    return Band(tuple(hide(block) for block in band.blocks))

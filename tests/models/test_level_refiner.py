@@ -115,6 +115,16 @@ def test_what_lies_behind_a_clip_is_not_seen(look_ahead):
     torch.testing.assert_close(got, wanted)
 
 
+@pytest.mark.parametrize("short", [9, 12], ids=["known", "longer than known"])
+def test_how_far_a_clip_looks_does_not_depend_on_those_beside_it(short):
+    model, tokens, residual = refiner(), known(), levels()
+    model.longest.fill_(10)  # in training; the other clip is longer
+    row = slice(1, 2)
+    beside = model(tokens, residual, at(1, 1), lengths=at(STEPS, short))[row, :short]
+    alone = model(tokens[row, :short], residual[row, :short], at(1))
+    torch.testing.assert_close(beside, alone, atol=1e-5, rtol=1e-5)
+
+
 def test_words_change_what_is_said_and_silence_does_not():
     model, tokens, residual = refiner(text=HASH), known(), levels()
     read = reader_of(HASH).read(["bends the knees", ""])
