@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from duet_rl.pretrain.stage import StagePlan
 from duet_rl.run_log import LOGS, METRICS, PROGRESS, STEP
 
 _POLL_SECONDS = 0.5
-_SAY_SECONDS = 30.0  # between lines about a stage, where they are read by programs
+_SAY_SECONDS = 30.0  # between lines about a stage, where no terminal shows the bar
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,8 @@ def _watch(plans: Sequence[StagePlan], done: threading.Event) -> None:
         log = LogEnd(plan.out / LOGS / plan.name)
         # A length in passes over the data is known to the workers alone, who read them.
         total = plan.config.steps if plan.config.epochs is None else None
-        title, plain, said = f"pretrain {plan.name}", lines.are_wanted(), time.monotonic()
+        title, said = f"pretrain {plan.name}", time.monotonic()
+        plain = lines.are_wanted() or not sys.stderr.isatty()  # in a file a bar is many lines
         with tqdm(total=total, desc=title, unit="step", disable=plain) as bar:
             while True:
                 last = done.wait(_POLL_SECONDS)
