@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from duet_rl.api.inputs import MusicLike, sound_file
@@ -24,7 +24,8 @@ class Dance:
         music: what sounds in videos and pages; features make no sound.
         notes: what there is to tell of it, one line each.
         part: what the motions dance; the leader dances the other one.
-        scores: of each motion the mean rewards, `total` first, where there are several.
+        scores: of each motion the mean rewards, `total` first, where several were danced.
+        hold: the holds that those several agree on, which contact asks for.
     """
 
     motions: Sequence[Motion]
@@ -33,6 +34,7 @@ class Dance:
     notes: tuple[str, ...] = ()
     part: Part = "follower"
     scores: tuple[Mapping[str, float], ...] = ()
+    hold: Bool[Tensor, "T 2 4"] | None = None
 
     @property
     def motion(self) -> Motion:
@@ -98,7 +100,7 @@ class Dance:
         for one in paths:
             export.writer(one)  # before any is written
         with sound_file(self.music) as sound:
-            shown = Shown(sound, "; ".join(self.notes), self.part)
+            shown = Shown(sound, "; ".join(self.notes), self.part, hold=self.hold)
             return [
                 file
                 for one in paths

@@ -24,7 +24,7 @@ from duet_rl.files import require_folder
 from duet_rl.generate.command import lines_shown
 from duet_rl.generate.follower import Follower, generate, load_follower
 from duet_rl.generate.inputs import require_device
-from duet_rl.generate.ranking import ranked, rewards_of
+from duet_rl.generate.ranking import holds_agreed, ranked, rewards_of
 from duet_rl.generate.start import Start
 from duet_rl.generate.words import WORDS_SAMPLING, Beside, dance_words
 from duet_rl.models.policy import SamplingConfig
@@ -116,9 +116,10 @@ class Model:
         danced = generate(follower, led, heard, seed, sampling, count, look_ahead, begin)
         if count == 1:
             return Dance(danced, led, music, part=follower.part)
-        best = ranked(danced, led, heard, rewards_of(follower.meta))[:samples]
+        agreed = holds_agreed(danced, led)
+        best = ranked(danced, led, heard, rewards_of(follower.meta), agreed)[:samples]
         motions, scores = [one.motion for one in best], tuple(one.scores for one in best)
-        return Dance(motions, led, music, part=follower.part, scores=scores)
+        return Dance(motions, led, music, (), follower.part, scores, agreed)
 
     def dance(
         self,

@@ -68,14 +68,13 @@ def generate_dances(wish: Wish) -> Iterator[str]:
         shown = replace(shown, beats=beats.tolist())
     if wish.text is None:
         assert partner is not None and heard is not None
-        dances = yield from _to_music(wish, follower, partner, heard, start)
+        dances, hold = yield from _to_music(wish, follower, partner, heard, start)
+        shown = replace(shown, hold=hold)
     else:
         dances = yield from _to_words(wish, follower, partner, heard, start)
     if partner is not None and start is not None:
         apart = (start.pose.root[0] - partner.motion.root[0])[[0, 2]].norm()
         yield f"start: {float(apart):.2f} m from the {partner.part}"
-    if partner is not None and len(dances) > 1:
-        shown = replace(shown, hold=holds_agreed(dances, partner.motion))
     yield from _written(wish, dances, None if partner is None else partner.motion, shown)
 
 
@@ -147,8 +146,11 @@ def _partner(wish: Wish, follower: Follower) -> tuple[Partner | None, Start | No
 
 def _to_music(
     wish: Wish, follower: Follower, partner: Partner, heard: Tensor, start: Start | None
-) -> Generator[str, None, list[Motion]]:
-    """Dance beside somebody to music, without words; return the dances that are kept."""
+) -> Generator[str, None, tuple[list[Motion], Tensor | None]]:
+    """Dance beside somebody to music, without words; return the dances that are kept.
+
+    With them the holds, `(T, 2, 4)`, that several of them agree on.
+    """
     count = wish.samples * wish.best_of
     sampling = _sampling(wish, follower)
     if count > 1 and sampling.temperature == 0:
@@ -159,11 +161,12 @@ def _to_music(
     led, ahead = partner.motion, wish.look_ahead
     dances = generate(follower, led, heard, wish.seed, sampling, count, ahead, start)
     if count == 1:
-        return dances
-    told = ranked(dances, led, heard, rewards_of(follower.meta))
+        return dances, None
+    hold = holds_agreed(dances, led)
+    told = ranked(dances, led, heard, rewards_of(follower.meta), hold)
     yield f"{count} dances by their rewards, the best first:"
     yield from table_of(told)
-    return [one.motion for one in told[: wish.samples]]
+    return [one.motion for one in told[: wish.samples]], hold
 
 
 def _to_words(

@@ -211,15 +211,14 @@ class Follower:
                 f"(clips, frames); both must have one number of frames, a multiple of "
                 f"{FRAMES_PER_TOKEN}"
             )
-        prompt = first
         if first is None and true_followers is not None and self.model.prompt_steps:
-            prompt = self.codec.first_tokens(leader, self._stacked(true_followers))
+            first = self.codec.first_tokens(leader, self._stacked(true_followers))
         conditions = self.conditions(leader, music)
         steps = None if conditions else frames // FRAMES_PER_TOKEN
         if text is None and self.hears_words:
             text = [""] * len(leaders)
         words = words_for(self.model, text, len(leaders))
-        sampled = self.sample(conditions, steps, seed, sampling, look_ahead, prompt, words)
+        sampled = self.sample(conditions, steps, seed, sampling, look_ahead, first, words)
         tokens = sampled.tokens[..., : len(self.codec.spec)]  # of one who ends: all but the stop
         config = self.model.config
         if original_length and isinstance(config, DuolandoGPTConfig):
@@ -366,7 +365,7 @@ def generate(
             Motion(joints[:frames].cpu(), rotations[:frames].cpu(), skeleton, FPS)
             for joints, rotations in zip(danced.joints, danced.rotations, strict=True)
         ]
-    return dances if start is None else [start.led_into(one, follower.codec) for one in dances]
+    return dances if start is None else start.led_into_all(dances, follower.codec)
 
 
 def dance_clip(

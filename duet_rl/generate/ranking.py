@@ -58,10 +58,9 @@ def ranked(
     partner: Motion,
     music: Float[Tensor, "_ _"],
     rewards: RewardMixConfig,
+    hold: Bool[Tensor, "T 2 4"],
 ) -> list[Ranked]:
     """Return the dances with their rewards, that with the highest total first.
-
-    Contact asks for `holds_agreed`.
 
     Args:
         dances: as long as the partner, 30 fps.
@@ -69,8 +68,9 @@ def ranked(
         music: features from the partner's first frame on, of which the beats count; others than
             Duolando's say none.
         rewards: weights and settings, from `rewards_of`.
+        hold: the holds that contact asks for, from `holds_agreed`.
     """
-    hold, mix = holds_agreed(dances, partner), RewardMix(rewards)
+    mix = RewardMix(rewards)
     beats = torch.zeros(partner.frames, dtype=torch.bool)
     if music.shape[1] == MUSIC_DIMS:
         beats = lengthened(music[:, BEAT] > 0, partner.frames)

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -122,6 +123,17 @@ class Start:
         root = dance.root + fade * (pose.root[0] - dance.root[0])
         return Motion.from_rotations(root, rotations, dance.skeleton, dance.fps)
 
+    def led_into_all(self, dances: Sequence[Motion], codec: AnyCodec) -> list[Motion]:
+        """Return several dances that begin with this pose, and warn if theirs are far from it."""
+        apart = float((dances[0].root[0] - self.pose.root[0]).norm())
+        if apart > _FAR:
+            logger.warning(
+                "the start is %.2f m from where its tokens say: further than they can, or than "
+                "dancers stood in training; feet slide while that is made up for",
+                apart,
+            )
+        return [self.led_into(dance, codec) for dance in dances]
+
     def _on(self, codec: AnyCodec) -> Motion:
         """Return the pose of the dancer that the codec decodes, feet as high as they were."""
         offsets = codec.offsets.cpu()
@@ -137,12 +149,6 @@ def _fade(dance: Motion, pose: Motion) -> Float[Tensor, "T"]:
     apart = float((dance.root[0] - pose.root[0]).norm())
     yaws = facing_angle(torch.stack([dance.joints[0], pose.joints[0]])[:, None])
     turn = abs(float(wrap_angle(yaws[0, 0] - yaws[1, 0])))
-    if apart > _FAR:
-        logger.warning(
-            "the start is %.2f m from where the dance would begin: further than tokens can say, "
-            "or than dancers stood in training; feet slide while that is made up for",
-            apart,
-        )
     seconds = max(SHORTEST_WAY, apart / FASTEST_WAY, turn / FASTEST_TURN)
     share = (torch.arange(dance.frames) / (seconds * dance.fps)).clamp_max(1.0)
     return (1 - share**3 * (share * (6 * share - 15) + 10)).to(dance.joints)

@@ -157,11 +157,8 @@ def dance_texts(
         danced = decoded(follower.codec, tokens, alone.cut(0, steps * FRAMES_PER_TOKEN), [text])
         kept = min(frames, steps * FRAMES_PER_TOKEN)
         joints, rotations = danced.joints[0, :kept].cpu(), danced.rotations[0, :kept].cpu()
-        dance = Motion(joints, rotations, skeleton, FPS)
-        if beside.start is not None:
-            dance = beside.start.led_into(dance, follower.codec)
-        dances.append(dance)
-    return dances
+        dances.append(Motion(joints, rotations, skeleton, FPS))
+    return dances if beside.start is None else beside.start.led_into_all(dances, follower.codec)
 
 
 def known_poses(follower: Follower) -> Tensor | None:

@@ -1,5 +1,7 @@
 """Of several dances the best comes first, and no dance gains by holding nobody."""
 
+from types import MappingProxyType
+
 import torch
 
 from duet_rl.audio.features import BEAT, MUSIC_DIMS
@@ -13,6 +15,11 @@ MUSIC = torch.zeros(LEADER.frames, MUSIC_DIMS)
 MUSIC[:, BEAT] = beats(4.0)[0].float()
 
 
+def told_of(dances, meta=MappingProxyType({})):
+    hold = holds_agreed(dances, LEADER)
+    return ranked(dances, LEADER, MUSIC, rewards_of(meta), hold)
+
+
 def sliding(metres_per_second: float):
     way = torch.arange(LEADER.frames) * metres_per_second / 30
     joints = FOLLOWER.joints + torch.stack([way, way * 0, way * 0], dim=-1)[:, None]
@@ -21,7 +28,7 @@ def sliding(metres_per_second: float):
 
 def test_the_dance_that_earns_most_comes_first():
     dances = [sliding(0.4), FOLLOWER, sliding(0.1), FOLLOWER]
-    told = ranked(dances, LEADER, MUSIC, rewards_of({}))
+    told = told_of(dances)
     totals = [one.scores["total"] for one in told]
     assert totals == sorted(totals, reverse=True) and totals[0] > totals[-1]
     assert told[0].motion is FOLLOWER and told[-1].motion is dances[0]
@@ -33,7 +40,7 @@ def test_the_dance_that_earns_most_comes_first():
 
 def test_who_holds_nobody_is_asked_for_what_the_others_hold():
     away = FOLLOWER.moved((1.5, 0.0, 0.0))
-    told = ranked([away, FOLLOWER, FOLLOWER], LEADER, MUSIC, rewards_of({}))
+    told = told_of([away, FOLLOWER, FOLLOWER])
     assert told[-1].motion is away and told[-1].scores["held"] == 0
     assert told[-1].scores["contact"] < told[0].scores["contact"] - 0.3
     assert holds_agreed([away, FOLLOWER, FOLLOWER], LEADER).any()
@@ -47,7 +54,7 @@ def test_the_checkpoints_own_weights_decide():
     weights = dict.fromkeys(("contact", "foot", "beat", "consistency", "tracking"), 0.0)
     for asked, first in (("foot", late), ("beat", dances[1])):
         stated = {"stage_config": {"rewards": {"weights": {**weights, asked: 1.0}}}}
-        told = ranked(dances, LEADER, MUSIC, rewards_of(stated))
+        told = told_of(dances, stated)
         assert told[0].motion is first, asked
         assert set(told[0].scores) == {"total", asked, "held"}
 

@@ -154,7 +154,8 @@ class Player {
     const dot = name.appendChild(document.createElement("i"));
     dot.style.background = `var(--dancer${dancer.look % COLOURS})`;
     const choice = !this.scene.together && this.scene.leader && this.scene.followers.length > 1 && dancer.look;
-    name.append(choice ? `follower: ${dancer.name}` : dancer.name);
+    const part = choice && this.scene.leader.name === "follower" ? "leader" : "follower";
+    name.append(choice ? `${part}: ${dancer.name}` : dancer.name);
     return name;
   }
 
