@@ -13,9 +13,10 @@ them out where the edit ends.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
@@ -104,10 +105,10 @@ class _Problem:
         self.moving, self.rises = moving, rises
         freedom = [_FREEDOM.get(JOINT_NAMES[j].partition("_")[2], 1.0) for j in moving]
         self.weights = weights * weights.new_tensor(freedom)
-        self.knots = spline(len(source))
+        self.spline = Spline.over(len(source))
         self.measure, self.feet = Measure(wants, source), _Feet(source, wants)
-        self.turns = torch.zeros(self.knots.shape[1], len(moving), 3, requires_grad=True)
-        self.heights = torch.zeros(self.knots.shape[1], requires_grad=True)
+        self.turns = torch.zeros(self.spline.knots, len(moving), 3, requires_grad=True)
+        self.heights = torch.zeros(self.spline.knots, requires_grad=True)
 
     def solved(self) -> Body:
         """Return the body after `config.steps` steps."""
@@ -143,22 +144,39 @@ class _Problem:
 
     def turned(self) -> Body:
         """Return the body with the turns made."""
-        turn = torch.einsum("tk,kjc->tjc", self.knots, self.turns) * self.weights[..., None]
+        turn = self.spline.at(self.turns) * self.weights[..., None]
         rotations, root = self.body.rotations.clone(), self.body.root.clone()
         rotations[:, self.moving] = rotations[:, self.moving] @ axis_angle_to_matrix(turn)
         if self.rises is not None:
-            root[:, UP] = root[:, UP] + self.knots @ self.heights * self.rises
+            root[:, UP] = root[:, UP] + self.spline.at(self.heights) * self.rises
         return Body(rotations, root)
 
 
-def spline(frames: int) -> Float[Tensor, "T K"]:
-    """Return how much each knot of a uniform cubic B-spline counts in each frame."""
-    time = torch.arange(frames) / FRAMES_PER_TOKEN
-    knot = torch.arange(-1, frames // FRAMES_PER_TOKEN + 3)
-    away = (time[:, None] - knot).abs()
-    near = 2 / 3 - away.square() + away**3 / 2
-    far = (2 - away).clamp_min(0) ** 3 / 6
-    return torch.where(away < 1, near, far)
+class Spline(NamedTuple):
+    """A uniform cubic B-spline with a knot a token: every frame lies between four knots."""
+
+    first: Int[Tensor, "T"]  # of the four
+    shares: Float[Tensor, "T 4"]  # how much each of them counts
+    knots: int
+
+    @classmethod
+    def over(cls, frames: int) -> "Spline":
+        """Return the spline of so many frames."""
+        time = torch.arange(frames)
+        first = time // FRAMES_PER_TOKEN
+        beyond = (time % FRAMES_PER_TOKEN) / FRAMES_PER_TOKEN
+        away = (beyond[:, None] - torch.arange(-1, 3)).abs()
+        near = 2 / 3 - away.square() + away**3 / 2
+        far = (2 - away).clamp_min(0) ** 3 / 6
+        return cls(first, torch.where(away < 1, near, far), frames // FRAMES_PER_TOKEN + 4)
+
+    def at(self, knots: Float[Tensor, "K *rest"]) -> Float[Tensor, "T *rest"]:
+        """Return the values of all frames from those of the knots."""
+        parts = [
+            share.view(-1, *[1] * (knots.dim() - 1)) * knots[self.first + place]
+            for place, share in enumerate(self.shares.unbind(1))
+        ]
+        return torch.stack(parts).sum(0)
 
 
 class _Feet:

@@ -7,7 +7,7 @@ from duet_rl.body.motion import Motion
 from duet_rl.body.skeleton import FEET, JOINT, UP
 from duet_rl.captions.edits import Edit
 from duet_rl.edit.limbs import joints_of
-from duet_rl.edit.nudge import NudgeConfig, spline
+from duet_rl.edit.nudge import NudgeConfig, Spline
 from duet_rl.edit.run import Edited, edit_with
 from duet_rl.edit.settings import EditConfig
 from tests.couple import stepping_couple
@@ -107,7 +107,14 @@ def test_no_steps_leave_decoded_poses_as_they_are() -> None:
 
 
 def test_knots_count_as_one_in_every_frame() -> None:
-    assert torch.allclose(spline(41).sum(1), torch.ones(41), atol=1e-5)
+    spline = Spline.over(41)
+    assert torch.allclose(spline.at(torch.ones(spline.knots)), torch.ones(41), atol=1e-5)
+    even = torch.arange(spline.knots) - 1.0  # the first knot lies a token before the first frame
+    assert torch.allclose(spline.at(even), torch.arange(41) / 4, atol=1e-5)
+    single = torch.zeros(spline.knots, 1).index_fill(0, torch.tensor(6), 1.0)
+    touched = spline.at(single)[:, 0].nonzero()[:, 0]
+    assert (int(touched[0]), int(touched[-1])) == (13, 27), "four tokens, of a take of any length"
+    assert spline.shares.shape == (41, 4)
 
 
 def test_a_ramp_arrives_at_its_end_and_not_before() -> None:
