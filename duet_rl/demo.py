@@ -183,6 +183,7 @@ def _scenes(store: DuetStore, config: RunConfig, followers: dict[str, Path]) -> 
                     "true dancer" if clip.solo else "true partner": clip.duet.follower,
                 },
                 audio=clip.audio,
+                audio_start=clip.audio_start / FPS,
                 beats=[round(frame / FPS, 3) for frame in clip.beats.nonzero()[:, 0].tolist()],
                 hold=None if clip.solo else clip.hold,
                 note=f"{clip.style}, {clip.tempo:.0f} beats a minute, music {clip.music_source}; "

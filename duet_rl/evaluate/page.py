@@ -188,6 +188,7 @@ def _scene(clip: DuetClip, followers: Mapping[str, Motion], note: str, word: str
         leader=None if clip.solo else clip.duet.leader,
         followers=followers,
         audio=clip.audio,
+        audio_start=clip.audio_start / FPS,
         beats=[round(frame / FPS, 3) for frame in clip.beats.nonzero()[:, 0].tolist()],
         hold=None if clip.solo else clip.hold,
         note=f"{note}; {clip.style}, music {clip.music_source}",

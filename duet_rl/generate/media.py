@@ -31,13 +31,19 @@ class VideoConfig(Config):
     speed: str = "veryfast"  # x264's preset
 
 
-def sound_of(path: Path | str, seconds: float) -> Float[np.ndarray, "samples"]:
+def sound_of(path: Path | str, seconds: float, start: float = 0.0) -> Float[np.ndarray, "samples"]:
     """Return a sound file as mono samples at `SAMPLE_RATE`, cut or filled up to `seconds`.
+
+    Args:
+        path: of the file.
+        seconds: how much of it.
+        start: second of the file at which that begins.
 
     Raises:
         InputError: the file is missing or broken.
     """
     samples, rate = read_audio(path)
+    samples = samples[round(start * rate) :]
     sound, filled = np.zeros(round(seconds * SAMPLE_RATE), dtype=np.float32), 0
     for chunk in _resampled(samples, rate):  # a second at a time: all at once takes ten times more
         taken = chunk[: len(sound) - filled]

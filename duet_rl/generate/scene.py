@@ -21,7 +21,7 @@ class DanceScene:
             alone, and one of them is seen at a time.
         followers: by the name on the button, e.g. `true partner`, `before RL`, `after RL`; none
             shows the leader alone.
-        audio: the sound file that begins with the first frame.
+        audio: the sound file.
         beats: times of the music's beats, seconds, drawn above the scrub bar; None listens to
             `audio` for them.
         note: one line below the legend.
@@ -30,6 +30,7 @@ class DanceScene:
             scores are shown.
         hold: the holds that are due between leader and follower, which the contact score asks for
             (`duet_rl.body.contact.hold_due`); None asks of each follower what he holds himself.
+        audio_start: second of `audio` at which the first frame is.
 
     Raises:
         InputError: a follower has another length or frame rate than the leader, or there is
@@ -45,6 +46,7 @@ class DanceScene:
     leader_name: str = "leader"
     together: bool = False
     hold: Bool[Tensor, "T 2 4"] | None = None
+    audio_start: float = 0.0
 
     def __post_init__(self) -> None:
         if self.leader is None and not self.followers:

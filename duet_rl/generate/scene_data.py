@@ -69,10 +69,12 @@ def scene_data(scene: DanceScene) -> dict[str, Any]:
         InputError: somebody is too far away, or the music cannot be read.
     """
     first = scene.first
-    sound = None if scene.audio is None else sound_of(scene.audio, first.seconds)
+    start = scene.audio_start
+    sound = None if scene.audio is None else sound_of(scene.audio, first.seconds, start)
     beats = scene.beats
     if beats is None:
-        beats = [] if scene.audio is None else beats_heard(scene.audio, first.seconds)
+        heard = [] if scene.audio is None else beats_heard(scene.audio, start + first.seconds)
+        beats = [beat - start for beat in heard if beat >= start]
     flags = beat_flags(beats, first.frames, first.fps)
     leader = None if scene.leader is None else _joints(scene.leader.joints)
     followers = {name: _joints(motion.joints) for name, motion in scene.followers.items()}

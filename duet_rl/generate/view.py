@@ -27,7 +27,8 @@ def write_page(path: Path | str, scenes: Sequence[DanceScene], title: str) -> No
         scripts=scripts(),
     )
     with atomic_path(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        # A file may have a name that is no text.
+        temporary.write_text(page, encoding="utf-8", errors="replace")
 
 
 def sheet(title: str, hint: str, body: str, style: str = "", with_player: bool = True) -> str:

@@ -16,7 +16,7 @@ from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path
 from duet_rl.generate.follower import Follower, generate
-from duet_rl.generate.media import SAMPLE_RATE, VideoConfig, sound_of, write_video
+from duet_rl.generate.media import VideoConfig, sound_of, write_video
 from duet_rl.generate.render import pictures_of
 
 DANCES = "dances"  # folder of the dances in the working folder
@@ -89,8 +89,7 @@ class DanceShow:
     def _sound(self, seconds: float) -> Float[np.ndarray, "samples"] | None:
         if self.clip.audio is None:
             return None
-        before = self.clip.audio_start / FPS
-        return sound_of(self.clip.audio, before + seconds)[round(before * SAMPLE_RATE) :]
+        return sound_of(self.clip.audio, seconds, self.clip.audio_start / FPS)
 
     def _danced(self, weights: Mapping[str, Tensor]) -> Motion | Duet:
         model = self.follower.model

@@ -97,6 +97,19 @@ def test_the_sound_is_as_long_as_the_dance(couple, tone):
     assert shown["beats"] == [0.5, 1.0]
 
 
+def test_the_music_of_a_cut_begins_where_the_cut_does(couple, tone):
+    cut = data_of(player([scene(couple, audio=tone, audio_start=0.3, beats=[])]))["scenes"][0]
+    with av.open(io.BytesIO(base64.b64decode(cut["audio"]))) as sound:
+        samples = np.concatenate([frame.to_ndarray()[0] for frame in sound.decode(audio=0)])
+    assert np.argmax(np.abs(samples) > 0.1) / 44_100 == pytest.approx(0.2, abs=0.06)
+
+
+def test_a_file_may_have_a_name_that_is_no_text(tmp_path, couple):
+    page = tmp_path / "dance_\udcff.html"
+    write_page(page, [scene(couple)], title=page.stem)
+    assert "dance_?" in page.read_text(encoding="utf-8")
+
+
 def test_the_page_refers_to_nothing_outside_itself(tmp_path, couple, tone):
     write_page(tmp_path / "dance.html", [scene(couple, audio=tone, beats=())], "A dance")
     page = elements((tmp_path / "dance.html").read_text())
