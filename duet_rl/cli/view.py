@@ -46,6 +46,7 @@ def view(
     import sys
     import webbrowser
 
+    from duet_rl.cli.main import INTERRUPTED
     from duet_rl.viewer.hall import open_hall
     from duet_rl.viewer.server import address_of, serving, wait_for_a_signal
     from duet_rl.viewer.show import Viewer
@@ -66,4 +67,4 @@ def view(
     typer.echo("stopped")
     # At once: a dance cannot be told to stop, browsers are slow to say goodbye, nothing is written.
     sys.stdout.flush()
-    os._exit(0)
+    os._exit(INTERRUPTED if stop.interrupted else 0)

@@ -13,7 +13,15 @@ from duet_rl.files import require_file
 from duet_rl.mocap.motion_file import log, read_motion
 from duet_rl.tokenizers.codec import AnyCodec, load_codec
 from duet_rl.viewer.runs import Danced, Run, runs_in
-from duet_rl.viewer.takes import TRUTH, Couple, Take, couple_of, take_of_clip, take_of_files
+from duet_rl.viewer.takes import (
+    TRUE_DANCER,
+    TRUTH,
+    Couple,
+    Take,
+    couple_of,
+    take_of_clip,
+    take_of_files,
+)
 from duet_rl.viewer.tokens import TokenRows, encoded
 
 _KEPT = 32  # dances that are kept, so that a clip looked at again is there at once
@@ -181,7 +189,7 @@ def _named(words: Iterable[str]) -> dict[str, Path]:
             raise InputError(f"{path} is no motion; wanted {', '.join(_KNOWN)}, or a folder")
         path = path.parent if path.name == INDEX else path
         name = key or (path.name if path.is_file() else path.resolve().name)
-        if name in places or name == TRUTH:
+        if name in places or name in (TRUTH, TRUE_DANCER):
             raise InputError(f"two of these are called {name!r}; name them: NAME=PATH")
         places[name] = path
     if not places:

@@ -63,11 +63,22 @@ def address_of(server: viser.ViserServer) -> str:
     return f"http://{HOST}:{server.get_port()}"
 
 
-def wait_for_a_signal() -> threading.Event:
+class Stop(threading.Event):
+    """Set by a signal; `interrupted` if that was Ctrl-C."""
+
+    interrupted = False
+
+
+def wait_for_a_signal() -> Stop:
     """Return an event that SIGINT and SIGTERM set."""
     import signal
 
-    stop = threading.Event()
+    stop = Stop()
+
+    def end(number: int, _: object) -> None:
+        stop.interrupted = number == signal.SIGINT
+        stop.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, end)
     return stop

@@ -1,5 +1,6 @@
 """The viewer: one take at a time, its couples side by side, moved by the clock and the panel."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -28,6 +29,9 @@ _CALM = 0.5 * FPS  # frames; sigma of the way of the camera
 _STEP = 1  # frame of an arrow key
 _EYES, _AIM = 1.7, 0.45  # m; height of the camera, and of what it looks at: above the rows
 _NEAR, _WIDER = 4.2, 0.6  # m from one couple, and more for each metre that they are apart
+_BESIDE = 1.2  # m; room beside the outermost couples
+_PHONE = 640  # pixels; of a narrower page the panel covers the lower part
+_UPPER, _MIDDLE = 0.55, 0.9  # there: how far up the dancers are seen, 1 at the top; m, their middle
 _BEAT_SEEN = 3  # frames for which a beat is seen on the floor
 _FLOOR_SIZE = (40.0, 40.0)  # m
 _LIGHT = 0.25  # of the room, beside that of the lamps
@@ -55,7 +59,7 @@ class Viewer:
         self._asked: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._rows: dict[str, Rows] = {}
         self._frame, self._told = -1, -1  # frames seen in the scene, and in the panel
-        self._told_at, self._across = 0.0, 0.0
+        self._told_at, self._across, self._span = 0.0, 0.0, 0.0
         self._notes: dict[str, str] = {}
         self._number = 0  # of couples so far, so that no two have one path
         splits = {name: hall.split_of(name) for name in hall.names}
@@ -84,6 +88,7 @@ class Viewer:
         server.initial_camera.position = (0.0, _EYES, _NEAR)
         server.initial_camera.look_at = (0.0, _AIM, 0.0)
         self.choose(self.take.name)
+        server.on_client_connect(self._greet)
 
     def choose(self, name: str) -> None:
         """Show another take, from its beginning."""
@@ -97,6 +102,7 @@ class Viewer:
         self.panel.frame.max = max(self.take.frames - 1, 1)
         self.panel.facts.content = line(self.take.facts)
         self._centre = _way(self.take)
+        self.panel.hands.visible = self.take.leader is not None
         self.panel.song.put(self.take.sound())
         for couple in self.hall.couples(self.take):
             self._add(couple)
@@ -144,8 +150,12 @@ class Viewer:
 
     def look_from(self, view: str, client: Any) -> None:
         """Put the camera of one browser in front of, beside, behind or above the couples."""
-        across = self._across
-        far = _NEAR + _WIDER * across
+        camera, across = client.camera, self._span
+        seen = math.tan(camera.fov / 2) * camera.aspect  # m to one side, a metre from the camera
+        far = max(_NEAR + _WIDER * across, (across / 2 + _BESIDE) / seen)
+        aim = _AIM
+        if camera.image_width < _PHONE:
+            aim = _MIDDLE - _UPPER * math.tan(camera.fov / 2) * far
         places = {
             "front": (0.0, _EYES, far),
             "back": (0.0, _EYES, -far),
@@ -155,7 +165,11 @@ class Viewer:
         with client.atomic():
             client.camera.up_direction = (0.0, 1.0, 0.0)
             client.camera.position = places[view]
-            client.camera.look_at = (0.0, _AIM, 0.0)
+            client.camera.look_at = (0.0, aim, 0.0)
+
+    def _greet(self, client: Any) -> None:
+        """Let one more browser see all couples."""
+        self.look_from("front", client)
 
     def _add(self, couple: Couple) -> None:
         path = f"/dance/couple{self._number}"
@@ -170,6 +184,7 @@ class Viewer:
         seen = [name for name in self.couples if self.panel.is_shown(name)]
         apart = float(self.panel.spacing.value)
         self._across = apart * max(len(seen) - 1, 0)
+        self._span = apart * max(len(seen) + len(self._notes) - 1, 0)  # with those who will come
         for name, figures in self.couples.items():
             number = seen.index(name) if name in seen else 0
             leads = number == 0 or apart > 0  # one leader is enough for all in one place

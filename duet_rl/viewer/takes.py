@@ -19,7 +19,7 @@ from duet_rl.metrics.duet import HOLD_WITHIN
 from duet_rl.rewards.foot import FootConfig
 from duet_rl.viewer.tokens import TokenRows
 
-TRUTH = "true partner"
+TRUTH, TRUE_DANCER = "true partner", "true dancer"  # of couples; of who dances alone
 _SLIDES = FootConfig().free_speed  # m/s; a planted foot that is faster slides
 
 
@@ -30,7 +30,7 @@ class Take:
     Args:
         name: of the clip or the files.
         leader: None where the others dance alone.
-        followers: by name; of a stored clip its true partner.
+        followers: by name; of a stored clip the true partner or dancer.
         beats: of the music, a row a frame.
         due: holds that are due; None if nobody said.
         audio: the sound, if there is any ...
@@ -112,7 +112,7 @@ def take_of_clip(clip: DuetClip) -> Take:
     return Take(
         clip.name,
         None if clip.solo else clip.duet.leader,
-        {TRUTH: clip.duet.follower},
+        {TRUE_DANCER if clip.solo else TRUTH: clip.duet.follower},
         clip.beats,
         None if clip.solo else clip.hold,
         clip.audio,

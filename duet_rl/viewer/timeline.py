@@ -48,7 +48,8 @@ def rows_to_draw(couple: Couple, beats: Bool[Tensor, "T"]) -> Rows:
             for foot, side in enumerate(("left", "right")):
                 planted = couple.planted[:, first + foot].numpy()
                 slides = couple.slides[:, first + foot].numpy()
-                rows[f"{role}: {side} foot"] = _painted(
+                whose = "" if couple.leader is None else f"{role}: "
+                rows[f"{whose}{side} foot"] = _painted(
                     frames, {STILL: planted & ~slides, SLIDING: slides}
                 )
     streams: dict[str, np.ndarray] = {}

@@ -26,7 +26,8 @@ def moment_of(take: Take, couple: Couple, frame: int) -> str:
         )
     for role, first in (("leader", 0), ("follower", 2)):
         if role in couple.dancers:
-            rows[f"{role}'s feet"] = ", ".join(
+            whose = "feet" if couple.leader is None else f"{role}'s feet"
+            rows[whose] = ", ".join(
                 f"{side} {_foot(couple, frame, first + foot)}" for foot, side in enumerate(_SIDES)
             )
     return _table(rows)

@@ -98,4 +98,4 @@ def test_the_command_says_where_it_is_and_ends_at_ctrl_c(place):
     assert process.stdout.readline().startswith(f"open http://127.0.0.1:{port} in a browser")
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=60)
-    assert (process.returncode, out, errors) == (0, "stopped\n", "")
+    assert (process.returncode, out, errors) == (130, "stopped\n", "")

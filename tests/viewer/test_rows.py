@@ -2,9 +2,10 @@
 
 import torch
 
+from duet_rl.datasets.solo import as_soloist
 from duet_rl.datasets.store import DuetStore
 from duet_rl.tokenizers.codec import load_codec
-from duet_rl.viewer.takes import TRUTH, couple_of, take_of_clip, take_of_files
+from duet_rl.viewer.takes import TRUE_DANCER, TRUTH, couple_of, take_of_clip, take_of_files
 from duet_rl.viewer.timeline import ROW_HEIGHT, WINDOW, picture_of, rows_to_draw
 from duet_rl.viewer.tokens import batch_of, colours_of, encoded
 from duet_rl.viewer.words import moment_of, tokens_of
@@ -32,6 +33,16 @@ def test_tokens_are_those_of_the_codec_and_equal_classes_look_alike(place):
         for token in wanted[:, stream].unique():
             alike = colours[wanted[:, stream].numpy() == int(token), stream]
             assert (alike == alike[0]).all()
+
+
+def test_who_dances_alone_is_no_partner_and_follows_nobody(place):
+    clip = DuetStore.open(place / "data").clip("kept")
+    take = take_of_clip(as_soloist(clip))
+    assert list(take.followers) == [TRUE_DANCER] and take.leader is None
+    couple = couple_of(take, TRUE_DANCER, take.followers[TRUE_DANCER])
+    assert "left foot" in rows_to_draw(couple, take.beats).names
+    told = moment_of(take, couple, 3)
+    assert "feet" in told and "follower" not in told and "hands" not in told
 
 
 def test_the_picture_has_the_tokens_of_the_moment_in_the_middle(place):

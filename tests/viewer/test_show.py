@@ -4,6 +4,8 @@ import socket
 import threading
 import time
 import urllib.request
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -116,6 +118,21 @@ def test_couples_stand_side_by_side_and_share_a_leader_in_one_place(viewer):
     assert {float(one.frame.position[0]) for one in viewer.couples.values()} == {0.0}
     leaders = [one.figures["leader"].body.visible for one in viewer.couples.values()]
     assert leaders == [True, False]
+
+
+@pytest.mark.parametrize("width, height", [(1100, 900), (390, 844)])
+def test_a_new_browser_sees_all_couples_and_on_a_phone_above_the_panel(viewer, width, height):
+    camera = SimpleNamespace(fov=1.3, aspect=width / height, image_width=width)
+    viewer._greet(SimpleNamespace(camera=camera, atomic=nullcontext))
+    eyes, aim = np.array(camera.position), np.array(camera.look_at)
+    ahead = (aim - eyes) / np.linalg.norm(aim - eyes)
+    up = np.cross(np.cross(ahead, [0, 1, 0]), ahead)
+    for couple in viewer.couples.values():
+        place = np.array([couple.frame.position[0], 0.9, 0.0]) - eyes
+        depth, size = place @ ahead, np.tan(camera.fov / 2)
+        assert abs(place[0]) < depth * size * camera.aspect
+        if width < 640:
+            assert 0.2 < place @ up / (depth * size) < 0.9
 
 
 def test_who_is_not_to_be_seen_is_hidden_and_leaves_no_gap(viewer):
