@@ -145,7 +145,7 @@ def test_a_howto_runs_from_top_to_bottom(page: Path, place: Path) -> None:
 
 
 FIGURES = re.findall(
-    r"^\| ([\d.]+) \| (.+?) \| `(\w+)` \| (.*?) ?\| (.+?) \|$",
+    r"^\| ([\d.]+) \| (.+?) \| `([\w:, -]+)` \| (.*?) ?\| (.+?) \|$",
     (DOCS / "figures.md").read_text(),
     re.M,
 )
@@ -160,9 +160,19 @@ def test_a_figure_is_what_was_measured(
     wanted = dict(part.split("=", 1) for part in re.split(r", (?=\w+=)", row) if part)
     fits = [kept for kept in rows if all(str(kept.get(key)) == is_ for key, is_ in wanted.items())]
     assert len(fits) == 1, f"{len(fits)} rows of {question} are {row}"
-    measured = float(str(fits[0][value]).split()[0])
+    number = re.search(r"-?[\d.]+", str(fits[0][value]))  # of an interval, what it is about
+    assert number is not None, f"{value} of {question} is no number"
+    measured = float(number[0])
     digits = len(figure.partition(".")[2])
     assert f"{measured:.{digits}f}" == figure, f"{what}: {measured} is kept"
+
+
+def test_every_result_that_is_kept_is_on_the_page_of_figures() -> None:
+    kept = json.loads((ROOT / RESULTS).read_text())
+    named = {question for _, _, question, _, _ in FIGURES}
+    told = (DOCS / "figures.md").read_text()
+    assert named <= set(kept)
+    assert not [question for question in kept if question not in named and question not in told]
 
 
 @pytest.mark.slow
