@@ -56,7 +56,7 @@ class LiveWish:
         token: that clients must give.
         leader: file of a take that is played as the leader.
         music: its song.
-        reading: how the take is read, see `body.retarget.read_motion`.
+        reading: how the take is read, see `mocap.motion_file.read_motion`.
         seed: of the take's first dance.
         device: where the follower dances.
         replicas: processes of Ray Serve; None: this process serves.
