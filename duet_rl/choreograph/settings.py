@@ -6,6 +6,7 @@ from pydantic import Field
 
 from duet_rl.config import Config
 from duet_rl.generate.media import VideoConfig
+from duet_rl.tokenizers.holding import AS_LEARNED, FIRMEST
 
 FileKind = Literal["npz", "bvh", "glb", "usdc", "mp4", "html"]
 
@@ -41,6 +42,8 @@ class ChoreographConfig(Config):
     guard: GuardConfig = GuardConfig()
     seeds: int = Field(8, ge=2)  # dances that are measured before and after, of seeds of their own
     most_seconds: float | None = Field(None, gt=0)  # of a longer song; None: all of it
+    # How firmly a leader's hands are held: 0 not at all, 1 as learned, 2 from twice as far
+    hold: float = Field(AS_LEARNED, ge=0, le=FIRMEST)
     files: tuple[FileKind, ...] = ("npz", "bvh", "mp4", "html")  # of the dance
     video: VideoConfig = VideoConfig()  # of the .mp4
     keep_followers: bool = True  # leave each fine-tuned follower in the folder of its song

@@ -93,7 +93,7 @@ class _Tuning(NamedTuple):
 
 def _rehearsal(task: SongTask) -> Rehearsal:
     """Return the follower with the song before it."""
-    follower = load_follower(task.follower)
+    follower = load_follower(task.follower).holding(task.config.hold)
     require_leader(follower, f"the follower {task.follower}", task.leader)
     clip = song_clip(task.song, task.name, follower, task.leader, task.config.most_seconds)
     sampling = task.sampling or follower.usual_sampling

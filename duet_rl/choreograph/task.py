@@ -15,6 +15,7 @@ from duet_rl.errors import InputError
 from duet_rl.files import sha256_of
 from duet_rl.models.sampling import SamplingConfig
 from duet_rl.rl.settings import RLConfig
+from duet_rl.tokenizers.holding import AS_LEARNED
 
 RESULT = "song.json"  # in the folder of a song; it is written last
 WORKING = ".work"  # beside the songs: what is not finished yet
@@ -68,10 +69,11 @@ class SongTask:
     def fingerprint(self) -> str:
         """Return a hash of all that the dance depends on."""
         leader = None if self.leader is None else _hash(self.leader.joints, self.leader.rotations)
+        usual = {"hold"} if self.config.hold == AS_LEARNED else set()  # older songs say nothing
         words = [
             sha256_of(self.song),
             self.follower_hash,
-            self.config.model_dump(mode="json", exclude=_FREE),
+            self.config.model_dump(mode="json", exclude=_FREE | usual),
             self.rl.model_dump(mode="json"),
             self.tuned,
             None if self.sampling is None else self.sampling.model_dump(),

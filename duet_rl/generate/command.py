@@ -123,8 +123,8 @@ def _require_part(wish: Wish, follower: Follower) -> None:
     if wish.lead is not None and follower.part == "follower":
         raise InputError(
             f"{wish.checkpoint} has learned the follower's part and cannot lead; give --leader "
-            f"{wish.lead}, whom it then follows, or train one that leads on a store with the roles "
-            "exchanged (`duet-rl prepare swap`)"
+            f"{wish.lead} (of a couple --person 2), whom it then follows, or train one that leads "
+            "on a store with the roles exchanged (`duet-rl prepare swap`)"
         )
     if wish.leader is not None and follower.part == "leader":
         raise InputError(

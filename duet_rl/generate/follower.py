@@ -105,7 +105,7 @@ class Follower:
         """
         if firmness == AS_LEARNED:
             return self
-        if self.goes_its_own_way or isinstance(self.codec, SoloCodec):
+        if self.goes_its_own_way or isinstance(self.codec, SoloCodec) or not self.needs_leader:
             raise InputError("this checkpoint dances alone and holds nobody; leave hold out")
         return replace(self, codec=self.codec.holding(firmness))
 

@@ -170,6 +170,14 @@ def test_a_partner_is_added_to_a_leader(song: Path, partner: Path, tmp_path: Pat
     assert not {"contact_f1", "hold_f1", "root_error"} & set(found.evaluation.measures)
 
 
+def test_how_firmly_hands_are_held_reaches_the_dancer(
+    song: Path, soloist: Path, tmp_path: Path
+) -> None:
+    config = QUICK.model_copy(update={"hold": 1.5})
+    found = choreograph([song], soloist, tmp_path, config, RL, progress=False)
+    assert "holds nobody" in found.faults["tango"]
+
+
 def test_soloists_and_followers_of_leaders_are_not_mixed_up(
     song: Path, soloist: Path, partner: Path, tmp_path: Path
 ) -> None:
