@@ -9,14 +9,11 @@ import typer
 from typer.core import TyperGroup
 
 from duet_rl.cli.commands import add_commands
+from duet_rl.cli.exits import BAD_INPUT, INTERRUPTED, NO_SPACE
 from duet_rl.cli.submit import submit
 from duet_rl.errors import InputError
 from duet_rl.observe import lines
 from duet_rl.observe.passwords import without_password
-
-BAD_INPUT = 2  # exit code: what was given cannot be used
-NO_SPACE = 3  # exit code: the disk is full, or a file cannot be written
-INTERRUPTED = 130  # exit code: Ctrl-C, as shells count it
 
 # Errors of a disk that room, rights or another disk mend.
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EIO}

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from duet_rl.cli.exits import INTERRUPTED
 from duet_rl.cli.options import TrueFps, TrueScale, TrueUp, local
 
 
@@ -46,7 +47,6 @@ def view(
     import sys
     import webbrowser
 
-    from duet_rl.cli.main import INTERRUPTED
     from duet_rl.viewer.hall import open_hall
     from duet_rl.viewer.server import address_of, serving, wait_for_a_signal
     from duet_rl.viewer.show import Viewer

@@ -10,7 +10,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from duet_rl.cli.main import BAD_INPUT, app
+from duet_rl.cli.exits import BAD_INPUT
+from duet_rl.cli.main import app
 from duet_rl.live.protocol import pose_message, shown_of
 from duet_rl.mocap.bvh import write_bvh
 from tests.couple import stepping_couple
