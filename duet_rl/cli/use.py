@@ -57,7 +57,7 @@ def generate(
     seconds: Annotated[
         float | None,
         typer.Option(
-            min=0.1, max=60, help="Length of a dance to words alone [default: as it likes]."
+            min=0.1, max=60, help="Length of a dance to words alone; as it likes if unset."
         ),
     ] = None,
     samples: Annotated[int, typer.Option(min=1, max=64, help="How many dances, best first.")] = 1,
@@ -100,7 +100,7 @@ def generate(
         str | None,
         typer.Option(
             metavar="WIDTHxHEIGHT",
-            help="Pixels of an .mp4 [default: 960x540].",
+            help="Pixels of an .mp4; 960x540 if unset.",
             show_default=False,
         ),
     ] = None,
@@ -120,8 +120,8 @@ def generate(
         float | None,
         typer.Option(
             min=0,
-            help="How freely it dances [default: 0.8; to words 1]: 0 is the likeliest dance, and "
-            "what a Duolando GPT was made for; above 1 it dares more and errs more.",
+            help="How freely it dances: 0 is the likeliest dance, and what a Duolando GPT was made "
+            "for; 0.8 is usual, 1 to words; above 1 it dares more and errs more.",
         ),
     ] = None,
     look_ahead: Annotated[
@@ -186,7 +186,7 @@ def demo(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help=f"Folder of the run [default: {DEMO_OUT}, with --data {DEMO_OUT}-NAME]."),
+        typer.Option(help=f"Folder of the run; {DEMO_OUT} if unset, with --data {DEMO_OUT}-NAME."),
     ] = None,
     preset: Preset = DEFAULT_PRESET,
 ) -> None:
