@@ -6,11 +6,10 @@ from collections.abc import Iterator
 import jaxtyping
 import pytest
 import torch
-from jaxtyping import install_import_hook
 
 from tests import typechecking
 
-install_import_hook(["duet_rl", "envs"], f"{typechecking.__name__}.typechecked")
+typechecking.check(["duet_rl", "envs"])
 
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")

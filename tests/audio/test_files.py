@@ -95,7 +95,7 @@ def test_a_blip_is_refused(tmp_path, samples):
     assert "at least 0.5 s" in refusal(path)
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path, samples):
+def test_a_failed_write_leaves_the_old_file(tmp_path, samples, as_users_run):
     path = tmp_path / "song.wav"
     write_wav(path, samples, RATE)
     before = path.read_bytes()
