@@ -12,6 +12,7 @@ import torch
 from typer.testing import CliRunner
 
 import duet_rl
+from duet_rl.api.inputs import features_of
 from duet_rl.api.model import Model
 from duet_rl.body.motion import Motion
 from duet_rl.cli.main import app
@@ -84,6 +85,19 @@ def test_files_motions_and_samples_are_the_same_leader_and_song(place: Path, mod
     torch.testing.assert_close(by_value.joints, by_path.joints, atol=1e-3, rtol=0)
 
 
+def test_sound_is_heard_alike_in_floats_whole_numbers_and_either_order(model: Model) -> None:
+    sound = clicks(1.7)
+    whole = (sound * 32767).round().astype(np.int16)
+    unsigned = ((sound + 1) * 127.5).round().astype(np.uint8)
+    follower = model.follower
+    assert follower is not None
+    heard = features_of((sound, 22_050), follower)
+    for same in (whole, np.stack([whole] * 2), np.stack([sound] * 2), np.stack([sound] * 2, 1)):
+        again = features_of((same, 22_050), follower)
+        torch.testing.assert_close(again, heard, atol=1e-2, rtol=1e-2)
+    assert features_of((unsigned, 22_050), follower).shape == heard.shape
+
+
 def test_an_array_of_joints_is_a_leader_in_its_place(place: Path, model: Model) -> None:
     leader = duet_rl.read_motion(place / TAKE).moved((1.0, 0.0, 2.0))
     dance = model.follow(leader.joints.numpy(), place / SONG)
@@ -135,6 +149,24 @@ def test_a_codec_alone_cannot_dance_but_edits(place: Path) -> None:
         (lambda m, p: m.follow(p / TAKE, (np.zeros(9), 0)), r"at 0 Hz"),
         (lambda m, p: m.follow(p / TAKE, p / SONG, samples=0), r"samples=0"),
         (lambda m, p: m.follow(p / TAKE, p / SONG, temperature=-1.0), r"temperature"),
+        (lambda m, p: m.follow(p / TAKE, p / SONG, samples=2.5), r"samples=2\.5; wanted a whole"),
+        (lambda m, p: m.follow(p / TAKE, p / SONG, seed=None), r"seed=None; wanted a whole"),
+        (lambda m, p: m.follow(p / TAKE, p / SONG, seed=2**70), r"wanted a whole number"),
+        (lambda m, p: m.follow(p / TAKE, p / SONG, look_ahead=1.5), r"look_ahead=1\.5"),
+        (lambda m, p: m.follow(p / TAKE, p / SONG, hold="x"), r"hold='x'; wanted a number"),
+        (lambda m, p: m.follow(p / TAKE, p / SONG, fps="30"), r"fps='30'; wanted a number"),
+        (lambda m, p: m.follow(p / TAKE, None), r"there is no music"),
+        (lambda m, p: m.follow(p / TAKE, np.array([[1, None]])), r"music of object"),
+        (lambda m, p: m.follow(p / TAKE, (np.full(44100, np.nan), 22050)), r"samples that are NaN"),
+        (lambda m, p: m.follow(p / TAKE, (np.full(44100, 3e4), 22050)), r"beyond \[-1, 1\]"),
+        (lambda m, p: m.follow(p / TAKE, (np.zeros(99), 22050)), r"^the music lasts 0\.00 s"),
+        (lambda m, p: m.follow(np.zeros((8, 23, 3)), p / SONG), r"^the array: an array of shape"),
+        (lambda m, p: m.follow(np.full((8, 22, 3), "a"), p / SONG), r"array of <U1 .*is no motion"),
+        (lambda m, p: m.motion("abc"), r"tokens are given as str"),
+        (lambda m, p: m.motion(torch.zeros(6, dtype=torch.long)), r"tokens of shape \(6,\)"),
+        (lambda m, p: m.motion(torch.full((2, 6), 0.5)), r"float32; wanted whole numbers"),
+        (lambda m, p: duet_rl.load(None), r"given as NoneType"),
+        (lambda m, p: duet_rl.load(p / RUN, device="meta"), r"nothing is computed on meta"),
         (lambda m, p: m.follow(p / TAKE, p / SONG, text="steps back"), r"hears no words"),
         (lambda m, p: m.dance(music=p / SONG), r"call follow\(\)"),
         (lambda m, p: m.edit(p / TAKE, "raise your left arm"), r"--preset readable"),
@@ -146,7 +178,9 @@ def test_a_codec_alone_cannot_dance_but_edits(place: Path) -> None:
         (lambda m, p: duet_rl.compare([p / RUN, p / "x" / "mine"], p / DATA), r"two runs"),
     ],
 )
-def test_what_cannot_be_done_is_said(place: Path, model: Model, ask, answer: str) -> None:
+def test_what_cannot_be_done_is_said(
+    place: Path, model: Model, ask, answer: str, as_users_run
+) -> None:
     with pytest.raises(InputError, match=answer):
         ask(model, place)
 

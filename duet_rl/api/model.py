@@ -12,7 +12,7 @@ from torch import Tensor
 
 from duet_rl import checkpoint
 from duet_rl.api.dance import Dance
-from duet_rl.api.inputs import MotionLike, MusicLike, features_of, motion_of
+from duet_rl.api.inputs import MotionLike, MusicLike, features_of, motion_of, number, whole
 from duet_rl.body.motion import Motion
 from duet_rl.body.skeleton import Skeleton
 from duet_rl.body.stage import stage
@@ -35,6 +35,9 @@ from duet_rl.tokenizers.holding import AS_LEARNED
 from duet_rl.tokenizers.part import POSE
 from duet_rl.tokenizers.pgr2m import KIND as PGR2M
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
+
+_SEEDS = 2**62  # seeds from minus this to this; one dance of many is counted on from it
+_TOKENS = "wanted whole numbers (rows, streams), as `tokens` returns them"
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +99,8 @@ class Model:
             InputError: files or arrays that cannot be read, music that ends before the leader, or
                 a checkpoint that follows nobody.
         """
-        follower = self._follower().holding(hold)
+        follower, seed = self._follower().holding(number(hold, "hold")), _seed(seed)
+        ahead = None if look_ahead is None else whole(look_ahead, "look_ahead", 0)
         if follower.goes_its_own_way:
             raise InputError(
                 f"{self.folder} holds a dancer who dances alone; call dance(), or load a follower"
@@ -108,12 +112,12 @@ class Model:
             told = _sampling(WORDS_SAMPLING, temperature=temperature)
             beside = Beside(led, heard, None, begin)
             dance = self._to_words(
-                follower, text, beside, music, told, seed, samples, best_of, look_ahead
+                follower, text, beside, music, told, seed, samples, best_of, ahead
             )
             return replace(dance, part=follower.part)
         sampling = _sampling(follower.usual_sampling, temperature=temperature)
         count = _some(samples, "samples") * _some(best_of, "best_of")
-        danced = generate(follower, led, heard, seed, sampling, count, look_ahead, begin)
+        danced = generate(follower, led, heard, seed, sampling, count, ahead, begin)
         if count == 1:
             return Dance(danced, led, music, part=follower.part)
         agreed = holds_agreed(danced, led)
@@ -148,7 +152,7 @@ class Model:
         Raises:
             InputError: the checkpoint wants something else, such as a leader.
         """
-        follower = self._follower()
+        follower, seed = self._follower(), _seed(seed)
         heard = None if music is None else features_of(music, follower)
         if text is not None:
             told = _sampling(WORDS_SAMPLING, temperature=temperature, guidance=guidance)
@@ -210,7 +214,7 @@ class Model:
         Raises:
             InputError: rows that are none of the codec's, or a leader who is shorter.
         """
-        rows = torch.as_tensor(tokens)[None].long()
+        rows = _rows(tokens)[None]
         self.codec.spec.validate(rows)
         frames = rows.shape[1] * FRAMES_PER_TOKEN
         partner = stage(frames) if leader is None else motion_of(leader)
@@ -310,6 +314,8 @@ def load(folder: Path | str, device: str = "cpu") -> Model:
     Raises:
         InputError: no such folder, nothing in it that can be loaded, or no such device.
     """
+    if not isinstance(folder, Path | str):
+        raise InputError(f"a folder is given as {type(folder).__name__}; wanted its path")
     place = require_folder(fetched(folder), "a follower, a codec or a run")
     dancer = follower_in(place)
     if dancer is not None:
@@ -328,6 +334,22 @@ def load(folder: Path | str, device: str = "cpu") -> Model:
     )
 
 
+def _rows(tokens: Any) -> Int[Tensor, "N S"]:
+    """Return tokens as they are computed with.
+
+    Raises:
+        InputError: anything else.
+    """
+    try:
+        rows = torch.as_tensor(tokens)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"tokens are given as {type(tokens).__name__}; {_TOKENS}") from error
+    if rows.ndim != 2 or rows.is_floating_point() or rows.is_complex():
+        kind = str(rows.dtype).removeprefix("torch.")
+        raise InputError(f"tokens of shape {tuple(rows.shape)} and {kind}; {_TOKENS}")
+    return rows.long()
+
+
 def _sampling(usual: SamplingConfig, **given: float | None) -> SamplingConfig:
     """Return how to sample, with what is given in place of what is usual."""
     changes = {name: value for name, value in given.items() if value is not None}
@@ -335,6 +357,8 @@ def _sampling(usual: SamplingConfig, **given: float | None) -> SamplingConfig:
 
 
 def _some(count: int, name: str) -> int:
-    if count < 1:
-        raise InputError(f"{name}={count}; wanted 1 or more")
-    return count
+    return whole(count, name, 1)
+
+
+def _seed(seed: int) -> int:
+    return whole(seed, "seed", -_SEEDS, _SEEDS)

@@ -26,12 +26,18 @@ def require_device(device: torch.device | str) -> torch.device:
         found = torch.device(device)
     except RuntimeError as error:
         raise InputError(f"there is no device {device!r}; give cpu or cuda") from error
+    if found.type not in ("cpu", "cuda") and not (found.type == "mps" and _has_mps()):
+        raise InputError(f"nothing is computed on {found} here; give cpu or cuda")
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if found.type == "cuda" and (found.index or 0) >= gpus:
         raise InputError(
             f"{found} is asked for, and torch sees {gpus} GPUs here; give --device cpu"
         )
     return found
+
+
+def _has_mps() -> bool:
+    return torch.backends.mps.is_available()
 
 
 def require_same_music(follower: str, music: MusicFacts, store: DuetStore) -> None:
