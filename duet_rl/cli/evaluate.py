@@ -46,7 +46,7 @@ def evaluate(
     ] = STRICT,
     reference: Annotated[
         Path | None,
-        typer.Option(help="Published protocols: the true dances [default: those of --data]."),
+        typer.Option(help="Published protocols: the true dances; those of --data if unset."),
     ] = None,
     music: Annotated[
         Path | None,

@@ -24,7 +24,7 @@ def dd100(
         Path | None, typer.Option(help="A follower: write its dances, not the true couples.")
     ] = None,
     split: Annotated[
-        str, typer.Option(help="train, val or test [default: all; with a follower test].")
+        str, typer.Option(help="train, val or test; all if unset, with a follower test.")
     ] = "",
     smplx: Annotated[
         Path | None, typer.Option(help="Folder of the SMPL-X models, for SMPL-X parameters.")

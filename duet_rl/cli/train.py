@@ -39,8 +39,8 @@ def pretrain(
     preset: Annotated[
         str | None,
         typer.Option(
-            help=f"A shipped preset or a YAML file [default: {DEFAULT_PRESET}; text2motion for the "
-            "stage of that name].",
+            help=f"A shipped preset or a YAML file; {DEFAULT_PRESET} if unset, text2motion for the "
+            "stage of that name.",
             show_default=False,
         ),
     ] = None,

@@ -21,12 +21,12 @@ def view(
     ],
     data: Annotated[
         Path | None,
-        typer.Option(parser=local, help="Store whose clips runs dance [default: the run's own]."),
+        typer.Option(parser=local, help="Store whose clips runs dance; the run's own if unset."),
     ] = None,
     codec: Annotated[
         Path | None,
         typer.Option(
-            parser=local, help="Folder of the codec whose tokens are shown [default: the runs']."
+            parser=local, help="Folder of the codec whose tokens are shown; the runs' if unset."
         ),
     ] = None,
     music: Annotated[
