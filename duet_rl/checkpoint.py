@@ -162,7 +162,7 @@ def load(folder: Path | str, kind: str) -> Checkpoint:
     try:
         tensors = load_file(folder / WEIGHTS)
         text = (folder / CONFIG).read_text()
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, UnicodeDecodeError) as error:
         raise InputError(
             f"{folder} is damaged ({' '.join(str(error).split())}); train it again"
         ) from error

@@ -41,7 +41,8 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
             os.replace(temporary, path)
     except OSError as error:
         if error.errno and (error.filename is None or temporary.name in str(error.filename)):
-            error.filename = str(path)  # the name that a person knows
+            # By the name that a person knows. Errors of PyAV cannot be given another one.
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     finally:
         _remove(temporary)

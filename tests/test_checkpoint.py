@@ -65,6 +65,13 @@ def test_truncated_weights_are_refused(tmp_path: Path) -> None:
         checkpoint.load(folder, "layer")
 
 
+def test_a_config_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    folder = save(tmp_path / "c", nn.Linear(3, 2))
+    (folder / checkpoint.CONFIG).write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="damaged"):
+        checkpoint.load(folder, "layer")
+
+
 @pytest.mark.parametrize(
     "text", ["", "[]", '{"format": 1}', '{"kind": "layer", "format": "one"}', "{"]
 )

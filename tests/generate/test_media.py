@@ -1,5 +1,6 @@
 """Videos and sounds come back as they went in: number, rate, length, place in time."""
 
+import errno
 import io
 from pathlib import Path
 
@@ -86,3 +87,13 @@ def test_a_failure_on_the_way_leaves_no_file(tmp_path):
     with pytest.raises(RuntimeError, match="no more"):
         write_video(tmp_path / "dance.mp4", broken(), 30, None, SMALL)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_told_by_the_name_of_the_video(tmp_path):
+    def on_a_full_disk():
+        yield pictures(2)[0]
+        raise av.error.OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match=r"dance\.mp4") as caught:
+        write_video(tmp_path / "dance.mp4", on_a_full_disk(), 30, None, SMALL)
+    assert caught.value.errno == errno.ENOSPC and not list(tmp_path.iterdir())
