@@ -43,10 +43,12 @@ def sound_of(path: Path | str, seconds: float, start: float = 0.0) -> Float[np.n
         InputError: the file is missing or broken.
     """
     samples, rate = read_audio(path)
-    samples = samples[round(start * rate) :]
+    before = round(start * SAMPLE_RATE)
     sound, filled = np.zeros(round(seconds * SAMPLE_RATE), dtype=np.float32), 0
     for chunk in _resampled(samples, rate):  # a second at a time: all at once takes ten times more
-        taken = chunk[: len(sound) - filled]
+        left_out = min(before, len(chunk))
+        before -= left_out
+        taken = chunk[left_out : left_out + len(sound) - filled]
         np.clip(taken, -1, 1, out=sound[filled : filled + len(taken)])
         filled += len(taken)
         if filled == len(sound):
