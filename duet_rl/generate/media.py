@@ -19,6 +19,7 @@ SAMPLE_RATE = 44_100  # Hz of every sound that is written
 MP3_BIT_RATE = 96_000  # bit/s; mono
 AAC_BIT_RATE = 128_000  # bit/s; mono
 _LONGEST_FRACTION = 1001  # denominators up to that of 29.97 fps = 30000 / 1001
+_STREAMED = {"movflags": "+faststart"}  # a browser plays it while it is still loading
 _CHUNK_SECONDS = 1.0  # of sound that is handed to the encoder at once
 
 
@@ -103,7 +104,10 @@ def write_video(
         raise InputError(
             f"a video of {config.width}x{config.height} pixels; width and height must be even"
         )
-    with atomic_path(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
+    with (
+        atomic_path(path) as temporary,
+        av.open(str(temporary), "w", format="mp4", options=_STREAMED) as container,
+    ):
         rate = Fraction(fps).limit_denominator(_LONGEST_FRACTION)
         video: Any = container.add_stream("libx264", rate=rate)
         video.width, video.height, video.pix_fmt = config.width, config.height, "yuv420p"

@@ -49,6 +49,12 @@ def test_a_video_has_every_picture_at_its_time_and_sound_as_long(tmp_path, tone,
     assert onset(decoded(path)) == pytest.approx(0.5, abs=0.03)
 
 
+def test_a_video_plays_while_it_is_still_loading(tmp_path):
+    write_video(tmp_path / "dance.mp4", iter(pictures(3)), 30, None, SMALL)
+    content = (tmp_path / "dance.mp4").read_bytes()
+    assert 0 < content.find(b"moov") < content.find(b"mdat"), "what a player needs comes first"
+
+
 def test_a_video_may_be_silent(tmp_path):
     write_video(tmp_path / "dance.mp4", iter(pictures(3)), 30, None, SMALL)
     with av.open(tmp_path / "dance.mp4") as container:
