@@ -64,6 +64,7 @@ def codec(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_two_workers_have_the_gradients_of_one(data: Path, codec: Path, tmp_path: Path) -> None:
     one = gradients(plan_of(str(data), str(codec)), 0, 1)
     mp.spawn(work, args=(str(data), str(codec), str(tmp_path)), nprocs=WORLD)

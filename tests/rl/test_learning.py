@@ -42,7 +42,8 @@ def rewards_of(follower: Path, settings: RLConfig, iterations: int) -> list[floa
 
 @pytest.mark.parametrize("loss", [name for name in get_args(LossName) if name != "own"])
 def test_the_follower_learns_where_to_dance(follower: Path, loss: str) -> None:
-    rewards = rewards_of(follower, WORLD.model_copy(update={"loss": loss}), 40)
+    iterations = 40 if loss == "bailando" else 25  # which learns more slowly
+    rewards = rewards_of(follower, WORLD.model_copy(update={"loss": loss}), iterations)
     assert rewards[0] < 0.8
     assert np.mean(rewards[-5:]) > 0.9
 
