@@ -120,7 +120,7 @@ def test_what_is_said_overrules_what_is_found(takes) -> None:
     wanted = plain * 1.2 - torch.tensor([0.0, 0.3, 0.0])
     told = [JOINT[name] for name in ("pelvis", "left_wrist", "head", "right_ankle")]
     torch.testing.assert_close(joints[:, told], wanted[:, told], atol=1e-3, rtol=0)
-    with pytest.raises(InputError, match="legs of 79.1 m"):
+    with pytest.raises(InputError, match=r"legs of 79\.1 m"):
         streamed(*turned(take, scale=1.0))
 
 
