@@ -212,7 +212,7 @@ def _read(files: Mapping[str, Path], reading: Mapping[str, Any]) -> dict[str, Mo
     for name, path in files.items():
         read = read_motion(path, **reading)
         log(read)
-        motions[name] = read.without_lead_in()
+        motions[name] = read.motion  # whole: others and the music begin with its first frame
     return motions
 
 

@@ -9,11 +9,13 @@ import torch
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.generate.follower import dance_clip, load_follower
+from duet_rl.mocap.motion_file import read_motion
 from duet_rl.mocap.npz import write_npz
 from duet_rl.tokenizers.codec import load_codec
 from duet_rl.viewer.hall import open_hall
 from duet_rl.viewer.takes import TRUTH
 from duet_rl.viewer.tokens import batch_of
+from tests.mocap.cmu import cmu_text
 
 
 def test_a_store_shows_held_out_clips_first(place):
@@ -96,3 +98,15 @@ def test_what_cannot_be_shown_is_refused_in_one_line(place, words, options, told
             **{key: type(place)(value.format(place)) for key, value in options.items()},
         )
     assert told in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_a_take_is_shown_from_the_frame_that_its_dance_and_music_began_with(tmp_path):
+    (tmp_path / "cmu.bvh").write_text(cmu_text(frames=80, sway=0.1))
+    read = read_motion(tmp_path / "cmu.bvh")
+    assert read.found.lead_in > 0
+    write_npz(tmp_path / "partner.npz", read.motion)
+    files = [str(tmp_path / name) for name in ("cmu.bvh", "partner.npz")]
+    hall = open_hall(files)
+    take = hall.take(hall.names[0])
+    (partner,) = take.followers.values()
+    torch.testing.assert_close(take.leader.joints, partner.joints, atol=1e-4, rtol=0)
