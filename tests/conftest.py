@@ -1,5 +1,6 @@
 """Shape checks on every annotated function, one thread, and one Ray cluster for the session."""
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -27,6 +28,15 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         return
     if config.option.numprocesses is None and not (config.option.usepdb or config.option.trace):
         config.option.numprocesses, config.option.dist = PROCESSES, "loadgroup"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Look for garbage in what tests make, and not again and again in five thousand tests."""
+    gc.disable()
+    yield
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)

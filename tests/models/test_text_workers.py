@@ -43,6 +43,7 @@ def knowing(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Tensor]]
     return [load_file(folder / f"{rank}.safetensors") for rank in range(WORLD)]
 
 
+@pytest.mark.slow
 def test_every_worker_hears_the_words_that_another_was_told(knowing) -> None:
     one = told(list(TOLD), parallel=False)["encode.seen"]
     assert one.sum() > told([TOLD[0]], parallel=False)["encode.seen"].sum()

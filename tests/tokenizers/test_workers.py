@@ -82,6 +82,7 @@ def learned_by_two(dancers, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, STEPS], ids=["first batch", "later batches"])
 def test_two_workers_learn_the_codebooks_of_one(dancers, learned_by_two, steps):
     one = learn(dancers, steps, parallel=False)
