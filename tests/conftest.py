@@ -21,13 +21,16 @@ RAY_CPUS = 4  # more than the machine may have: the tests' actors are mostly idl
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Run in several processes when no files are named; a few files are done sooner in one."""
+    """Run in several processes when no files are named; a few files are done sooner in one.
+
+    Each file runs in one process, with the fixtures that its tests share.
+    """
     of_several = hasattr(config, "workerinput")
     everything = config.args_source is config.ArgsSource.TESTPATHS
     if of_several or not everything or not config.pluginmanager.hasplugin("xdist"):
         return
     if config.option.numprocesses is None and not (config.option.usepdb or config.option.trace):
-        config.option.numprocesses, config.option.dist = PROCESSES, "loadgroup"
+        config.option.numprocesses, config.option.dist = PROCESSES, "loadfile"
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -37,16 +40,6 @@ def pytest_collection() -> Iterator[None]:
     yield
     gc.freeze()
     gc.enable()
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of several processes one runs all that needs Ray, and each file runs in one."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        group = "ray" if item.get_closest_marker("ray") else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
