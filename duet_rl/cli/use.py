@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from duet_rl.cli.options import DEFAULT_PRESET, Device, Preset, Settings
+from duet_rl.cli.options import (
+    DEFAULT_PRESET,
+    Device,
+    Preset,
+    Settings,
+    TrueFps,
+    TrueScale,
+    TrueUp,
+)
 
 DEMO_OUT = Path("runs/demo")
 
@@ -108,13 +116,9 @@ def generate(
         float | None,
         typer.Option(min=0, help="How hard it listens to the words; 1 is as it was trained."),
     ] = None,
-    fps: Annotated[
-        float | None, typer.Option(help="The leader's true frame rate, if the file lies.")
-    ] = None,
-    scale: Annotated[float | None, typer.Option(help="Metres per unit of the file.")] = None,
-    up: Annotated[
-        str | None, typer.Option(help="Up axis of the file, y or z, if not as found.")
-    ] = None,
+    fps: TrueFps = None,
+    scale: TrueScale = None,
+    up: TrueUp = None,
     seed: Annotated[int, typer.Option(help="Another seed, another dance.")] = 0,
     temperature: Annotated[
         float | None,
@@ -179,8 +183,8 @@ def demo(
     ] = None,
     leader: Annotated[str, typer.Option(help="Names of the leaders' files, e.g. '60_*'.")] = "",
     follower: Annotated[str, typer.Option(help="Names of the followers' files.")] = "",
-    fps: Annotated[float | None, typer.Option(help="True frame rate, if the files lie.")] = None,
-    scale: Annotated[float | None, typer.Option(help="Metres per unit of the files.")] = None,
+    fps: TrueFps = None,
+    scale: TrueScale = None,
     music: Annotated[
         Path | None, typer.Option(help="One file for all takes, or a folder with one a take.")
     ] = None,
