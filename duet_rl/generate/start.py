@@ -47,7 +47,7 @@ class Start:
         Raises:
             InputError: the motion does not last so long.
         """
-        frame = round(seconds * motion.fps)
+        frame = round(seconds * motion.fps) if math.isfinite(seconds) else -1
         if not 0 <= frame < motion.frames:
             raise InputError(
                 f"the start is at {seconds:g} s, and its motion lasts {motion.seconds:.2f} s; give "

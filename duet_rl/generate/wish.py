@@ -1,5 +1,6 @@
 """What somebody wants `duet-rl generate` to make."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -102,13 +103,16 @@ class Wish:
         """
         if self.start_at is None:
             return None
+        metres, _, degrees = self.start_at.partition(",")
         try:
-            metres, degrees = (float(part) for part in f"{self.start_at},0".split(",")[:2])
-        except ValueError as error:
+            place = float(metres), float(degrees or 0)
+        except ValueError:
+            place = math.nan, math.nan
+        if not all(map(math.isfinite, place)):
             raise InputError(
                 f"--start-at {self.start_at}; give METRES[,DEGREES], such as 0.8 or 0.8,30"
-            ) from error
-        return metres, degrees
+            )
+        return place
 
     def refuse_partner(self, why: str) -> None:
         """Raise `InputError` if something is wished for that only a dance beside somebody has.

@@ -131,5 +131,6 @@ def test_sizes_and_places_that_are_none_are_refused(tmp_path) -> None:
             _ = Wish(tmp_path, [tmp_path / "d.mp4"], size=size).video
     assert Wish(tmp_path, [], start_at="0.8,-30").place == (0.8, -30.0)
     assert Wish(tmp_path, [], start_at="0.8").place == (0.8, 0.0)
-    with pytest.raises(InputError, match="METRES"):
-        _ = Wish(tmp_path, [], start_at="near").place
+    for text in ("near", "0.8,30,99", "nan", "0.8,inf"):
+        with pytest.raises(InputError, match="METRES"):
+            _ = Wish(tmp_path, [], start_at=text).place

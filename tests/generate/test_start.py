@@ -122,3 +122,9 @@ def test_the_other_of_a_take_is_the_start_and_times_are_looked_up(tmp_path):
         read_start("found", beside["leader"], (0.8, 0.0))
     with pytest.raises(InputError, match="start pose"):
         read_start(str(tmp_path / "none.npz"), beside["leader"])
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 1e9, math.nan, math.inf])
+def test_a_time_that_a_motion_does_not_have_is_refused(seconds):
+    with pytest.raises(InputError, match="give a time within it"):
+        Start.of(stepping_couple(0.4).follower, seconds)
