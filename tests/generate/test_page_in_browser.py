@@ -1,9 +1,7 @@
 """The page as a browser shows it: it draws, obeys keys, scrubs, and says nothing in the console."""
 
+import io
 import json
-import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -12,21 +10,13 @@ from PIL import Image
 
 from duet_rl.body.motion import Duet
 from duet_rl.generate.view import DanceScene, write_page
+from tests.browser import CHROMIUM, Browser
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
 ]
 
-BROWSER_SECONDS = 100  # a busy machine without a graphics card is slow to draw in 3D
-TRIES = 3
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update", "--mute-audio"),
-    *("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
-    *("--hide-scrollbars", "--virtual-time-budget=2500"),
-)
 LISTEN = """
 <script>
   window.complaints = [];
@@ -104,32 +94,9 @@ PROBE = """
 """
 
 
-def browse(page: Path, *flags: str, hash_: str = "") -> str:
-    answer = subprocess.run(
-        [
-            CHROMIUM,
-            *FLAGS,
-            f"--user-data-dir={page.parent / 'profile'}",
-            *flags,
-            page.as_uri() + hash_,
-        ],
-        capture_output=True,
-        text=True,
-        timeout=BROWSER_SECONDS,
-    )
-    return answer.stdout + answer.stderr
-
-
-def screenshot(page: Path, hash_: str) -> np.ndarray:
-    """Return the page as `(600, 800, 3)`; a browser that was too slow to draw is asked again."""
-    shot = page.with_suffix(".png")
-    for _ in range(TRIES):
-        told = browse(page, "--window-size=800,600", f"--screenshot={shot}", hash_=hash_)
-        assert shot.is_file(), told[-2000:]
-        picture = np.asarray(Image.open(shot).convert("RGB")).astype(int)
-        if (np.ptp(picture, axis=-1) > 60).sum() > 1000:
-            break
-    return picture
+def seen(browser: Browser) -> np.ndarray:
+    picture = Image.open(io.BytesIO(browser.screenshot()))
+    return np.asarray(picture.convert("RGB")).astype(int)
 
 
 def write_probed(path: Path, scene: DanceScene) -> None:
@@ -146,10 +113,9 @@ def said(tmp_path_factory, couple: Duet, tone: Path) -> dict:
     write_probed(
         path, DanceScene("waltz", couple.leader, {"partner": couple.follower}, tone, times)
     )
-    dom = browse(path, "--window-size=390,700", "--dump-dom")
-    title = re.search(r"<title>(\{.*\})</title>", dom)
-    assert title, dom[-2000:]
-    return json.loads(title[1].replace("&gt;", ">").replace("&lt;", "<").replace("&amp;", "&"))
+    with Browser(path.parent, 390, 700) as browser:
+        browser.open(path.as_uri())
+        return json.loads(browser.wait("document.title.startsWith('{') && document.title"))
 
 
 def test_nothing_is_said_in_the_console(said):
@@ -200,7 +166,15 @@ def test_a_picture_of_the_page_in_the_dark_shows_dancers_and_curves(tmp_path, co
     third = couple.follower.moved((1.0, 0.0, 0.0))
     trio = {"one": couple.follower, "two": third}
     write_page(path, [DanceScene("trio", couple.leader, trio, None, times, together=True)], "trio")
-    picture = screenshot(path, "#theme=dark&t=0.5")
+
+    def coloured() -> bool:
+        return (np.ptp(seen(browser), axis=-1) > 60).sum() > 1000
+
+    with Browser(tmp_path, 800, 600) as browser:
+        browser.open(path.as_uri() + "#theme=dark&t=0.5")
+        browser.wait("document.querySelector('.player')?.player?.clock !== undefined")
+        browser.wait(coloured)
+        picture = seen(browser)
     red, green, blue = picture[:380].transpose(2, 0, 1)
     assert picture[:40].mean() < 60  # dark
     for hue in (blue - red, red - blue, green - red):  # leader, first and second follower

@@ -14,9 +14,9 @@ from duet_rl.cli.exits import BAD_INPUT
 from duet_rl.cli.main import app
 from duet_rl.live.protocol import pose_message, shown_of
 from duet_rl.mocap.bvh import write_bvh
+from tests.browser import CHROMIUM, Browser
 from tests.couple import stepping_couple
 from tests.integration.processes import started, wait_until
-from tests.live.browser import CHROMIUM, page
 from tests.live.clients import client
 from tests.tiny_run import save_follower
 
@@ -58,27 +58,27 @@ def test_a_recorded_leader_and_his_follower_are_seen_in_a_browser(
     log = tmp_path / "log"
     command = [sys.executable, "-m", "duet_rl", "live", "--checkpoint", str(run), "--port", "0"]
 
-    async def look(place: str) -> None:
-        for width, height in ((1280, 800), (390, 780)):
-            async with page(f"http://{place}/", width, height) as opened:
-                await opened.until("document.getElementById('state')?.dataset.state === 'live'")
-                await opened.until("document.getElementById('p99').textContent > '0'")
-                await opened.until("live.stage.dancers.every((dancer) => dancer.limbs.length > 0)")
-                assert await opened.run("document.getElementById('sorry').hidden")
-                overflow = "document.documentElement.scrollWidth > window.innerWidth"
-                assert not await opened.run(overflow)
-                await opened.run(
-                    "(() => { const dial = document.getElementById('ahead'); dial.value = 1;"
-                    "dial.dispatchEvent(new Event('input'));"
-                    "dial.dispatchEvent(new Event('change')); })()"
-                )
-                faults = "document.getElementById('faults').textContent"
-                await opened.until(f"{faults}.startsWith('400 ms')")  # 12 frames
-                assert not opened.errors
+    def look(place: str, width: int, height: int) -> None:
+        with Browser(tmp_path / f"browser{width}", width, height) as browser:
+            browser.open(f"http://{place}/")
+            browser.wait("document.getElementById('state')?.dataset.state === 'live'")
+            browser.wait("document.getElementById('p99').textContent > '0'")
+            browser.wait("live.stage.dancers.every((dancer) => dancer.limbs.length > 0)")
+            assert browser.value("document.getElementById('sorry').hidden")
+            assert not browser.value("document.documentElement.scrollWidth > window.innerWidth")
+            browser.value(
+                "(() => { const dial = document.getElementById('ahead'); dial.value = 1;"
+                "dial.dispatchEvent(new Event('input'));"
+                "dial.dispatchEvent(new Event('change')); })()"
+            )
+            faults = "document.getElementById('faults').textContent"
+            browser.wait(f"{faults}.startsWith('400 ms')")  # 12 frames
+            assert not browser.errors
 
     with started([*command, "--leader", str(tmp_path / "take.bvh")], log) as server:
         wait_until(lambda: bool(address_in(log)), START_SECONDS, "an address", log)
-        asyncio.run(look(address_in(log)))
+        for size in ((1280, 800), (390, 780)):
+            look(address_in(log), *size)
         server.send_signal(signal.SIGTERM)
         assert server.wait(20) == 0
 

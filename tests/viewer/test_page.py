@@ -19,7 +19,7 @@ from duet_rl.viewer.server import address_of, serving
 from duet_rl.viewer.show import Viewer
 from duet_rl.viewer.takes import TRUTH
 from duet_rl.viewer.words import moment_of, tokens_of
-from tests.viewer.browser import CHROMIUM, PATIENCE, Browser
+from tests.browser import CHROMIUM, PATIENCE, Browser
 from tests.viewer.test_show import free_port
 
 SONG = "document.querySelector('audio')"
