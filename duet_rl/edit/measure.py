@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -13,7 +14,7 @@ from duet_rl.body.skeleton import JOINT
 from duet_rl.metrics.duet import HOLD_WITHIN, capsule_penetration
 from duet_rl.metrics.feet import mean_floor_error, slide_speed
 from duet_rl.metrics.holds import agreement
-from duet_rl.metrics.smoothness import jerk
+from duet_rl.metrics.smoothness import BODY_JOINTS, jerk
 
 MILLIMETRES = 1000.0  # in a metre
 
@@ -48,6 +49,7 @@ ALONE = {
     "foot_slide": Measured("m/s", "speed at which planted feet slide"),
     "floor_error": Measured("m", "how far feet float above or sink below the floor"),
     "jerk": Measured("m/s^3", "mean jerk of the joints; more is rougher"),
+    "peak_speed": Measured("m/s", "fastest joint where the take was touched; more is a leap"),
 }
 TOGETHER = {
     "partner_distance": Measured("m", "between the two pelvises over the floor"),
@@ -79,6 +81,7 @@ def measure(
     source: Motion,
     partner: Motion | None,
     free: Bool[Tensor, "2"],
+    touched: Bool[Tensor, "T"],
 ) -> dict[str, float]:
     """Return the numbers of `MEASURED`; without a partner those of `ALONE`.
 
@@ -87,12 +90,14 @@ def measure(
         source: before the edit.
         partner: the other dancer.
         free: whether the left and the right hand were asked to move.
+        touched: the frames that the edit changed.
     """
     joints = dancer.joints[None]
     found = {
         "foot_slide": slide_speed(joints, dancer.fps),
         "floor_error": mean_floor_error(joints),
         "jerk": jerk(joints, dancer.fps),
+        "peak_speed": _peak_speed(dancer, touched),
     }
     if partner is not None:
         other = partner.joints[None]
@@ -109,6 +114,12 @@ def measure(
             "penetration": capsule_penetration(joints, other).mean(1),
         }
     return {name: float(value) for name, value in found.items()}
+
+
+def _peak_speed(motion: Motion, touched: Bool[Tensor, "T"]) -> Float[Tensor, "1"]:
+    speeds = motion.joints[:, :BODY_JOINTS].diff(dim=0).norm(dim=-1).amax(1) * motion.fps
+    found = speeds[touched[1:] | touched[:-1]]
+    return found.amax().reshape(1) if len(found) else found.new_full((1,), torch.nan)
 
 
 def _seen(motion: Motion, place: PartPlace) -> Float[Tensor, "T P 3"]:

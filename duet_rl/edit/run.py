@@ -200,6 +200,7 @@ def _told(
 ) -> Edited:
     free = torch.tensor([arm in parts for arm in ARMS])
     requested = torch.stack([want.frames for want in wants])
+    touched = (motion.joints != source.joints).flatten(1).any(1)
     now, then = (BODY_CODES.codes(one.joints) for one in (motion, source))
     return Edited(
         motion,
@@ -209,8 +210,8 @@ def _told(
         requested,
         torch.stack([want.shown(now) for want in wants]),
         torch.stack([want.shown(then) for want in wants]),
-        measure(source, source, leader, free),
-        measure(motion, source, leader, free),
+        measure(source, source, leader, free, touched),
+        measure(motion, source, leader, free, touched),
         part_movement(source, motion, requested.any(0)),
     )
 

@@ -19,7 +19,7 @@ from duet_rl.generate.scene import DanceScene
 from duet_rl.generate.scores import beat_flags, beats_heard, frame_scores
 
 MILLIMETRES = 1000  # per metre; positions travel as whole millimetres
-FARTHEST = 32.0  # m from the origin that a whole millimetre of 16 bits reaches
+FARTHEST = 32.0  # m that whole millimetres of 16 bits reach to every side
 PALM_REACH = 0.30  # m between palms at which the mark of touching hands begins to show
 BODY_REACH = 0.08  # m between a palm and the partner's body, likewise
 MARK_STRENGTH = 1.6  # the mark is full before the distance is zero
@@ -62,11 +62,12 @@ def figure_data() -> dict[str, Any]:
 def scene_data(scene: DanceScene) -> dict[str, Any]:
     """Return a dance as values that JSON knows; what is long is bytes in base64.
 
-    Positions are whole millimetres, packed by `pack_positions`. Marks are four bytes a frame:
-    planted left and right foot, touching left and right palm. Scores are one byte a frame.
+    Positions are whole millimetres, packed by `pack_positions`; a dance far from the origin is
+    moved over the floor to it. Marks are four bytes a frame: planted left and right foot, touching
+    left and right palm. Scores are one byte a frame.
 
     Raises:
-        InputError: somebody is too far away, or the music cannot be read.
+        InputError: the dancers are too far from each other, or the music cannot be read.
     """
     first = scene.first
     start = scene.audio_start
@@ -78,6 +79,9 @@ def scene_data(scene: DanceScene) -> dict[str, Any]:
     flags = beat_flags(beats, first.frames, first.fps)
     leader = None if scene.leader is None else _joints(scene.leader.joints)
     followers = {name: _joints(motion.joints) for name, motion in scene.followers.items()}
+    middle = _far_middle([*followers.values(), *([] if leader is None else [leader])])
+    leader = None if leader is None else leader - middle
+    followers = {name: joints - middle for name, joints in followers.items()}
     on_floor = [*followers.values(), *([] if leader is None else [leader])]
     return {
         "name": scene.name,
@@ -116,8 +120,8 @@ def pack_positions(joints: Joints, name: str) -> str:
     """
     if joints.abs().max() > FARTHEST:
         raise InputError(
-            f"{name} is {joints.abs().max():.0f} m from the origin; the page reaches {FARTHEST:g} "
-            "m: move the dance to the origin, or check the file's scale"
+            f"{name} is {joints.abs().max():.0f} m from the middle of the dance; the page reaches "
+            f"{FARTHEST:g} m: check the file's scale, or cut it"
         )
     steps = (joints * MILLIMETRES).round().numpy().astype("<i2")
     steps[:, 1:] = steps[:, 1:] - steps[:, list(PARENTS)[1:]]
@@ -129,6 +133,15 @@ def pack_positions(joints: Joints, name: str) -> str:
 
 def _joints(joints: Tensor) -> Tensor:
     return joints.detach().cpu().float()
+
+
+def _far_middle(on_floor: Sequence[Joints]) -> Float[Tensor, "3"]:
+    """Return the middle, on the floor, of a dance that the page could not show where it is."""
+    low = torch.stack([joints.amin((0, 1)) for joints in on_floor]).amin(0)
+    high = torch.stack([joints.amax((0, 1)) for joints in on_floor]).amax(0)
+    if max(-low.min(), high.max()) <= FARTHEST:
+        return torch.zeros(3)
+    return (low + high) / 2 * torch.tensor([1.0, 0.0, 1.0])
 
 
 def _others(

@@ -4,10 +4,11 @@
     python scripts/benchmarks/editing.py --data STORE --codec RUN/codec --picture docs/editing.png
 
 Of each dance of the test split, both dancers are edited: `LENGTH` seconds of each, every kind of
-edit in the second half. Five ways: poses decoded after the wanted codes alone were changed, and
-after all codes of the limb were; the take's own poses nudged; decoded and nudged, which is what
-`duet-rl edit` does; and this beside the partner, whose hands it holds. One thread. With `--picture`
-one frame of each kind is drawn instead, the take to the left of the edited one.
+edit in the second half, and pairs of edits of which one follows the other at once. Five ways: poses
+decoded after the wanted codes alone were changed, and after all codes of the limb were; the take's
+own poses nudged; decoded and nudged, which is what `duet-rl edit` does; and this beside the
+partner, whose hands it holds. One thread. With `--picture` one frame of each kind is drawn instead,
+the take to the left of the edited one.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from PIL import Image, ImageDraw, ImageFont
 from duet_rl.body.heading import facing_angle
 from duet_rl.body.motion import Duet
 from duet_rl.captions.edit_language import read_edits
+from duet_rl.captions.edits import Edit
 from duet_rl.datasets.store import DuetStore
 from duet_rl.edit.nudge import NudgeConfig
 from duet_rl.edit.retrieve import RetrieveConfig, strangeness
@@ -52,6 +54,11 @@ WORDS = (
     "keep your legs wide apart",
     "lean forward",
 )
+PAIRS = (
+    "raise your left arm in the first half, lower it in the second half",
+    "raise both arms in the first half, put the left hand on the right shoulder in the second half",
+    "crouch in the first half, lean forward in the second half",
+)
 COUPLE = "beside the partner"
 AS_DECODED = NudgeConfig(steps=0)
 WAYS = {
@@ -76,11 +83,11 @@ def dancers(data: Path) -> list[Duet]:
 
 
 def scored(edited: Edited, bank: torch.Tensor) -> dict[str, float]:
-    """Return what counts of one edit, for means over dancers."""
-    (want,) = edited.wants
-    touched = [edited.moved[part] for part in want.parts]
-    others = [value for part, value in edited.moved.items() if part not in want.parts]
-    middles = want.frames.nonzero()[::FRAMES_PER_TOKEN, 0]
+    """Return what counts of one edit, or of a pair, for means over dancers."""
+    parts = {part for want in edited.wants for part in want.parts}
+    touched = [edited.moved[part] for part in parts]
+    others = [value for part, value in edited.moved.items() if part not in parts]
+    middles = edited.requested.any(0).nonzero()[::FRAMES_PER_TOKEN, 0]
     before, after = (
         BODY_CODES.codes(motion.joints)[middles] for motion in (edited.source, edited.motion)
     )
@@ -91,14 +98,16 @@ def scored(edited: Edited, bank: torch.Tensor) -> dict[str, float]:
         if name in values
     }
     return {
-        "before": edited.rates_before[0],
-        "after": edited.rates[0],
+        "before": mean(edited.rates_before),
+        "after": mean(edited.rates),
         "touched_mm": sum(touched) / len(touched),
         "others_mm": sum(others) / len(others),
         "slide_before": edited.before["foot_slide"],
         "slide_after": edited.after["foot_slide"],
         "jerk_before": edited.before["jerk"],
         "jerk_after": edited.after["jerk"],
+        "peak_speed_before": edited.before["peak_speed"],
+        "peak_speed_after": edited.after["peak_speed"],
         "strange_before": float(strangeness(before, bank).mean()),
         "strange_after": float(strangeness(after, bank).mean()),
         **of_couple,
@@ -110,10 +119,10 @@ def measured(duets: list[Duet], codec: ReadableCodec, way: str) -> list[dict[str
     config = WAYS[way].with_unseen(nearest=True)
     bank = codec.bank.codes.long()
     rows: list[dict[str, Any]] = []
-    for words in WORDS:
+    for words in (*WORDS, *PAIRS):
         begun, found = time.perf_counter(), []
         for duet in duets:
-            asked = read_edits(f"{words} in the second half", duet.frames)
+            asked = _asked(words, duet.frames)
             partner = duet.leader if way == COUPLE else None
             found.append(scored(edit(duet.follower, asked, codec, partner, config), bank))
         seconds = (time.perf_counter() - begun) / len(duets)
@@ -125,11 +134,15 @@ def measured(duets: list[Duet], codec: ReadableCodec, way: str) -> list[dict[str
             | worst
         )
     every = {
-        key: round(mean(row[key] for row in rows), 4)
+        key: round(mean(row[key] for row in rows[: len(WORDS)]), 4)
         for key, value in rows[0].items()
         if isinstance(value, float)
     }
     return [*rows, {"way": way, "edit": "all", "dancers": len(duets)} | every]
+
+
+def _asked(words: str, frames: int) -> list[Edit]:
+    return read_edits(words if words in PAIRS else f"{words} in the second half", frames)
 
 
 def draw(path: Path, duets: list[Duet], codec: ReadableCodec) -> None:
@@ -140,7 +153,7 @@ def draw(path: Path, duets: list[Duet], codec: ReadableCodec) -> None:
     sheet = Image.new("RGB", (columns * width, lines * height), "white")
     for number, words in enumerate(drawn):
         dancer = duets[number % len(duets)].follower
-        asked = read_edits(f"{words} in the second half", dancer.frames)
+        asked = _asked(words, dancer.frames)
         edited = edit(dancer, asked, codec, config=EditConfig().with_unseen(nearest=True))
         apart = (edited.motion.joints - edited.source.joints).norm(dim=-1).mean(1)
         frame = int((apart * edited.requested[0]).argmax())

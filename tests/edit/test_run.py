@@ -12,6 +12,7 @@ from duet_rl.body.contact import palms
 from duet_rl.body.skeleton import JOINT
 from duet_rl.body.stage import stage
 from duet_rl.edit.decode import CodecPoser
+from duet_rl.edit.measure import measure
 from duet_rl.edit.nudge import NudgeConfig
 from duet_rl.edit.page import scenes_of, write_page
 from duet_rl.edit.report import lines_of, runs_of, to_json, wanted_words, write_json
@@ -72,11 +73,27 @@ def test_a_hand_does_not_fly_from_one_edit_to_the_next(
 ) -> None:
     edits = said("{} raise the left arm {}, {} lower it {}".format(*times))
     edited = edit_with(KNOWN, standing(left=AHEAD), edits)
-    wrist = edited.motion.joints[:, JOINT["left_wrist"]]
+    joints = edited.motion.joints
+    wrist = joints[:, JOINT["left_wrist"]]
+    assert edited.before["peak_speed"] == 0.0  # he stood
+    body = joints[:, : JOINT["jaw"]]
+    fastest_joint = (body[1:] - body[:-1]).norm(dim=-1).max() * 30
+    assert edited.after["peak_speed"] == pytest.approx(float(fastest_joint))
     over_a_token = (wrist[4:] - wrist[:-4]).norm(dim=-1) * 30 / 4  # its poses are held so long
     assert over_a_token.max() < fastest, "m/s"
     assert edited.rates == (1.0, 1.0)
     assert wrist[:, 1].max() - wrist[:, 1].min() > 0.6
+
+
+def test_the_peak_of_speed_is_that_of_the_frames_that_were_touched() -> None:
+    take = standing(48)
+    leap = replace(take, joints=take.joints.clone())
+    leap.joints[:4] += torch.tensor([1.0, 0.0, 0.0])  # before the edit: 30 m/s
+    none = torch.zeros(2, dtype=torch.bool)
+    late, all_of_it = torch.arange(48) >= 24, torch.ones(48, dtype=torch.bool)
+    assert measure(leap, leap, None, none, late)["peak_speed"] == 0.0
+    assert measure(leap, leap, None, none, all_of_it)["peak_speed"] == pytest.approx(30.0, rel=1e-5)
+    assert math.isnan(measure(leap, leap, None, none, ~all_of_it)["peak_speed"])
 
 
 def test_only_readable_codecs_with_a_bank_will_do() -> None:

@@ -84,6 +84,11 @@ PROBE = """
     said.scrubbed = now() / player.clock.seconds;
     press(" ");
     said.plays = player.clock.playing;
+    find("loop").focus();
+    find("loop").dispatchEvent(new KeyboardEvent("keydown", { key: " ", bubbles: true }));
+    said.stillPlays = player.clock.playing; // the space is for the button
+    find("loop").dispatchEvent(new MouseEvent("click", { detail: 1, bubbles: true }));
+    said.focus = document.activeElement.tagName;
     said.outside = document.documentElement.scrollWidth > innerWidth;
     said.complaints = complaints;
     document.title = JSON.stringify(said);
@@ -134,6 +139,10 @@ def test_keys_move_the_time(said):
     assert said["second"]["face"].startswith("0:01.0")
     assert said["frame"] == pytest.approx(1 / 30, abs=1e-3)
     assert said["plays"] is True
+
+
+def test_space_presses_the_button_that_keys_chose_and_plays_after_a_click(said):
+    assert said["stillPlays"] is True and said["focus"] == "BODY"
 
 
 def test_keys_choose_cameras_that_look_from_where_they_say(said):

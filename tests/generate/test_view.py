@@ -131,9 +131,25 @@ def test_a_follower_of_another_length_is_refused(couple):
         DanceScene("waltz", couple.leader, {"short": couple.follower.slice(0, 20)})
 
 
-def test_a_dance_too_far_away_is_refused(couple):
-    with pytest.raises(InputError, match=r"41 m.*32 m"):
-        player([DanceScene("waltz", couple.leader.moved((40.0, 0.0, 0.0)))])
+def test_a_dance_far_from_the_origin_is_shown_at_it(couple):
+    near, far = (
+        data_of(player([scene(couple.moved(by), beats=())]))["scenes"][0]
+        for by in ((0.0, 0.0, 0.0), (400.0, 0.0, -90.0))
+    )
+    shown = [
+        np.concatenate([places(one["positions"]) for one in (sent["leader"], sent["followers"][0])])
+        for sent in (near, far)
+    ]
+    apart = shown[1] - shown[0]
+    np.testing.assert_allclose(apart - apart.mean((0, 1)), 0, atol=0.0011)
+    assert abs(shown[1][..., [0, 2]]).max() < 2.0
+    np.testing.assert_allclose(apart[..., 1], 0, atol=0.0011)  # on the floor
+
+
+def test_dancers_too_far_from_each_other_are_refused(couple):
+    away = couple.follower.moved((90.0, 0.0, 0.0))
+    with pytest.raises(InputError, match=r"46 m.*32 m"):
+        player([DanceScene("waltz", couple.leader, {"away": away})])
 
 
 def test_no_dance_at_all_is_refused():

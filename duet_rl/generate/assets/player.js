@@ -50,6 +50,10 @@ class Player {
     document.addEventListener("themechange", (event) => this.setTheme(event.detail));
     document.addEventListener("visibilitychange", () => (this.watched = null));
     document.addEventListener("keydown", (event) => this.onKey(event));
+    this.root.addEventListener("click", (event) => {
+      const byPointer = event.detail > 0; // a key's click has no count
+      if (byPointer) event.target.closest("button")?.blur(); // so that space plays on
+    });
   }
 
   /** Let wheel and finger scroll the page around the player, until it is pressed. */
@@ -64,7 +68,9 @@ class Player {
   }
 
   onKey(event) {
-    const typing = ["SELECT", "TEXTAREA"].includes(event.target.tagName);
+    const { tagName } = event.target;
+    const typing = ["SELECT", "TEXTAREA"].includes(tagName);
+    if (tagName === "BUTTON" && event.key === " ") return; // it presses the button
     const meant = !this.embedded || this.root.matches(":hover, :focus-within");
     if (typing || event.ctrlKey || event.metaKey || event.altKey || !meant || !this.clock) return;
     const frame = 1 / this.troupe.fps;
