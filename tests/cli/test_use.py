@@ -63,6 +63,7 @@ def test_the_same_evaluation_gives_the_same_numbers(
     assert tables[0] == tables[1]
 
 
+@pytest.mark.slow
 def test_any_number_of_runs_stand_side_by_side(follower: Path, store: Path, tmp_path: Path) -> None:
     run_folder, dances = tmp_path / "run", tmp_path / "dances"
     shutil.copytree(follower, run_folder / "follower")

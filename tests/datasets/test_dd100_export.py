@@ -78,6 +78,7 @@ def test_takes_come_back_from_the_tables(store: DuetStore, tmp_path: Path, axes:
     assert axes_of(again, DD100Config()) == axes
 
 
+@pytest.mark.slow
 def test_takes_come_back_through_the_body_models(
     raw_store: DuetStore, models: Path, tmp_path: Path
 ) -> None:

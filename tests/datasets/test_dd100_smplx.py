@@ -45,6 +45,7 @@ def spoil(root: Path, **changes: Any) -> Path:
     return save(file, {name: value for name, value in values.items() if value is not None})
 
 
+@pytest.mark.slow
 def test_parameters_become_the_dancers_that_the_models_make(models: Path, tmp_path: Path) -> None:
     truth = write_raw(tmp_path / "data", models, (TAKE, TEST[0]))
     store = prepared(tmp_path / "data", models, tmp_path / "store")

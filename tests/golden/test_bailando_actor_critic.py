@@ -274,6 +274,7 @@ def test_the_first_dances_and_windows_are_the_originals(model: BailandoGPT) -> N
     assert np.array_equal(masks[1], golden()["mask_other"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keeps_zero", [False, True])
 def test_two_epochs_are_the_originals(model: BailandoGPT, keeps_zero: bool) -> None:
     """Zero gradients let Adam move the idle network on; the project drops them."""

@@ -41,6 +41,7 @@ def random_poses(frames: int, scale: float = 0.5) -> torch.Tensor:
     return scale * torch.randn(frames, 55, 3, generator=torch.Generator().manual_seed(3))
 
 
+@pytest.mark.slow
 def test_the_package_itself_reads_our_file_and_agrees(body_models, model):
     smplx = pytest.importorskip("smplx")
     theirs = smplx.SMPLX(

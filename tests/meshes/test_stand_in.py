@@ -174,6 +174,7 @@ def test_its_joints_are_those_of_our_kinematics(model):
     torch.testing.assert_close(motion.joints, ours.joints, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_the_same_files_come_out_again(body_models, tmp_path):
     again = tmp_path / "again"
     shutil.copytree(body_models, again)  # our own may be written anew

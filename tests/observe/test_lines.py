@@ -71,6 +71,7 @@ def test_a_traceback_stays_in_its_line():
     assert "ValueError: two" in told["error"] and told["message"] == "failed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["option", "variable"])
 def test_all_that_the_program_says_of_a_fault_is_one_line_of_json(tmp_path: Path, way: str):
     """In a process of its own, for it changes how everything logs."""

@@ -11,7 +11,7 @@ from duet_rl.observe.sinks import open_sinks
 from duet_rl.observe.trackers import known_run
 from tests.integration.processes import wait_until
 
-WRITTEN = 30.0  # s
+WRITTEN = 100.0  # s, on a busy machine
 
 
 def origin(folder: Path) -> Origin:
@@ -27,6 +27,7 @@ def mlflow_config(tmp_path_factory: pytest.TempPathFactory) -> LogConfig:
     return LogConfig(mlflow=MlflowConfig(tracking_uri=uri, experiment="dance"))
 
 
+@pytest.mark.slow
 def test_mlflow_has_the_numbers_and_settings_in_one_run_also_after_a_restart(
     mlflow_config: LogConfig, tmp_path: Path
 ):
@@ -68,6 +69,7 @@ def test_an_mlflow_that_cannot_be_reached_is_told_in_one_line(tmp_path: Path):
     assert not [path for path in files if b"secret" in path.read_bytes()]
 
 
+@pytest.mark.slow
 def test_wandb_offline_keeps_the_numbers_in_the_folder_of_the_run(tmp_path: Path):
     pytest.importorskip("wandb")
     here = origin(tmp_path)

@@ -44,6 +44,7 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_training_lowers_the_losses_of_both_stages(data: Path, run: Path, tmp_path: Path) -> None:
     poses = losses(SoloPosePlan(CONFIG, data, tmp_path, CODEC).open(), steps=200)
     assert sum(poses[-10:]) < 0.75 * sum(poses[:10])
