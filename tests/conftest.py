@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 
 import jaxtyping
+import numpy as np
 import pytest
 import torch
 
@@ -15,6 +16,7 @@ typechecking.check(["duet_rl", "envs"])
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+SEED = 0
 PROCESSES = 2  # of plain `pytest`; `-n 0` and `-n 8` say otherwise
 RAY_CPUS = 4  # more than the machine may have: the tests' actors are mostly idle
 
@@ -40,6 +42,13 @@ def pytest_collection() -> Iterator[None]:
     yield
     gc.freeze()
     gc.enable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Let a test, and fixtures that are made for it, draw the same whatever ran before."""
+    torch.manual_seed(SEED)
+    np.random.seed(SEED)
 
 
 @pytest.fixture(scope="session")

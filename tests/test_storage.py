@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,10 @@ from duet_rl.errors import InputError
 from duet_rl.storage.commits import Contents, Piece, commit, contents_of, download, finish
 from duet_rl.storage.mirror import Mirror, fetched, working
 from duet_rl.storage.places import CACHE, Place, check_writable, open_place
+from tests.integration.processes import wait_until
 
 BIG = bytes(range(256)) * 8192  # more than is copied before it is sent
+PATIENCE = 60.0  # s
 
 
 @pytest.fixture(autouse=True)
@@ -82,11 +83,8 @@ def test_what_was_done_before_a_fault_is_sent(store: str, tmp_path: Path) -> Non
 def test_what_changes_is_sent_on_the_way(store: str, tmp_path: Path) -> None:
     with Mirror(store, seconds=0.01) as mirror:
         fill(mirror.folder, {"state": b"1"})
-        place, waited = open_place(store), threading.Event()
-        for _ in range(500):
-            if "state" in contents_of(place).files:
-                break
-            waited.wait(0.01)
+        place = open_place(store)
+        wait_until(lambda: "state" in contents_of(place).files, PATIENCE, "the state")
         # Who only reads must not finish what the writer is about.
         download(place, contents_of(place), tmp_path / "seen")
         assert files_in(tmp_path / "seen") == {"state": b"1"}

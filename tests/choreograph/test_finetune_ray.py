@@ -18,11 +18,11 @@ from duet_rl.choreograph.task import RESULT, WORKING
 from duet_rl.generate.follower import load_follower
 from tests.choreograph.world import LOOKS, QUICK, RL, write_bailando, write_song
 from tests.couple import stepping_couple
-from tests.integration.processes import alive, below, started, wait_until
+from tests.integration.processes import alive, below, ended, started, wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-START, GONE = 180.0, 30.0  # s: until a look on a busy machine; until all processes have ended
+START, GONE = 180.0, 60.0  # s: until a look on a busy machine; until all processes have ended
 TUNED = QUICK.model_copy(update={"iterations": 4, "files": ("npz", "html")})
 
 
@@ -124,12 +124,13 @@ def test_an_interrupted_run_leaves_nothing_half_done_and_goes_on_by_the_same_com
         assert program.poll() is None, (tmp_path / "first.log").read_text()[-2000:]
         family = below(program.pid)
         program.send_signal(signal.SIGINT)
-        program.wait(GONE)
+        ended(program, GONE, tmp_path / "first.log")
     wait_until(lambda: not alive(family), GONE, "all processes end")
     assert not (out / "tango").exists(), "nothing half done is left"
     looked = record.read_text().splitlines()
     with started(command(out), tmp_path / "second.log") as program:
-        assert program.wait(START) == 0, (tmp_path / "second.log").read_text()[-2000:]
+        log = tmp_path / "second.log"
+        assert ended(program, START, log) == 0, log.read_text()[-2000:]
     assert (out / "tango" / RESULT).is_file() and not (out / WORKING).exists()
     lines = (out / "tango" / RECORD).read_text().splitlines()
     assert lines[: len(looked)] == looked, "what was seen before the interruption stays"

@@ -134,7 +134,7 @@ def test_a_ray_that_does_not_start_stops_the_trainings(monkeypatch):
 
 def test_a_ray_that_hangs_is_given_up(monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setattr(clusters, "_PROGRAM", "import time; time.sleep(60)")
+    monkeypatch.setattr(clusters, "_PROGRAM", "import time; time.sleep(600)")
     monkeypatch.setattr(clusters, "_PATIENCE", 0.2)
     assert "within 0.2 s" in check_cluster().found
 
@@ -144,7 +144,7 @@ def test_a_ray_that_leaves_processes_behind_is_not_waited_for(monkeypatch, tmp_p
     note = tmp_path / "pid"
     program = f"""
 import subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 open({str(note)!r}, "w").write(str(child.pid))
 print('{{"CPU": 2}}')
 """

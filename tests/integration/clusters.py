@@ -6,7 +6,6 @@ by its number.
 
 import json
 import os
-import random
 import shutil
 import signal
 import socket
@@ -20,16 +19,16 @@ from typing import Any
 
 from duet_rl.resources import ADDRESS
 from tests.integration.processes import Process, alive, below, wait_until
+from tests.ports import free_port
 
 QUIET = {
     **{"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"},
     "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # s from SIGTERM to the end of a node
 }
 _STORE = 80 * 2**20  # bytes of a node's object store; the least that Ray takes
-_START = 60.0  # s
-_END = 10.0  # s
-# Above those that Ray may give to workers, below those that Linux gives to connections.
-_PORTS = range(20000, 32768)
+_START = 120.0  # s, on a busy machine
+_LEAVE = 10.0  # s that a node gets to end by itself
+_END = 60.0  # s until what was killed is gone, on a busy machine
 # Prints the resources of the nodes that live, one line a look.
 _WATCH = """
 import json, sys, time
@@ -64,7 +63,7 @@ class Node:
         if self._program.poll() is None:
             self._program.terminate()
         with suppress(subprocess.TimeoutExpired):  # a head may wait for workers that are gone
-            self._program.wait(_END)
+            self._program.wait(_LEAVE)
         for process in family:
             _signal(process, signal.SIGKILL)
         self._program.wait()
@@ -222,14 +221,6 @@ _COMMANDS = (
     *("worker_setup_commands", "head_start_ray_commands", "worker_start_ray_commands"),
     *("cluster_synced_files", "rsync_exclude", "rsync_filter"),
 )
-
-
-def free_port() -> int:
-    """Return a port that nobody uses, and that no connection is given before it is used."""
-    while True:
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("", port := random.choice(_PORTS)))
-            return port
 
 
 def _answers(port: int) -> bool:

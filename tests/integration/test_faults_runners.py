@@ -21,9 +21,10 @@ from tests.rl.world import SETTINGS, algorithm_config, write_follower
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
-MOST_SECONDS_TO_TELL = 10.0
-MOST_SECONDS_TO_COME_BACK = 15.0
-PATIENCE = 90.0  # s
+# s, on a busy machine; a free one has a runner back after six.
+MOST_SECONDS_TO_TELL = 60.0
+MOST_SECONDS_TO_COME_BACK = 100.0
+PATIENCE = 200.0
 
 
 @pytest.mark.parametrize("synchronous", [False, pytest.param(True, marks=pytest.mark.slow)])

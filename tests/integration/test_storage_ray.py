@@ -16,7 +16,7 @@ from duet_rl.run_log import METRICS, read_metrics
 from duet_rl.storage.commits import contents_of
 from duet_rl.storage.mirror import fetched
 from duet_rl.storage.places import CACHE, cache_folder, open_place
-from tests.integration.processes import started, wait_until
+from tests.integration.processes import ended, started, wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.nightly]
 
@@ -44,7 +44,7 @@ def test_a_pretraining_goes_on_from_what_the_store_has(
     with started(command, log) as program:
         wait_until(lambda: len(list(states.glob("*/checkpoint_*"))) > 1, START, "two states")
         program.send_signal(signal.SIGINT)
-        assert program.wait(END) == 130, log.read_text()
+        assert ended(program, END, log) == 130, log.read_text()
     store = open_place(uri)
     held = contents_of(store).files
     assert any(name.startswith(f"{RAY_FOLDER}/") for name in held) and "pose" not in held
@@ -59,7 +59,7 @@ def test_a_pretraining_goes_on_from_what_the_store_has(
     monkeypatch.setenv(CACHE, str(tmp_path / "there"))
     log = tmp_path / "resumed.log"
     with started(command, log) as program:
-        assert program.wait(END) == 0, log.read_text()
+        assert ended(program, END, log) == 0, log.read_text()
     rows = read_metrics(fetched(f"{uri}/{LOGS}/pose"))
     assert rows[0]["loss"] >= 7 and rows[-1]["step"] == STEPS and rows[-1]["loss"] < 7
     assert checkpoint.read_meta(fetched(f"{uri}/pose"))["steps"] == STEPS

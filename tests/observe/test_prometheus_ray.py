@@ -16,7 +16,7 @@ from duet_rl.rl.journal import Journal
 from duet_rl.rl.settings import RLConfig
 from tests.rl.test_journal import SmallRun
 
-PATIENCE = 60.0  # s; a node brings its metrics up to date every ten
+PATIENCE = 200.0  # s; a node brings its metrics up to date every ten
 LINE = re.compile(r"^ray_(duet_rl_\w+)\{(.*)\} (\S+)$", re.MULTILINE)
 
 
@@ -30,8 +30,11 @@ def metrics_port(ray_cluster: None) -> int:
 
 def shown(port: int) -> dict[tuple[str, ...], float]:
     """Return our metrics of the node by name, run, stage and the value of their own label."""
-    text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
-    found = {}
+    try:
+        page = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE)
+    except OSError:  # the agent of a new cluster comes up after it
+        return {}
+    text, found = page.read().decode(), {}
     own = {measure.full_name: measure.label for measure in MEASURES}
     for name, labels, value in LINE.findall(text):
         values = dict(re.findall(r'(\w+)="([^"]*)"', labels))

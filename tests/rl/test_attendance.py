@@ -15,8 +15,8 @@ from duet_rl.rl.attendance import Attendance, AttendanceError
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
 NOWHERE = "a resource that no node has"
-PATIENCE = 60.0  # s
-AT_ONCE = 1.0  # s
+PATIENCE = 200.0  # s, on a busy machine
+NOT_WAITED = 20.0  # s; RLlib would wait for 30
 
 
 class Runner(FaultAwareApply):
@@ -60,7 +60,7 @@ def test_lost_runners_come_back_and_those_without_a_place_are_not_waited_for() -
 
     begun = time.monotonic()
     assert group.probe_unhealthy_env_runners() == [], "RLlib asks here, and the third is not there"
-    assert time.monotonic() - begun < AT_ONCE
+    assert time.monotonic() - begun < NOT_WAITED
 
     manager.foreach_actor(lambda _: os._exit(1), remote_actor_ids=[1])
     assert manager.healthy_actor_ids() == [2]

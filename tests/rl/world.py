@@ -36,7 +36,7 @@ SETTINGS = RLConfig(
     new_groups=2,
     batch_groups=2,
     checkpoint_every=2,
-    wait_seconds=60,
+    wait_seconds=240,
 )
 
 

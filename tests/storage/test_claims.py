@@ -22,7 +22,7 @@ from pathlib import Path
 from duet_rl.storage.claims import claimed
 
 with claimed(Path(sys.argv[1])):
-    child = subprocess.Popen(["sleep", "60"], close_fds=False)
+    child = subprocess.Popen(["sleep", "600"], close_fds=False)
     print(child.pid, flush=True)
     sys.stdin.read()
 """

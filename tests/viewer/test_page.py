@@ -20,7 +20,7 @@ from duet_rl.viewer.show import Viewer
 from duet_rl.viewer.takes import TRUTH
 from duet_rl.viewer.words import moment_of, tokens_of
 from tests.browser import CHROMIUM, PATIENCE, Browser
-from tests.viewer.test_show import free_port
+from tests.ports import free_port
 
 SONG = "document.querySelector('audio')"
 SPACE = (" ", "Space", 32)
@@ -48,9 +48,9 @@ def test_a_browser_shows_the_store(place, tmp_path):
         viewer._asked.put(lambda: viewer.go_to(frame))
         browser.wait(lambda: f"frame\t{frame} of 60" in browser.text())
         couple = viewer.couples[viewer.panel.couple.value].couple
-        for text in words(moment_of(viewer.take, couple, frame)):
-            assert text in browser.text()
-        assert tokens_of(couple, frame) == viewer.panel.tokens.content
+        told = words(moment_of(viewer.take, couple, frame))
+        browser.wait(lambda: all(text in browser.text() for text in told))
+        browser.wait(lambda: tokens_of(couple, frame) == viewer.panel.tokens.content)
 
         def seen() -> np.ndarray:
             picture = client.get_render(300, 400, transport_format="png", timeout=PATIENCE)
@@ -97,5 +97,5 @@ def test_the_command_says_where_it_is_and_ends_at_ctrl_c(place):
     assert process.stdout is not None
     assert process.stdout.readline().startswith(f"open http://127.0.0.1:{port} in a browser")
     process.send_signal(signal.SIGINT)
-    out, errors = process.communicate(timeout=60)
+    out, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out, errors) == (130, "stopped\n", "")

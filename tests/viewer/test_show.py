@@ -21,13 +21,10 @@ from duet_rl.viewer.panel import SPACING
 from duet_rl.viewer.server import HOST, address_of, serving
 from duet_rl.viewer.show import Viewer
 from duet_rl.viewer.takes import TRUTH
+from tests.ports import free_port
 from tests.viewer.conftest import FRAMES
 
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+PATIENCE = 120.0  # s that a busy machine gets
 
 
 class Wall:
@@ -55,7 +52,7 @@ def viewer(place, wall):
 
 
 def until(viewer: Viewer, done) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while not done():
         assert time.monotonic() < end
         viewer.tick()
@@ -184,7 +181,7 @@ def test_a_server_that_is_stopped_leaves_its_port_and_no_thread():
         again.bind((HOST, port))
     left = {thread for thread in threading.enumerate() if thread.is_alive()} - before
     for thread in left:
-        thread.join(20)
+        thread.join(PATIENCE)
     assert not [thread for thread in left if thread.is_alive()]
 
 
