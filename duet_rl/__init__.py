@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from duet_rl.api.model import Model, load
     from duet_rl.body.motion import Duet, Motion
     from duet_rl.errors import InputError
-    from duet_rl.mocap.retarget import read_motion
+    from duet_rl.mocap.read import read_motion
 
     __version__: str
 
@@ -34,7 +34,7 @@ _PLACES = {
     "Motion": "duet_rl.body.motion",
     "compare": "duet_rl.api.compare",
     "load": "duet_rl.api.model",
-    "read_motion": "duet_rl.mocap.retarget",
+    "read_motion": "duet_rl.mocap.read",
 }
 
 

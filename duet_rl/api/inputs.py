@@ -20,7 +20,7 @@ from duet_rl.datasets.hearing import hear_song
 from duet_rl.errors import InputError
 from duet_rl.files import require_file
 from duet_rl.generate.follower import Follower
-from duet_rl.mocap.retarget import read_motion
+from duet_rl.mocap.read import read_motion
 from duet_rl.models.follower import hearing_of
 
 MotionLike: TypeAlias = Motion | Path | str | np.ndarray | Tensor

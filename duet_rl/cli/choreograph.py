@@ -52,7 +52,7 @@ def choreograph(
     from duet_rl.choreograph.table import as_text
     from duet_rl.config import resolve
     from duet_rl.files import require_file
-    from duet_rl.mocap.retarget import read_motion
+    from duet_rl.mocap.read import read_motion
     from duet_rl.models.sampling import SamplingConfig
     from duet_rl.run import RunConfig
 

@@ -62,7 +62,7 @@ def edit(
     from duet_rl.errors import InputError
     from duet_rl.files import require_file
     from duet_rl.generate import export
-    from duet_rl.mocap.retarget import read_motion
+    from duet_rl.mocap.read import read_motion
     from duet_rl.tokenizers.codec import load_codec
 
     outs = [out, *(more or [])]

@@ -26,7 +26,7 @@ from duet_rl.generate.judged import stacked
 from duet_rl.metrics.baselines import mirror_leader, typical_distance
 from duet_rl.metrics.other_take import placed_to
 from duet_rl.metrics.retrieval import RetrievalFollower
-from duet_rl.mocap.retarget import read_motion
+from duet_rl.mocap.read import read_motion
 from duet_rl.tokenizers.codec import AnyCodec, load_codec
 from duet_rl.tokenizers.duet import DecodedFollower
 from duet_rl.tokenizers.frames import MotionBatch

@@ -19,7 +19,7 @@ from duet_rl.live.hall import Hall
 from duet_rl.live.recorded import Recorded
 from duet_rl.live.server import SOCKET, require_safe, serving
 from duet_rl.live.settings import LiveConfig, LiveWish, ServerConfig
-from duet_rl.mocap.retarget import read_motion
+from duet_rl.mocap.read import read_motion
 
 
 def serve_live(

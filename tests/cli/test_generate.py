@@ -11,7 +11,7 @@ from duet_rl import checkpoint
 from duet_rl.datasets.store import CLIPS, DuetStore
 from duet_rl.generate.wish import Wish
 from duet_rl.mocap.npz import read_npz
-from duet_rl.mocap.retarget import read_motion
+from duet_rl.mocap.read import read_motion
 from tests.cli.conftest import refusal, run
 
 

@@ -12,7 +12,7 @@ from duet_rl.evaluate.page import PAGE
 from duet_rl.evaluate.table import CLIPS, JSON, TABLE
 from duet_rl.mocap.bvh import write_bvh
 from duet_rl.mocap.npz import write_npz
-from duet_rl.mocap.retarget import read_motion
+from duet_rl.mocap.read import read_motion
 from tests.cli.conftest import refusal, run
 
 

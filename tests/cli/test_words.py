@@ -6,7 +6,7 @@ import pytest
 
 from duet_rl.datasets.store import DuetStore
 from duet_rl.mocap.bvh import write_bvh
-from duet_rl.mocap.retarget import read_motion
+from duet_rl.mocap.read import read_motion
 from tests.cli.conftest import refusal, run
 from tests.generate.text_dancer import write_text_dancer
 

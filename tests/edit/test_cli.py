@@ -7,7 +7,7 @@ import pytest
 
 from duet_rl.mocap.bvh import write_bvh
 from duet_rl.mocap.npz import write_npz
-from duet_rl.mocap.retarget import read_motion
+from duet_rl.mocap.read import read_motion
 from tests.cli.conftest import refusal, run
 from tests.couple import standing_couple
 from tests.edit.codecs import tiny_codec

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from duet_rl.body.motion import Duet, Motion
 from duet_rl.body.skeleton import JOINT_NAMES, PARENTS
 from duet_rl.generate import export
-from duet_rl.mocap.retarget import read_motion
+from duet_rl.mocap.read import read_motion
 from tests.generate.wild import TENTH_OF_A_MILLIMETRE, wild
 
 PELVIS = np.array([0.0, -0.35, 0.01])  # m; where SMPL-X has it in its mean body

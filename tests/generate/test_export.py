@@ -7,7 +7,7 @@ import torch
 from duet_rl.errors import InputError
 from duet_rl.generate import export
 from duet_rl.generate.media import VideoConfig
-from duet_rl.mocap.retarget import read_motion
+from duet_rl.mocap.read import read_motion
 
 SMALL = VideoConfig(width=96, height=64)
 

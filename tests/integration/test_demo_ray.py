@@ -7,7 +7,7 @@ import pytest
 
 from duet_rl.config import resolve
 from duet_rl.demo import SUFFIXES, run_demo
-from duet_rl.mocap.retarget import read_motion
+from duet_rl.mocap.read import read_motion
 from duet_rl.run import RunConfig
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]

@@ -9,7 +9,7 @@ from duet_rl.body.skeleton import JOINT, JOINT_NAMES, UP, default_skeleton
 from duet_rl.errors import InputError
 from duet_rl.mocap.bvh import read_bvh, write_bvh
 from duet_rl.mocap.npz import write_npz
-from duet_rl.mocap.retarget import read_motion
+from duet_rl.mocap.read import read_motion
 from duet_rl.mocap.retarget_cmu import CMU_JOINTS, cmu_to_motion, is_cmu
 from tests.body.couples import dancer
 from tests.mocap.cmu import SCALE, cmu_text
