@@ -29,28 +29,3 @@ def nearest_beat(beats: Bool[Tensor, "B T"], fps: float) -> NearestBeat:
     counted = beats.cumsum(1)
     rank = torch.where(since <= until, counted - 1, counted - beats.long())
     return NearestBeat(rank.clamp_min(0), torch.minimum(since, until) / fps)
-
-
-def beat_f1(
-    motion: Bool[Tensor, "B T"], music: Bool[Tensor, "B T"], fps: float, tolerance: float = 0.07
-) -> Float[Tensor, "B"]:
-    """Return the F1 of the beats of a motion against those of its music.
-
-    Precision is the share of motion beats with a music beat within `tolerance`, recall the share
-    of music beats with a motion beat as near.
-
-    Args:
-        motion: motion beats.
-        music: music beats.
-        fps: frames per second.
-        tolerance: seconds.
-
-    Returns:
-        `(B,)`; 0 where nothing meets, NaN where the music has no beat.
-    """
-    slack = 1e-3 / fps  # a distance of whole frames is not spoilt by rounding
-    on_music = nearest_beat(music, fps).distance <= tolerance + slack
-    on_motion = nearest_beat(motion, fps).distance <= tolerance + slack
-    hits, met = (motion & on_music).sum(1), (music & on_motion).sum(1)
-    precision, recall = hits / motion.sum(1).clamp_min(1), met / music.sum(1)
-    return 2 * precision * recall / torch.where(met > 0, precision + recall, 1.0)

@@ -138,23 +138,6 @@ def two_bone_ik(
     return middle, start + along * distance
 
 
-def point_rotations(
-    parent: Float[Tensor, "*batch 3 3"],
-    rest_bone: Float[Tensor, "3"],
-    bone: Float[Tensor, "*batch 3"],
-) -> Float[Tensor, "*batch 3 3"]:
-    """Return the global rotation of a joint whose bone shall point along `bone`.
-
-    It is the parent's rotation plus the smallest turn, so the joint adds no twist of its own.
-
-    Args:
-        parent: global rotation of the joint's parent, `(..., 3, 3)`.
-        rest_bone: from the joint to its child in the rest pose, `(3,)`.
-        bone: the same bone in the world, `(..., 3)`; only its direction counts.
-    """
-    return rotation_between((parent @ rest_bone[:, None]).squeeze(-1), bone) @ parent
-
-
 def reach(
     rotations: Float[Tensor, "*batch 55 3 3"],
     root: Float[Tensor, "*batch 3"],

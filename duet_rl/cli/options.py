@@ -31,12 +31,6 @@ Settings = Annotated[
         show_default=False,
     ),
 ]
-Data = Annotated[
-    Path,
-    typer.Option(
-        metavar="PATH", parser=local, help="Folder of a clip store, from `duet-rl prepare`."
-    ),
-]
 Out = Annotated[
     Path,
     typer.Option(

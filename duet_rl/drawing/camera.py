@@ -59,11 +59,6 @@ class Camera:
         """Return the same camera, carried along by `offset` metres."""
         return Camera(_triple(self.eye + offset), _triple(self.target + offset), self.field_of_view)
 
-    def rounded(self) -> "Camera":
-        """Return the camera with its places to the micrometre, so that equal ones compare equal."""
-        eye, target = np.round(self.eye, 6), np.round(self.target, 6)
-        return Camera(_triple(eye), _triple(target), self.field_of_view)
-
 
 def framing(
     joints: Float[np.ndarray, "*batch 3"],

@@ -154,25 +154,6 @@ def load_pgr2m(
     return TextDancer(models.to(device), tower.to(device))
 
 
-def motion_of_text(
-    folder: Path | str,
-    text: str,
-    *,
-    clip: Path | str | None = None,
-    keywords: Path | str | Sequence[str] | None = None,
-    rest: Rest = "sentence",
-    seed: int = 0,
-    temperature: float = PUBLISHED_TEMPERATURE,
-    device: str = "cpu",
-) -> Motion:
-    """Return one dance to a text; see `load_pgr2m` and `TextDancer.motions`."""
-    dancer = load_pgr2m(folder, clip, device)
-    (motion,) = dancer.motions(
-        text, keywords=keywords, rest=rest, seed=seed, temperature=temperature
-    )
-    return motion
-
-
 def motion_of_features(features: Float[Tensor, "T F"], name: str = "humanml3d") -> Motion:
     """Return what HumanML3D's features mean as a motion of ours, at 30 fps.
 

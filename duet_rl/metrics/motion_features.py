@@ -31,7 +31,6 @@ DUET_JOINTS = tuple(
         *("head", "left_shoulder", "right_shoulder", "left_wrist", "right_wrist"),
     )
 )
-DUET_DIMS = len(DUET_JOINTS) ** 2
 
 
 @dataclass(frozen=True)

@@ -33,13 +33,6 @@ def facing_errors(
     return turn.abs() * (180 / math.pi)
 
 
-def facing_error(
-    joints: Float[Tensor, "B T 55 3"], partner: Float[Tensor, "B T 55 3"]
-) -> Float[Tensor, "B"]:
-    """Return the mean angle between two dancers' facings, degrees in [0, 180]."""
-    return facing_errors(joints, partner).mean(1)
-
-
 def by_distance(
     errors: Float[Tensor, "B T"],
     leader: Float[Tensor, "B T 55 3"],

@@ -1,8 +1,6 @@
 """What a motion token is: a row of categorical streams, one row for every four frames."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 from jaxtyping import Int
 from torch import Tensor
@@ -16,7 +14,6 @@ FRAMES_PER_TOKEN = 4
 CODE = "code"  # the codes of a learned codebook
 POSE_CODE = "pose"  # the classes of a group of readable pose codes
 RESIDUAL = "residual"  # the codes of a level that adds to what other streams tell
-CONTROL = "control"  # words to the one who dances, such as stop
 
 
 @dataclass(frozen=True)
@@ -27,7 +24,7 @@ class Stream:
         name: unique within its spec, e.g. `placement_fine`.
         classes: how many values a token of this stream can take.
         part: what the stream moves: a body part or `placement`.
-        kind: what its classes are: `CODE`, `POSE_CODE`, `RESIDUAL` or `CONTROL`.
+        kind: what its classes are: `CODE`, `POSE_CODE` or `RESIDUAL`.
         level: 0, or the depth of a residual level.
     """
 
@@ -86,27 +83,6 @@ class TokenSpec:
                     f"stream {stream.name} holds tokens from {int(row.min())} to {int(row.max())}, "
                     f"wanted {least} to {stream.classes - 1}; use the codec that made them"
                 )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the spec as plain values, for JSON and YAML."""
-        return {"streams": [asdict(stream) for stream in self.streams]}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "TokenSpec":
-        """Return the spec that `to_dict` wrote.
-
-        Raises:
-            InputError: a key is missing or unknown.
-        """
-        allowed = {field.name for field in fields(Stream)}
-        streams = values.get("streams", [])
-        unknown = sorted({key for stream in streams for key in stream} - allowed)
-        if unknown:
-            raise InputError(f"unknown stream keys {unknown}; allowed are {sorted(allowed)}")
-        try:
-            return cls(tuple(Stream(**stream) for stream in streams))
-        except TypeError as error:
-            raise InputError(f"a stream of the token spec is incomplete: {error}") from error
 
 
 def check_frames(frames: int, frames_per_token: int = FRAMES_PER_TOKEN) -> None:

@@ -4,7 +4,6 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from duet_rl.audio.beat_matching import beat_f1
 from duet_rl.audio.beats import estimate_tempo_from_feet, motion_beats
 from duet_rl.audio.features import SAMPLE_RATE, music_features, resample_audio
 from duet_rl.body.capsules import CAPSULE, segment_distance
@@ -14,6 +13,7 @@ from duet_rl.body.motion import Motion
 from duet_rl.body.skeleton import FEET, PARENTS, SOLE_DEPTH, UP
 from duet_rl.datasets.synthetic import SyntheticConfig, SyntheticDuet, synthesize
 from duet_rl.errors import InputError
+from duet_rl.metrics.beat import match_beats
 
 CONFIG = SyntheticConfig()
 COUNT = 9  # three of each style
@@ -113,13 +113,13 @@ def test_the_motion_is_smooth(dance):
 @pytest.mark.parametrize("role", [0, 1], ids=["leader", "follower"])
 def test_both_bodies_rest_on_the_beats(dance, role):
     beats = motion_beats(dancers(dance)[role].joints[None, :, BODY], FPS)
-    assert beat_f1(beats, beat_flags(dance), FPS) > 0.85
+    assert match_beats(beats, beat_flags(dance), FPS).met.f1 > 0.85
 
 
 def test_the_music_is_heard_to_have_these_beats(dance):
     track = resample_audio(dance.samples, dance.sample_rate, SAMPLE_RATE)
     features = torch.from_numpy(music_features(track, frames=dance.duet.frames))
-    assert beat_f1(features[None, :, 53] > 0, beat_flags(dance), FPS) > 0.85
+    assert match_beats(features[None, :, 53] > 0, beat_flags(dance), FPS).met.f1 > 0.85
 
 
 def test_the_feet_tell_the_tempo(dance):

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from duet_rl.audio.beat_matching import beat_f1
 from duet_rl.audio.beats import motion_beats
 from duet_rl.body.activity import jitter_share
 from duet_rl.body.capsules import CAPSULE, surface_distance
@@ -17,6 +16,7 @@ from duet_rl.body.stage import STAGE
 from duet_rl.datasets.prepare import PrepareConfig, prepare
 from duet_rl.datasets.synthetic import SyntheticConfig, SyntheticDuet, synthesize
 from duet_rl.datasets.synthetic_takes import synthetic_tasks
+from duet_rl.metrics.beat import match_beats
 
 CONFIG = SyntheticConfig(solo=True)
 COUNT = 6  # two of each style
@@ -63,7 +63,7 @@ def test_planted_feet_do_not_slide_and_somebody_stands(dance: SyntheticDuet) -> 
 
 def test_the_body_rests_on_the_beats(dance: SyntheticDuet) -> None:
     beats = motion_beats(dancer(dance).joints[None, :, BODY], FPS)
-    assert beat_f1(beats, beat_flags(dance), FPS) > 0.9
+    assert match_beats(beats, beat_flags(dance), FPS).met.f1 > 0.9
 
 
 def test_the_hands_rest_on_the_beats_too(dance: SyntheticDuet) -> None:

@@ -5,14 +5,15 @@ import math
 import pytest
 import torch
 
-from duet_rl.metrics.placement import FAR_BEYOND, NEAR_WITHIN, by_distance, facing_error
+from duet_rl.metrics.placement import FAR_BEYOND, NEAR_WITHIN, by_distance, facing_errors
 from tests.couple import DISTANCE, FPS, joints_of, moved, stepping_couple, turned
 
 
 def test_a_turn_is_measured_in_degrees_the_short_way_about():
     follower, _ = joints_of(stepping_couple())
     for angle, wanted in ((0.5, math.degrees(0.5)), (math.pi * 1.5, 90.0)):
-        assert facing_error(turned(follower, angle), follower).item() == pytest.approx(wanted, 1e-3)
+        apart = facing_errors(turned(follower, angle), follower)
+        assert apart.mean().item() == pytest.approx(wanted, 1e-3)
 
 
 def test_errors_are_told_apart_by_the_distance_of_the_true_couple():

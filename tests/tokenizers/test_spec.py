@@ -15,10 +15,6 @@ SPEC = TokenSpec(
 )
 
 
-def test_spec_survives_plain_values():
-    assert TokenSpec.from_dict(SPEC.to_dict()) == SPEC
-
-
 def test_spec_lists_its_streams_in_order():
     assert SPEC.names == ("upper", "placement", "placement_fine")
     assert SPEC.classes == (8, 4, 4)
@@ -42,15 +38,6 @@ def test_other_number_of_streams_is_refused():
 def test_two_streams_of_one_name_are_refused():
     with pytest.raises(InputError, match="distinct"):
         TokenSpec((Stream("upper", 8, "upper"), Stream("upper", 8, "upper")))
-
-
-@pytest.mark.parametrize(
-    ("stream", "wanted"),
-    [({"name": "upper"}, "incomplete"), ({"name": "upper", "colour": 1}, "unknown")],
-)
-def test_damaged_stream_is_refused(stream, wanted):
-    with pytest.raises(InputError, match=wanted):
-        TokenSpec.from_dict({"streams": [stream]})
 
 
 def test_frames_that_make_no_whole_token_are_refused():
