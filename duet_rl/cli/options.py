@@ -44,7 +44,36 @@ OutPlace = Annotated[
     str,
     typer.Option(metavar="PATH", help="Folder or URI of the run; the same command again resumes."),
 ]
+_MOST_SEED = 2**62  # to either side; what torch and numpy take, with room to count on from it
+Seed = Annotated[
+    int, typer.Option(min=-_MOST_SEED, max=_MOST_SEED, help="Another seed, another dance.")
+]
 Device = Annotated[str, typer.Option(help="Where the follower dances: cpu or cuda.")]
+StartPose = Annotated[
+    str,
+    typer.Option(
+        metavar="found|FILE[:SECONDS]",
+        help="First pose beside the leader: as it has learned to begin, or that of a motion file, "
+        "where it stands there.",
+    ),
+]
+StartAt = Annotated[
+    str | None,
+    typer.Option(
+        metavar="METRES[,DEGREES]",
+        help="Where that pose stands: so far from the leader, 0 degrees ahead of him, 90 on his "
+        "left, and faces him.",
+        show_default=False,
+    ),
+]
+Hold = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=2,
+        help="How firmly it holds hands: 0 not at all, 1 as it has learned, 2 from twice as far.",
+    ),
+]
 # How motion files are read, where what they say, or what is found in them, is not so.
 TrueFps = Annotated[
     float | None, typer.Option(help="True frame rate of the motion files, if they lie.")

@@ -8,8 +8,11 @@ import typer
 from duet_rl.cli.options import (
     DEFAULT_PRESET,
     Device,
+    Hold,
     Preset,
     Settings,
+    StartAt,
+    StartPose,
     TrueFps,
     TrueScale,
     TrueUp,
@@ -78,32 +81,9 @@ def generate(
             "words.",
         ),
     ] = 1,
-    start: Annotated[
-        str,
-        typer.Option(
-            metavar="found|FILE[:SECONDS]",
-            help="First pose beside the leader: as it has learned to begin, or that of a motion "
-            "file, where it stands there.",
-        ),
-    ] = "found",
-    start_at: Annotated[
-        str | None,
-        typer.Option(
-            metavar="METRES[,DEGREES]",
-            help="Where that pose stands: so far from the leader, 0 degrees ahead of him, 90 on "
-            "his left, and faces him.",
-            show_default=False,
-        ),
-    ] = None,
-    hold: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            max=2,
-            help="How firmly it holds hands: 0 not at all, 1 as it has learned, 2 from twice as "
-            "far.",
-        ),
-    ] = 1.0,
+    start: StartPose = "found",
+    start_at: StartAt = None,
+    hold: Hold = 1.0,
     size: Annotated[
         str | None,
         typer.Option(

@@ -1,5 +1,6 @@
 """Whom a dancer dances with, and the pose that it begins with, as files give them."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from duet_rl.datasets.clip import FPS
 from duet_rl.datasets.roles import Part, partner_of
 from duet_rl.errors import InputError
 from duet_rl.files import require_file
-from duet_rl.generate.start import Start
+from duet_rl.generate.start import ChosenStart, Start
 from duet_rl.mocap.couple_file import holds_couple
 from duet_rl.mocap.motion_file import Found, log, read_motion
 
@@ -69,15 +70,36 @@ def read_start(
 ) -> Start | None:
     """Return the start that an option names; None: none is chosen.
 
+    Arguments and errors are those of `choose_start`.
+    """
+    chosen = choose_start(text, place, partner)
+    return None if chosen is None else chosen.beside(partner.motion)
+
+
+def choose_start(
+    text: str,
+    place: tuple[float, float] | None = None,
+    partner: Partner | None = None,
+    part: Part = "leader",
+    reading: Mapping[str, Any] | None = None,
+) -> ChosenStart | None:
+    """Return the start that an option names, beside a partner who may come later.
+
     Args:
         text: `found`, or `FILE`, or `FILE:SECONDS`. Of the partner's own file with two persons it
             is the other one; of a file of the same kind, the unit and the axis that is up are
             those found for the partner, for they were captured together.
-        partner: who is danced with.
         place: metres from the partner and degrees from straight ahead; None: where the file has it.
+        partner: who is danced with, if a file has shown it.
+        part: what the partner dances, if not.
+        reading: how the file is read then, see `read_motion`.
+
+    Returns:
+        The start; None: none is chosen.
 
     Raises:
-        InputError: no such file, a time that it does not have, or a place without a file.
+        InputError: no such file, a time that it does not have, or a place without a file, or where
+            nobody stands.
     """
     if text == FOUND:
         if place is not None:
@@ -87,9 +109,29 @@ def read_start(
             )
         return None
     path, seconds = _named(text)
-    motion = _start_motion(require_file(path, "the start pose"), partner)
-    start = Start.of(motion, seconds)
-    return start if place is None else start.beside(partner.motion, *place)
+    path = require_file(path, "the start pose")
+    asked = dict(reading or {}) if partner is None else _as_read(partner, path)
+    if "person" not in asked and holds_couple(path):
+        asked["person"] = partner_of(part if partner is None else partner.part)
+    read = read_motion(path, **asked)
+    log(read)
+    return ChosenStart(Start.of(read.motion.resample(FPS), seconds), place)
+
+
+def place_of(text: str) -> tuple[float, float]:
+    """Return metres from the partner and degrees from straight ahead, as `METRES[,DEGREES]` say.
+
+    Raises:
+        InputError: no such two numbers.
+    """
+    metres, _, degrees = text.partition(",")
+    try:
+        place = float(metres), float(degrees or 0)
+    except ValueError:
+        place = math.nan, math.nan
+    if not all(map(math.isfinite, place)):
+        raise InputError(f"--start-at {text}; give METRES[,DEGREES], such as 0.8 or 0.8,30")
+    return place
 
 
 def _named(text: str) -> tuple[Path, float]:
@@ -102,19 +144,15 @@ def _named(text: str) -> tuple[Path, float]:
     return (Path(text), 0.0) if not name or Path(text).is_file() else (Path(name), seconds)
 
 
-def _start_motion(path: Path, partner: Partner) -> Motion:
-    """Return the motion of a start's file."""
+def _as_read(partner: Partner, path: Path) -> dict[str, Any]:
+    """Return how a start's file is read beside the partner's."""
     reading: dict[str, Any] = {}
     if path.suffix.lower() == partner.path.suffix.lower():
         found = partner.found
         reading = {"fps": partner.reading.get("fps"), "scale": found.scale, "up": found.up}
     if path.resolve() == partner.path.resolve():
         reading["person"] = _other_person(partner)
-    elif holds_couple(path):
-        reading["person"] = partner_of(partner.part)
-    read = read_motion(path, **reading)
-    log(read)
-    return read.motion.resample(FPS)
+    return reading
 
 
 def _other_person(partner: Partner) -> str | None:

@@ -66,11 +66,7 @@ class Start:
         Raises:
             InputError: a distance at which nobody stands.
         """
-        if not LEAST_DISTANCE <= distance <= MOST_DISTANCE:
-            raise InputError(
-                f"a start {distance:g} m from the partner; give {LEAST_DISTANCE:g} to "
-                f"{MOST_DISTANCE:g} m"
-            )
+        _require_near(distance)
         way = float(facing_angle(partner.joints[:1])[0]) + math.radians(angle)
         centre = partner.root[0].tolist()
         target = torch.tensor([centre[0], 0.0, centre[2]])
@@ -108,31 +104,38 @@ class Start:
         return codec.first_tokens(beside, still)
 
     def led_into(self, dance: Motion, codec: AnyCodec) -> Motion:
-        """Return the dance with this pose as its first frame, and no leap after it.
-
-        What differs between the pose and the dance's own first frame fades out, smoothly and not
-        faster than people move; the dance's movement goes on below it.
-        """
-        pose = self._on(codec)
-        fade = _fade(dance, pose)[:, None]
-        off = matrix_to_axis_angle(pose.rotations[0] @ dance.rotations[0].mT)
-        rotations = axis_angle_to_matrix(fade[..., None] * off) @ dance.rotations
-        if codec.config.decoding.joints == "positions":
-            joints = dance.joints + fade[..., None] * (pose.joints[0] - dance.joints[0])
-            return replace(dance, joints=joints, rotations=rotations)
-        root = dance.root + fade * (pose.root[0] - dance.root[0])
-        return Motion.from_rotations(root, rotations, dance.skeleton, dance.fps)
+        """Return the dance with this pose as its first frame, and no leap after it; see `Way`."""
+        way = self.way_into(dance.joints[0], dance.rotations[0], codec)
+        joints, rotations = way.led(dance.joints, dance.rotations)
+        return replace(dance, joints=joints, rotations=rotations)
 
     def led_into_all(self, dances: Sequence[Motion], codec: AnyCodec) -> list[Motion]:
         """Return several dances that begin with this pose, and warn if theirs are far from it."""
-        apart = float((dances[0].root[0] - self.pose.root[0]).norm())
+        self.warn_if_far(dances[0].root[0])
+        return [self.led_into(dance, codec) for dance in dances]
+
+    def way_into(
+        self, joints: Float[Tensor, "55 3"], rotations: Float[Tensor, "55 3 3"], codec: AnyCodec
+    ) -> "Way":
+        """Return the way from this pose into a dance that begins with such a frame."""
+        pose = self._on(codec)
+        place, turned = pose.joints[0].to(joints), pose.rotations[0].to(rotations)
+        return Way(
+            place - joints,
+            matrix_to_axis_angle(turned @ rotations.mT),
+            _seconds(place, joints),
+            None if codec.config.decoding.joints == "positions" else codec.offsets.to(joints),
+        )
+
+    def warn_if_far(self, root: Float[Tensor, "3"]) -> None:
+        """Tell whoever reads the log if a dance begins elsewhere, metres."""
+        apart = float((root.cpu() - self.pose.root[0]).norm())
         if apart > _FAR:
             logger.warning(
                 "the start is %.2f m from where its tokens say: further than they can, or than "
                 "dancers stood in training; feet slide while that is made up for",
                 apart,
             )
-        return [self.led_into(dance, codec) for dance in dances]
 
     def _on(self, codec: AnyCodec) -> Motion:
         """Return the pose of the dancer that the codec decodes, feet as high as they were."""
@@ -144,11 +147,92 @@ class Start:
         return Motion.from_rotations(root, self.pose.rotations, Skeleton(offsets, "start"), FPS)
 
 
-def _fade(dance: Motion, pose: Motion) -> Float[Tensor, "T"]:
-    """Return how much of what differs is left at each frame: 1 at the first, then down to 0."""
-    apart = float((dance.root[0] - pose.root[0]).norm())
-    yaws = facing_angle(torch.stack([dance.joints[0], pose.joints[0]])[:, None])
-    turn = abs(float(wrap_angle(yaws[0, 0] - yaws[1, 0])))
-    seconds = max(SHORTEST_WAY, apart / FASTEST_WAY, turn / FASTEST_TURN)
-    share = (torch.arange(dance.frames) / (seconds * dance.fps)).clamp_max(1.0)
-    return (1 - share**3 * (share * (6 * share - 15) + 10)).to(dance.joints)
+@dataclass(frozen=True, eq=False)
+class ChosenStart:
+    """A start, and perhaps where beside the partner it is to be; he need not be known yet.
+
+    Args:
+        start: the pose, where its file has it.
+        place: metres from the partner and degrees from straight ahead; None: where the pose is.
+
+    Raises:
+        InputError: a distance at which nobody stands.
+    """
+
+    start: Start
+    place: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.place is not None:
+            _require_near(self.place[0])
+
+    def beside(self, partner: Motion) -> Start:
+        """Return the start beside a partner, of whom the first frame counts."""
+        return self.start if self.place is None else self.start.beside(partner, *self.place)
+
+
+@dataclass(frozen=True, eq=False)
+class Way:
+    """What differs between a start and the dance's own first frame: it fades out.
+
+    Smoothly, and not faster than people move; the dance's movement goes on below it. Each frame
+    needs no other, so that a dance may come in pieces.
+
+    Args:
+        shift: of each joint, metres.
+        turn: of each joint, axis times angle, in radians.
+        seconds: until nothing is left of them.
+        offsets: the dancer's bones, metres; None: joints are moved by themselves.
+    """
+
+    shift: Float[Tensor, "55 3"]
+    turn: Float[Tensor, "55 3"]
+    seconds: float
+    offsets: Float[Tensor, "55 3"] | None
+
+    def led(
+        self,
+        joints: Float[Tensor, "T 55 3"],
+        rotations: Float[Tensor, "T 55 3 3"],
+        first: int = 0,
+    ) -> tuple[Float[Tensor, "T 55 3"], Float[Tensor, "T 55 3 3"]]:
+        """Return frames of the dance on this way, 30 fps; those behind its end are left alone.
+
+        Args:
+            joints: as danced, metres.
+            rotations: likewise, local.
+            first: which frame of the dance is the first of them.
+        """
+        left = self._left(first + torch.arange(len(joints))).to(joints)[:, None, None]
+        count = int((left > 0).sum())
+        if not count:
+            return joints, rotations
+        left, near, turned = left[:count], joints[:count], rotations[:count]
+        turned = axis_angle_to_matrix(left * self.turn) @ turned
+        if self.offsets is None:
+            near = near + left * self.shift
+        else:
+            root = near[:, 0] + left[:, 0] * self.shift[0]
+            near = forward_kinematics(turned, root, self.offsets).joints
+        return torch.cat([near, joints[count:]]), torch.cat([turned, rotations[count:]])
+
+    def _left(self, frames: Int[Tensor, "T"]) -> Float[Tensor, "T"]:
+        """Return how much of what differs is left at frames: 1 at the first, then down to 0."""
+        share = (frames / (self.seconds * FPS)).clamp_max(1.0)
+        return 1 - share**3 * (share * (6 * share - 15) + 10)
+
+
+def _seconds(pose: Float[Tensor, "55 3"], danced: Float[Tensor, "55 3"]) -> float:
+    """Return how long people take from one pose to another, at least."""
+    apart = float((danced[0] - pose[0]).norm())
+    yaws = facing_angle(torch.stack([danced, pose]))
+    turn = abs(float(wrap_angle(yaws[0] - yaws[1])))
+    return max(SHORTEST_WAY, apart / FASTEST_WAY, turn / FASTEST_TURN)
+
+
+def _require_near(distance: float) -> None:
+    if not LEAST_DISTANCE <= distance <= MOST_DISTANCE:
+        raise InputError(
+            f"a start {distance:g} m from the partner; give {LEAST_DISTANCE:g} to "
+            f"{MOST_DISTANCE:g} m"
+        )

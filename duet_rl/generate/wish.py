@@ -1,6 +1,5 @@
 """What somebody wants `duet-rl generate` to make."""
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from typing import Any
 from duet_rl.datasets.roles import Part
 from duet_rl.errors import InputError
 from duet_rl.generate.media import VideoConfig
-from duet_rl.generate.partner import FOUND
+from duet_rl.generate.partner import FOUND, place_of
 from duet_rl.generate.samples import VIDEO
 from duet_rl.tokenizers.holding import AS_LEARNED
 
@@ -101,18 +100,7 @@ class Wish:
         Raises:
             InputError: no such two numbers.
         """
-        if self.start_at is None:
-            return None
-        metres, _, degrees = self.start_at.partition(",")
-        try:
-            place = float(metres), float(degrees or 0)
-        except ValueError:
-            place = math.nan, math.nan
-        if not all(map(math.isfinite, place)):
-            raise InputError(
-                f"--start-at {self.start_at}; give METRES[,DEGREES], such as 0.8 or 0.8,30"
-            )
-        return place
+        return None if self.start_at is None else place_of(self.start_at)
 
     def refuse_partner(self, why: str) -> None:
         """Raise `InputError` if something is wished for that only a dance beside somebody has.
