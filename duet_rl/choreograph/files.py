@@ -1,8 +1,13 @@
 """The dances of a song as files: all kinds that are wanted, before and after on one page."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from duet_rl.body.contact import HOLD_TARGETS
 from duet_rl.body.motion import Duet, Motion
 from duet_rl.choreograph.settings import ChoreographConfig
 from duet_rl.choreograph.task import BEFORE, DANCE
@@ -20,7 +25,7 @@ def write_dances(
 
     Args:
         folder: of the song.
-        clip: the song, and its leader if it has one.
+        clip: the song, and its leader if it has one, with the holds that a page asks for.
         dances: `before`, and `dance` where fine-tuning has given another one.
         config: which kinds of files.
     """
@@ -45,6 +50,25 @@ def beats_of(clip: DuetClip) -> tuple[float, ...]:
     return tuple(round(beat, 3) for beat in (clip.beats.nonzero()[:, 0] / FPS).tolist())
 
 
+def stretches_of(hold: Bool[Tensor, "T 2 4"]) -> tuple[tuple[int, int, int, int], ...]:
+    """Return holds as plain numbers: hand, what it holds, first frame, frame after the last."""
+    edges = torch.diff(hold.int(), dim=0, prepend=torch.zeros(1, *hold.shape[1:]).int())
+    edges = torch.cat([edges, -hold[-1:].int()])  # what lasts to the end ends there
+    first, last = ((edges == sign).permute(1, 2, 0).nonzero() for sign in (1, -1))
+    return tuple(
+        (int(hand), int(target), int(start), int(stop))
+        for (hand, target, start), (_, _, stop) in zip(first, last, strict=True)
+    )
+
+
+def hold_of(stretches: Sequence[tuple[int, int, int, int]], frames: int) -> Bool[Tensor, "T 2 4"]:
+    """Return the holds that `stretches_of` tells, in the first frames."""
+    hold = torch.zeros(frames, 2, len(HOLD_TARGETS), dtype=torch.bool)
+    for hand, target, start, stop in stretches:
+        hold[start:stop, hand, target] = True
+    return hold
+
+
 def _write_page(path: Path, clip: DuetClip, dances: Mapping[str, Motion]) -> list[str]:
     leader = None if clip.solo else clip.duet.leader
     everyone = [*dances.values(), *([] if leader is None else [leader])]
@@ -54,5 +78,7 @@ def _write_page(path: Path, clip: DuetClip, dances: Mapping[str, Motion]) -> lis
     seen = {DANCE: dances[BEFORE]}
     if DANCE in dances:
         seen = {BEFORE: dances[BEFORE], AFTER: dances[DANCE]}
-    write_page(path, [DanceScene(clip.name, leader, seen, clip.audio, beats_of(clip))], clip.name)
+    hold = None if clip.solo else clip.hold
+    scene = DanceScene(clip.name, leader, seen, clip.audio, beats_of(clip), hold=hold)
+    write_page(path, [scene], clip.name)
     return []

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from duet_rl.body.motion import Motion
-from duet_rl.choreograph.files import AFTER
+from duet_rl.choreograph.files import AFTER, hold_of
 from duet_rl.choreograph.finetune import read_record
 from duet_rl.choreograph.rehearsal import DIVERSITY
 from duet_rl.choreograph.settings import ChoreographConfig
@@ -139,7 +139,9 @@ def _scenes(
         if not dances or max(float(one.joints.abs().max()) for one in seen) > FARTHEST:
             continue
         beats = [beat for beat in song.beats if first is None or beat < first.seconds]
-        scenes.append(DanceScene(song.name, led, dances, sounds[song.name], beats, song.why))
+        hold = None if led is None or song.holds is None else hold_of(song.holds, led.frames)
+        scene = DanceScene(song.name, led, dances, sounds[song.name], beats, song.why, hold=hold)
+        scenes.append(scene)
     return scenes
 
 

@@ -3,12 +3,13 @@
 import json
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from duet_rl import checkpoint
 from duet_rl.body.motion import Motion
-from duet_rl.choreograph.files import beats_of, write_dances
+from duet_rl.choreograph.files import beats_of, stretches_of, write_dances
 from duet_rl.choreograph.finetune import (
     Tell,
     Tuned,
@@ -32,9 +33,10 @@ from duet_rl.choreograph.task import (
     finished,
     require_own_folder,
 )
-from duet_rl.datasets.clip import DuetClip
+from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.files import atomic_path
 from duet_rl.generate.follower import KIND, load_follower
+from duet_rl.generate.ranking import most_hold
 
 _HEARD, _DANCED, _TUNED = 0.05, 0.1, 0.85  # share of the work, about, that is done by then
 _TASK = "task.json"  # in a folder of unfinished work: on what
@@ -58,7 +60,9 @@ def choreograph_song(task: SongTask) -> SongResult:
     rehearsal = _rehearsal(task)
     tell(_HEARD, "dancing")
     before = rehearsal.dance(task.seed, task.config.seeds)
-    scores = rehearsal.scores(before)
+    scores, clip = rehearsal.scores(before), rehearsal.clip
+    if not clip.solo:
+        clip = replace(clip, hold=most_hold(list(before.joints), clip.duet.leader.joints, FPS))
     outcome = _Tuning({}, {BEFORE: before.first}, None)
     if task.tuned:
         # The first dance stands in for a true one, for models that begin with its tokens.
@@ -76,9 +80,10 @@ def choreograph_song(task: SongTask) -> SongResult:
         beats=beats_of(rehearsal.clip),
         before=_plain(scores),
         took=round(time.monotonic() - begun, 1),
+        holds=None if clip.solo else stretches_of(clip.hold),
         **outcome.told,
     )
-    result = _leave(task, result, rehearsal.clip, outcome)
+    result = _leave(task, result, clip, outcome)
     shutil.rmtree(work)
     return result
 

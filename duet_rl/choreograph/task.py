@@ -99,6 +99,9 @@ class SongResult(Config):
         why: fine-tuning ended, and what was kept.
         took: s of work on it, in the run that finished it.
         missing: why files are missing.
+        holds: those that most of the first dances keep, which pages ask for: hand, what it holds
+            (`duet_rl.body.contact.HOLD_TARGETS`), first frame, frame after the last; None: nobody
+            is danced with.
     """
 
     name: str
@@ -114,6 +117,7 @@ class SongResult(Config):
     why: str = ""
     took: float = 0.0
     missing: tuple[str, ...] = ()
+    holds: tuple[tuple[int, int, int, int], ...] | None = None
 
     @property
     def kept(self) -> Mapping[str, tuple[float | None, ...]]:

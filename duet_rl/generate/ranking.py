@@ -47,9 +47,16 @@ def holds_agreed(dances: Sequence[Motion], partner: Motion) -> Bool[Tensor, "T 2
     Nobody knows which holds are due beside a partner who dances with nobody yet. What the follower
     does in most of its dances is what it has learned; one dance alone is asked for its own.
     """
-    votes = torch.zeros(partner.frames, 2, 4, dtype=torch.int32)
-    for dance in dances:
-        votes += hold_due(partner.joints, dance.joints, dance.fps).int()
+    return most_hold([dance.joints for dance in dances], partner.joints, partner.fps)
+
+
+def most_hold(
+    dances: Sequence[Float[Tensor, "T 55 3"]], partner: Float[Tensor, "T 55 3"], fps: float
+) -> Bool[Tensor, "T 2 4"]:
+    """Return `holds_agreed` of joints, metres."""
+    votes = torch.zeros(len(partner), 2, 4, dtype=torch.int32)
+    for joints in dances:
+        votes += hold_due(partner, joints, fps).int()
     return 2 * votes >= max(1, len(dances))
 
 
