@@ -127,6 +127,14 @@ def is_checkpoint(folder: Path | str, kind: str | None = None) -> bool:
     return kind is None or read_meta(folder)["kind"] == kind
 
 
+def require_whole(folder: Path | str) -> None:
+    """Raise `InputError` if a folder has lost a file of its checkpoint, as a bad copy does."""
+    there = {name for name in (WEIGHTS, CONFIG, META) if (Path(folder) / name).is_file()}
+    missing = [name for name in (WEIGHTS, CONFIG, META) if name not in there]
+    if missing and there - {CONFIG}:  # the config alone is that of a run
+        raise InputError(f"{folder} is no whole checkpoint: it lacks {missing[0]}; copy it again")
+
+
 def read_meta(folder: Path | str) -> dict[str, Any]:
     """Return the facts about a checkpoint without reading its weights."""
     folder = require_folder(folder, "a checkpoint")

@@ -1,6 +1,7 @@
 """The Python face: instant to import, the same dances as the command line, a page that runs."""
 
 import re
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -183,6 +184,19 @@ def test_what_cannot_be_done_is_said(
 ) -> None:
     with pytest.raises(InputError, match=answer):
         ask(model, place)
+
+
+@pytest.mark.parametrize("lost", ["config.yaml", "meta.json", "weights.safetensors"])
+@pytest.mark.parametrize("whole", [None, "follower"])
+def test_a_follower_that_lost_a_file_is_neither_a_codec_nor_an_earlier_one(
+    place: Path, tmp_path: Path, whole: str | None, lost: str
+) -> None:
+    torn = tmp_path / ("run" if whole is None else "run/rl")
+    for folder in (torn, *([] if whole is None else [tmp_path / "run" / whole])):
+        shutil.copytree(place / RUN / "follower", folder)
+    (torn / lost).unlink()
+    with pytest.raises(InputError, match=rf"{torn} is no whole checkpoint: it lacks {lost}"):
+        duet_rl.load(tmp_path / "run")
 
 
 def test_a_suffix_that_nothing_is_written_as_writes_nothing(

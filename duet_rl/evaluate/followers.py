@@ -264,9 +264,16 @@ def entrant_of(name: str, folder: Path, device: str = "cpu") -> Trained | Record
 
 
 def follower_in(folder: Path) -> Path | None:
-    """Return where a folder has a follower: itself, or the better one of a whole run."""
-    places = (folder, *(folder / part for part in _OF_A_RUN))
-    return next((place for place in places if checkpoint.is_checkpoint(place, KIND)), None)
+    """Return where a folder has a follower: itself, or the better one of a whole run.
+
+    Raises:
+        InputError: a follower lacks a file; what else the folder has must not stand in for it.
+    """
+    for place in (folder, *(folder / part for part in _OF_A_RUN)):
+        if checkpoint.is_checkpoint(place, KIND):
+            return place
+        checkpoint.require_whole(place)
+    return None
 
 
 def other_takes(store: DuetStore) -> Mapping[str, str]:
