@@ -53,7 +53,7 @@ def writer(path: Path | str) -> Writer:
             f"{', '.join(SUFFIXES)}"
         )
     if suffix in usd.SUFFIXES:
-        usd.require_usd()
+        usd.require_usd(path)
     _require_place(path)
     return _WRITERS[suffix]
 

@@ -20,16 +20,21 @@ ROUGHNESS = 0.7  # of the figures, which are no metal
 _AROUND = 0.3  # m; how far a body reaches beyond its joints at most
 
 
-def require_usd() -> None:
-    """Ask before a long computation.
+def require_usd(path: Path | str) -> None:
+    """Ask before a long computation whether USD can be written to `path`.
 
     Raises:
-        InputError: the package that writes USD is not installed.
+        InputError: the package that writes USD is not installed, or it cannot say this name.
     """
     if find_spec("pxr") is None:
         raise InputError(
             "USD is written by the package usd-core, which is not installed; "
             "pip install 'duet-rl[usd]', or write .glb"
+        )
+    if _as_text(str(path)) != str(path):
+        raise InputError(
+            f"{_as_text(str(path))} has letters that are no text, and USD takes only text; give "
+            "another name, or write .glb"
         )
 
 
@@ -54,10 +59,10 @@ def write_usd(dance: Motion | Duet, path: Path | str, audio: Path | None = None)
         audio: the music; only its name is written down.
 
     Raises:
-        InputError: `usd-core` is not installed.
+        InputError: `usd-core` is not installed, or the name is no text.
         OSError: the file cannot be written.
     """
-    require_usd()
+    require_usd(path)
     from pxr import Tf, Usd, UsdGeom
 
     stage = Usd.Stage.CreateInMemory()
@@ -69,7 +74,8 @@ def write_usd(dance: Motion | Duet, path: Path | str, audio: Path | None = None)
     stage.SetEndTimeCode(dance.frames - 1)
     stage.GetRootLayer().comment = f"written by {GENERATOR}"
     root = UsdGeom.Xform.Define(stage, ROOT).GetPrim()
-    root.SetCustomDataByKey("dance", notes_of(dance, audio))
+    notes = notes_of(dance, None if audio is None else Path(_as_text(audio.name)))
+    root.SetCustomDataByKey("dance", notes)
     stage.SetDefaultPrim(root)
     for dancer in cast_of(dance):
         _add_dancer(stage, dancer)
@@ -81,6 +87,11 @@ def write_usd(dance: Motion | Duet, path: Path | str, audio: Path | None = None)
             raise OSError(errno.EIO, "USD cannot be written", str(temporary)) from error
         if not written:
             raise OSError(errno.EIO, "USD cannot be written", str(temporary))
+
+
+def _as_text(name: str) -> str:
+    """Return the name of a file, which may be any bytes, with `?` for what is no text."""
+    return name.encode(errors="replace").decode()
 
 
 def _add_dancer(stage: Any, dancer: Dancer) -> None:

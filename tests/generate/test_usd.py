@@ -96,3 +96,14 @@ def test_without_its_package_usd_is_refused_before_the_computation(tmp_path, mon
     monkeypatch.setitem(sys.modules, "pxr", None)
     with pytest.raises(InputError, match=r"pip install 'duet-rl\[usd\]', or write \.glb"):
         export.writer(tmp_path / "dance.usdc")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
+def test_names_that_are_no_text_are_refused_and_music_may_have_one(tmp_path, couple):
+    with pytest.raises(InputError, match=r"dan\?e\.usda has letters that are no text.*\.glb"):
+        export.writer(tmp_path / "dan\udcffe.usda")
+    assert not list(tmp_path.iterdir())
+    export.write(couple.slice(0, 2), tmp_path / "dance.usdc", tmp_path / "son\udcffg.wav")
+    stage = opened(tmp_path / "dance.usdc")
+    notes = stage.GetPrimAtPath("/dance").GetCustomDataByKey("dance")
+    assert notes["music"].startswith("son?g.wav")
