@@ -12,7 +12,8 @@ import ray
 
 from duet_rl.body.motion import Duet, Motion
 from duet_rl.datasets.clip import FPS, DuetClip
-from duet_rl.datasets.store import INDEX, DuetStore
+from duet_rl.datasets.store import DuetStore
+from duet_rl.datasets.store_files import INDEX
 from duet_rl.errors import InputError
 from duet_rl.evaluate.page import PAGE, columns, curves_over_clips, notes_on, table_rows
 from duet_rl.evaluate.table import REWARDS, Evaluation, as_text, reasons, write_evaluation

@@ -7,7 +7,8 @@ import numpy as np
 
 from duet_rl.audit.settings import AuditConfig
 from duet_rl.datasets.clip import FPS, FRAME_MULTIPLE, DuetClip
-from duet_rl.datasets.store import ClipRecord, DuetStore
+from duet_rl.datasets.store import DuetStore
+from duet_rl.datasets.store_files import ClipRecord
 from duet_rl.errors import InputError
 
 

@@ -28,7 +28,8 @@ from duet_rl.audio.recipes import Compat, MusicConfig
 from duet_rl.audio.spectra import SAMPLE_RATE
 from duet_rl.datasets.clip import FPS, FRAME_MULTIPLE, DuetClip
 from duet_rl.datasets.split import Split
-from duet_rl.datasets.store import AUDIO, INDEX, DuetStore
+from duet_rl.datasets.store import DuetStore
+from duet_rl.datasets.store_files import AUDIO, INDEX
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path, sha256_of
 from duet_rl.models.bailando import Hearing

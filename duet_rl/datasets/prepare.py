@@ -21,16 +21,8 @@ from duet_rl.audio.recipes import MusicConfig
 from duet_rl.config import Config, validate
 from duet_rl.datasets.clip import DuetClip
 from duet_rl.datasets.split import Split, SplitConfig
-from duet_rl.datasets.store import (
-    AUDIO,
-    CLIPS,
-    INDEX,
-    ClipRecord,
-    DuetStore,
-    refuse_existing,
-    write_clip,
-    write_index,
-)
+from duet_rl.datasets.store import DuetStore, refuse_existing
+from duet_rl.datasets.store_files import AUDIO, CLIPS, INDEX, ClipRecord, write_clip, write_index
 from duet_rl.errors import InputError
 from duet_rl.files import atomic_path, sha256_of
 

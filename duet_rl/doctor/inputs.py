@@ -29,7 +29,8 @@ def check_store(place: str | Path) -> Finding:
 
     What is behind a URI is copied for it, as every command that uses it would.
     """
-    from duet_rl.datasets.store import CLIPS, DuetStore
+    from duet_rl.datasets.store import DuetStore
+    from duet_rl.datasets.store_files import CLIPS
     from duet_rl.files import sha256_of
     from duet_rl.storage.mirror import fetched
 

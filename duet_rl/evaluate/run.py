@@ -9,7 +9,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from duet_rl.datasets.clip import FPS
-from duet_rl.datasets.store import ClipRecord, DuetStore
+from duet_rl.datasets.store import DuetStore
+from duet_rl.datasets.store_files import ClipRecord
 from duet_rl.errors import InputError
 from duet_rl.evaluate.dances import keep_dance
 from duet_rl.evaluate.followers import (

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from duet_rl.body.motion import Motion
-from duet_rl.datasets.store import INDEX, DuetStore
+from duet_rl.datasets.store import DuetStore
+from duet_rl.datasets.store_files import INDEX
 from duet_rl.errors import InputError
 from duet_rl.files import require_file
 from duet_rl.mocap.motion_file import log, read_motion

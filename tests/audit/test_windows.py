@@ -5,7 +5,8 @@ import pytest
 from duet_rl.audit.settings import AuditConfig
 from duet_rl.audit.windows import cut_windows, frames_of, load_pairs, stranger_of
 from duet_rl.config import validate
-from duet_rl.datasets.store import ClipRecord, DuetStore
+from duet_rl.datasets.store import DuetStore
+from duet_rl.datasets.store_files import ClipRecord
 from duet_rl.errors import InputError
 
 LENGTHS = {"a": 300, "b": 100, "c": 260, "d": 130, "e": 500}

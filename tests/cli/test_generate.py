@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from duet_rl import checkpoint
-from duet_rl.datasets.store import CLIPS, DuetStore
+from duet_rl.datasets.store import DuetStore
+from duet_rl.datasets.store_files import CLIPS
 from duet_rl.generate.wish import Wish
 from duet_rl.mocap.npz import read_npz
 from duet_rl.mocap.read import read_motion

@@ -6,7 +6,8 @@ import pytest
 import soundfile
 
 from duet_rl.datasets.split import SplitConfig
-from duet_rl.datasets.store import CLIPS, INDEX, DuetStore
+from duet_rl.datasets.store import DuetStore
+from duet_rl.datasets.store_files import CLIPS, INDEX
 from duet_rl.doctor.findings import stopped_commands
 from duet_rl.doctor.inputs import check_body_models, check_runs, check_store
 from duet_rl.doctor.media import AUDIO, check_audio, check_video
