@@ -10,8 +10,8 @@ from duet_rl.body.motion import Motion
 from duet_rl.config import Config
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.datasets.store import DuetStore
+from duet_rl.evaluate.baselines import NEAREST, PLANTED, TRUTH
 from duet_rl.evaluate.dances import FARTHEST, kept_dance
-from duet_rl.evaluate.followers import NEAREST, PLANTED, TRUTH
 from duet_rl.evaluate.scores import REWARD_PREFIX, TOTAL
 from duet_rl.evaluate.table import Evaluation, describe, reasons, title
 from duet_rl.generate.charts import Curve

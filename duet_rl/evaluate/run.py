@@ -12,19 +12,17 @@ from duet_rl.datasets.clip import FPS
 from duet_rl.datasets.store import DuetStore
 from duet_rl.datasets.store_files import ClipRecord
 from duet_rl.errors import InputError
-from duet_rl.evaluate.dances import keep_dance
-from duet_rl.evaluate.followers import (
-    Entrant,
+from duet_rl.evaluate.baselines import (
     Mirror,
     Nearest,
     NearestSong,
     OtherTake,
     RandomTokens,
-    Recorded,
-    Trained,
     TruePartner,
     other_takes,
 )
+from duet_rl.evaluate.dances import keep_dance
+from duet_rl.evaluate.followers import Entrant, Recorded, Trained
 from duet_rl.evaluate.parallel import outcomes_of
 from duet_rl.evaluate.sets import compare_sets
 from duet_rl.evaluate.settings import EvaluateConfig

@@ -19,7 +19,7 @@ from bench import print_table, write_results
 from duet_rl.config import resolve
 from duet_rl.datasets.bvh_pairs import find_pairs
 from duet_rl.errors import InputError
-from duet_rl.evaluate.followers import NEAREST, PLANTED
+from duet_rl.evaluate.baselines import NEAREST, PLANTED
 from duet_rl.evaluate.page import paired_difference
 from duet_rl.evaluate.scores import REWARD_PREFIX, TOTAL
 from duet_rl.evaluate.table import Evaluation, EvaluationRow, as_text, write_evaluation

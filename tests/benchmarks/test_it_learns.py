@@ -8,7 +8,7 @@ from it_learns import PRETRAINED, REFINED, differences, folds_of
 
 from duet_rl.config import resolve
 from duet_rl.errors import InputError
-from duet_rl.evaluate.followers import NEAREST
+from duet_rl.evaluate.baselines import NEAREST
 from duet_rl.evaluate.table import Evaluation, EvaluationRow
 from duet_rl.run import RunConfig
 

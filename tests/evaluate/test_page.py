@@ -11,7 +11,8 @@ import pytest
 from duet_rl.body.motion import Duet, Motion
 from duet_rl.datasets.clip import DuetClip
 from duet_rl.datasets.store import DuetStore
-from duet_rl.evaluate.followers import TRUTH, Recorded
+from duet_rl.evaluate.baselines import TRUTH
+from duet_rl.evaluate.followers import Recorded
 from duet_rl.evaluate.page import DECIDES, notes_on, telling_scenes, write_evaluation_page
 from duet_rl.evaluate.run import evaluate
 from duet_rl.evaluate.settings import EvaluateConfig

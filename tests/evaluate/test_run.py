@@ -11,18 +11,9 @@ from duet_rl.body.motion import Motion
 from duet_rl.datasets.split import SplitConfig
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
+from duet_rl.evaluate.baselines import MIRROR, NEAREST, OTHER, PLANTED, TRUTH, other_takes
 from duet_rl.evaluate.dances import kept_dance
-from duet_rl.evaluate.followers import (
-    MIRROR,
-    NEAREST,
-    OTHER,
-    PLANTED,
-    TRUTH,
-    Recorded,
-    Trained,
-    entrant_of,
-    other_takes,
-)
+from duet_rl.evaluate.followers import Recorded, Trained, entrant_of
 from duet_rl.evaluate.run import evaluate
 from duet_rl.evaluate.settings import EvaluateConfig
 from duet_rl.evaluate.table import Evaluation, as_text

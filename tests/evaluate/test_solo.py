@@ -11,7 +11,8 @@ from duet_rl.datasets.solo import as_soloist
 from duet_rl.datasets.split import SplitConfig
 from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
-from duet_rl.evaluate.followers import NEAREST, TRUTH, NearestSong, Trained
+from duet_rl.evaluate.baselines import NEAREST, TRUTH, NearestSong
+from duet_rl.evaluate.followers import Trained
 from duet_rl.evaluate.page import telling_scenes
 from duet_rl.evaluate.run import evaluate
 from duet_rl.evaluate.settings import EvaluateConfig
