@@ -49,7 +49,7 @@ ALONE = {
     "foot_slide": Measured("m/s", "speed at which planted feet slide"),
     "floor_error": Measured("m", "how far feet float above or sink below the floor"),
     "jerk": Measured("m/s^3", "mean jerk of the joints; more is rougher"),
-    "peak_speed": Measured("m/s", "fastest joint where the take was touched; more is a leap"),
+    "peak_speed": Measured("m/s", "fastest of the joints that were moved; more is a leap"),
 }
 TOGETHER = {
     "partner_distance": Measured("m", "between the two pelvises over the floor"),
@@ -81,7 +81,7 @@ def measure(
     source: Motion,
     partner: Motion | None,
     free: Bool[Tensor, "2"],
-    touched: Bool[Tensor, "T"],
+    touched: Bool[Tensor, "T 55"],
 ) -> dict[str, float]:
     """Return the numbers of `MEASURED`; without a partner those of `ALONE`.
 
@@ -90,7 +90,7 @@ def measure(
         source: before the edit.
         partner: the other dancer.
         free: whether the left and the right hand were asked to move.
-        touched: the frames that the edit changed.
+        touched: the joints of each frame that the edit moved.
     """
     joints = dancer.joints[None]
     found = {
@@ -116,9 +116,10 @@ def measure(
     return {name: float(value) for name, value in found.items()}
 
 
-def _peak_speed(motion: Motion, touched: Bool[Tensor, "T"]) -> Float[Tensor, "1"]:
-    speeds = motion.joints[:, :BODY_JOINTS].diff(dim=0).norm(dim=-1).amax(1) * motion.fps
-    found = speeds[touched[1:] | touched[:-1]]
+def _peak_speed(motion: Motion, touched: Bool[Tensor, "T 55"]) -> Float[Tensor, "1"]:
+    speeds = motion.joints.diff(dim=0).norm(dim=-1) * motion.fps
+    moved = touched[1:] | touched[:-1]
+    found = speeds[:, :BODY_JOINTS][moved[:, :BODY_JOINTS]]
     return found.amax().reshape(1) if len(found) else found.new_full((1,), torch.nan)
 
 

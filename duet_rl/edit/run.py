@@ -28,6 +28,8 @@ from duet_rl.tokenizers.codes_pose import CENTRE
 from duet_rl.tokenizers.readable import ReadableCodec
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
+ROUNDING = 1e-4  # m by which arithmetic alone may move a joint
+
 
 @dataclass(frozen=True, eq=False)
 class Edited:
@@ -200,7 +202,7 @@ def _told(
 ) -> Edited:
     free = torch.tensor([arm in parts for arm in ARMS])
     requested = torch.stack([want.frames for want in wants])
-    touched = (motion.joints != source.joints).flatten(1).any(1)
+    touched = (motion.joints - source.joints).norm(dim=-1) > ROUNDING
     now, then = (BODY_CODES.codes(one.joints) for one in (motion, source))
     return Edited(
         motion,

@@ -85,13 +85,17 @@ def test_a_hand_does_not_fly_from_one_edit_to_the_next(
     assert wrist[:, 1].max() - wrist[:, 1].min() > 0.6
 
 
-def test_the_peak_of_speed_is_that_of_the_frames_that_were_touched() -> None:
+def test_the_peak_of_speed_is_that_of_the_joints_that_were_moved() -> None:
     take = standing(48)
     leap = replace(take, joints=take.joints.clone())
-    leap.joints[:4] += torch.tensor([1.0, 0.0, 0.0])  # before the edit: 30 m/s
+    leap.joints[:4, :10] += torch.tensor([1.0, 0.0, 0.0])  # 30 m/s: before the edit, and elsewhere
     none = torch.zeros(2, dtype=torch.bool)
-    late, all_of_it = torch.arange(48) >= 24, torch.ones(48, dtype=torch.bool)
-    assert measure(leap, leap, None, none, late)["peak_speed"] == 0.0
+    all_of_it = torch.ones(48, 55, dtype=torch.bool)
+    late, arms = all_of_it.clone(), all_of_it.clone()
+    late[:24] = False
+    arms[:, :10] = False
+    for where in (late, arms):
+        assert measure(leap, leap, None, none, where)["peak_speed"] == 0.0
     assert measure(leap, leap, None, none, all_of_it)["peak_speed"] == pytest.approx(30.0, rel=1e-5)
     assert math.isnan(measure(leap, leap, None, none, ~all_of_it)["peak_speed"])
 
