@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from duet_rl.cli.options import Device, TrueFps, TrueScale, TrueUp
+from duet_rl.cli.options import Device, Hold, StartAt, StartPose, TrueFps, TrueScale, TrueUp
 
 
 def live(
@@ -33,6 +33,9 @@ def live(
         int, typer.Option(min=0, max=8, help="Frames that a token's work may take, 33 ms each.")
     ] = 1,
     temperature: Annotated[float, typer.Option(min=0, max=10, help="Of the sampling.")] = 0.8,
+    hold: Hold = 1.0,
+    start: StartPose = "found",
+    start_at: StartAt = None,
     max_clients: Annotated[int, typer.Option(min=1, help="Dancers and watchers at most.")] = 8,
     workers: Annotated[int, typer.Option(min=1, help="Threads that dance.")] = 1,
     leader: Annotated[
@@ -78,9 +81,13 @@ def live(
         music=music,
         reading={"fps": fps, "scale": scale, "up": up},
         seed=seed,
+        start=start,
+        start_at=start_at,
         device=device,
         replicas=replicas if serve else None,
     )
-    config = LiveConfig(look_ahead=look_ahead, delay=delay, slack=slack, temperature=temperature)
+    config = LiveConfig(
+        look_ahead=look_ahead, delay=delay, slack=slack, temperature=temperature, hold=hold
+    )
     limits = ServerConfig(max_clients=max_clients, workers=workers)
     serve_live(wish, config, limits, say=typer.echo)

@@ -10,16 +10,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from duet_rl.body.motion import Motion
 from duet_rl.datasets.hearing import hear_song
+from duet_rl.datasets.roles import partner_of
 from duet_rl.errors import InputError
 from duet_rl.files import require_file
 from duet_rl.generate.follower import Follower, load_follower
+from duet_rl.generate.partner import read_partner
+from duet_rl.live.beginning import start_of
 from duet_rl.live.follower import require_live
 from duet_rl.live.hall import Hall
 from duet_rl.live.recorded import Recorded
 from duet_rl.live.server import SOCKET, require_safe, serving
 from duet_rl.live.settings import LiveConfig, LiveWish, ServerConfig
-from duet_rl.mocap.read import read_motion
 
 
 def serve_live(
@@ -52,7 +55,7 @@ def serve_live(
         return
     torch.set_num_threads(1)  # one thread dances; more would wait for each other
     follower = load_follower(wish.checkpoint, wish.device)
-    require_live(follower)
+    require_live(follower, config)
     with suppress(asyncio.CancelledError):
         asyncio.run(_serve(wish, follower, config, limits, say))
 
@@ -68,8 +71,11 @@ async def _serve(
     loop = asyncio.get_running_loop()
     with suppress(NotImplementedError, RuntimeError, ValueError):  # not in every thread or system
         loop.add_signal_handler(signal.SIGTERM, leaving.set)
-    hall = Hall(follower, config, limits)
-    played = _recorded(wish, hall)
+    partner = None
+    if wish.leader is not None:
+        partner = read_partner(wish.leader, partner_of(follower.part), None, wish.reading)
+    hall = Hall(follower, config, limits, start_of(wish, follower.part, partner))
+    played = None if partner is None else _recorded(wish, hall, partner.motion)
     async with serving(hall, wish.host, wish.port, wish.token, wish.music) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         host = f"[{wish.host}]" if ":" in wish.host else wish.host
@@ -88,11 +94,7 @@ async def _serve(
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _recorded(wish: LiveWish, hall: Hall) -> Recorded | None:
-    if wish.leader is None:
-        return None
-    require_file(wish.leader, "the leader's motion")
-    leader = read_motion(wish.leader, **wish.reading)
+def _recorded(wish: LiveWish, hall: Hall, leader: Motion) -> Recorded:
     song: Float[Tensor, "T 54"] | None = None
     if wish.music is not None:
         require_file(wish.music, "the music")

@@ -14,12 +14,13 @@ from torch import Tensor
 
 from duet_rl.body.skeleton import NUM_JOINTS
 from duet_rl.generate.follower import Follower
+from duet_rl.generate.start import ChosenStart
 from duet_rl.live.ear import Ear
 from duet_rl.live.follower import LiveFollower
 from duet_rl.live.intake import Carried, EvenFrame, Intake, LeaderFrame, Steady
 from duet_rl.live.pace import Paced
 from duet_rl.live.protocol import Hello, Shown, Sound
-from duet_rl.live.settings import LiveConfig
+from duet_rl.live.settings import DialConfig, LiveConfig
 from duet_rl.live.skeleton import TheirFrame
 from duet_rl.mocap.stream import SkeletonStream, StreamFound
 
@@ -49,6 +50,7 @@ class Couple:
         show: takes frames.
         fail: takes the error that ended the dance.
         song: features of the music, where it is known before it sounds.
+        start: the pose that the dance begins with, if somebody has chosen one.
     """
 
     def __init__(
@@ -61,22 +63,19 @@ class Couple:
         show: Callable[[Shown], None],
         fail: Callable[[Exception], None],
         song: Float[Tensor, "T 54"] | None = None,
+        start: ChosenStart | None = None,
     ) -> None:
-        asked = {
-            key: value
-            for key in ("look_ahead", "temperature")
-            if (value := getattr(hello, key)) is not None
-        }
-        config = config.model_copy(update=asked)
+        config = config.model_copy(update=hello.turned)
         self.number = number
         self.temperature = config.temperature
+        self.hold = config.hold
         self.intake = Intake(config.intake)
         self.counts: Counter[str] = self.intake.counts
         self._steady = Steady(config.intake, self.counts)
         self.skeleton = None if hello.skeleton is None else hello.skeleton.checked()
         self._stream = None if self.skeleton is None else SkeletonStream(self.skeleton)
         self._ear = None if hello.sound is None else Ear(round(hello.sound))
-        live = LiveFollower(follower, config, song, hello.seed)
+        live = LiveFollower(follower, config, song, hello.seed, start)
         live.counts = self.counts
         loop = asyncio.get_running_loop()
 
@@ -130,11 +129,17 @@ class Couple:
         except Exception as error:
             self._end(error)
 
-    def set_dials(self, look_ahead: int | None, temperature: float | None) -> None:
-        """Dance with another look-ahead or temperature from the next token on."""
-        if temperature is not None:
-            self.temperature = temperature
-        self._paced.set_dials(look_ahead, temperature)
+    def set_dials(self, dials: DialConfig) -> None:
+        """Dance with other dials from the next token on.
+
+        Raises:
+            InputError: a dial that this follower has not.
+        """
+        self._paced.set_dials(dials)
+        if dials.temperature is not None:
+            self.temperature = dials.temperature
+        if dials.hold is not None:
+            self.hold = dials.hold
 
     async def finish(self) -> None:
         """Show the frames that wait for a future that never comes."""
@@ -164,6 +169,7 @@ class Couple:
             "lag_frames": self._paced.lag,
             "look_ahead": self._paced.live.look_ahead,
             "temperature": self.temperature,
+            "hold": self.hold if self._paced.live.bends_arms else None,
             "bpm": None if self._ear is None else round(self._ear.bpm, 1),
             "sound_missing": 0 if self._ear is None else self._ear.late,
             "counts": dict(self.counts),

@@ -8,11 +8,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from duet_rl.audio.features import MUSIC_DIMS
+from duet_rl.config import validate
 from duet_rl.errors import InputError
 from duet_rl.generate.follower import Follower
+from duet_rl.generate.start import ChosenStart
+from duet_rl.live.beginning import Beginning
 from duet_rl.live.guard import Guard
 from duet_rl.live.roads import CausalRoad, Decoded, Road, WindowRoad, nothing
-from duet_rl.live.settings import LiveConfig
+from duet_rl.live.settings import DialConfig, LiveConfig
 from duet_rl.models.follower import hearing_of
 from duet_rl.models.multistream_gpt import MultiStreamGPT
 from duet_rl.models.policy import SamplingConfig
@@ -47,9 +50,13 @@ class LiveFollower:
         song: features of the music, if it is known before it sounds; the follower then hears as
             far ahead of it as it was made for, at no delay. Behind its end it is silent.
         seed: of the sampling.
+        start: the pose of the first frame; None: it begins as it has learned to. Its place beside
+            the leader's first pose, and what its tokens know of his way, are of the frames that
+            are waited for anyway.
 
     Raises:
-        InputError: a follower that cannot dance live, or a song of other features.
+        InputError: a follower that cannot dance live, hands that it cannot hold so, or a song of
+            other features.
     """
 
     def __init__(
@@ -58,11 +65,12 @@ class LiveFollower:
         config: LiveConfig | None = None,
         song: Float[Tensor, "T 54"] | None = None,
         seed: int = 0,
+        start: ChosenStart | None = None,
     ) -> None:
-        require_live(follower)
+        self.config = config or LiveConfig()
+        require_live(follower, self.config)
         assert isinstance(follower.model, MultiStreamGPT)
         self.follower = follower
-        self.config = config or LiveConfig()
         self.counts: Counter[str] = Counter()
         self.hears = MUSIC in follower.model.conditions.names
         self.frames = 0  # of the leader, so far
@@ -81,6 +89,7 @@ class LiveFollower:
         self._undanced: deque[Float[Tensor, "4 55 3"]] = deque()  # tokens not danced yet
         self._unshown: deque[Float[Tensor, "55 3"]] = deque()  # frames of tokens not shown yet
         self._shown = 0  # frames shown
+        self._beginning = None if start is None else Beginning(start, self._road.codec)
         self._over = False
 
     @property
@@ -94,21 +103,41 @@ class LiveFollower:
         tokens = self._look_ahead + self._road.delay
         return tokens * FRAMES_PER_TOKEN + FRAMES_PER_TOKEN - 1
 
-    def set_dials(self, look_ahead: int | None = None, temperature: float | None = None) -> None:
-        """Dance with another look-ahead or temperature from the next token on.
+    @property
+    def bends_arms(self) -> bool:
+        """Whether its hands can be held more or less firmly than it has learned."""
+        return self._road.codec.bends_arms
+
+    def set_dials(
+        self,
+        look_ahead: int | None = None,
+        temperature: float | None = None,
+        hold: float | None = None,
+    ) -> None:
+        """Dance with another look-ahead, temperature or firmness from the next token on.
 
         Raises:
-            InputError: a look-ahead outside 0 to 29, or a temperature below 0.
+            InputError: a look-ahead outside 0 to 29, a temperature outside 0 to 10, a firmness
+                outside 0 to 2, or any but 1 where arms cannot be bent.
         """
+        turned = {"look_ahead": look_ahead, "temperature": temperature, "hold": hold}
+        self.require_dials(validate(DialConfig, turned, "dials"))
         if temperature is not None:
-            if not 0 <= temperature <= 10:
-                raise InputError(f"a temperature of {temperature}; wanted 0 to 10")
             self._sampling = SamplingConfig(temperature=temperature)
         if look_ahead is not None:
-            if not 0 <= look_ahead <= 29:
-                raise InputError(f"a look-ahead of {look_ahead} tokens; wanted 0 to 29")
             self._look_ahead = self._within(look_ahead)
             self._decoder.look(self._ahead())
+        if hold is not None:
+            self._road.hold(hold)
+
+    def require_dials(self, dials: DialConfig) -> None:
+        """Make sure that this follower has the dials that are turned.
+
+        Raises:
+            InputError: hands are to be held otherwise where arms cannot be bent.
+        """
+        if dials.hold is not None:
+            self.follower.holding(dials.hold)
 
     def step(
         self,
@@ -169,7 +198,10 @@ class LiveFollower:
     @torch.inference_mode()
     def _dance(self) -> Decoded:
         """Return the frames that the next token of the follower brings."""
-        tokens = self._decoder.sample(self._sampling, self._generator).tokens
+        given = None
+        if self._beginning is not None and self._decoder.position == 0:
+            given = self._beginning.tokens(torch.cat(list(self._undanced)))
+        tokens = self._decoder.sample(self._sampling, self._generator, given).tokens
         self._decoder.go_on()
         tokens = tokens[:, None, : len(self.follower.codec.spec)]
         leader = self._undanced.popleft()
@@ -180,6 +212,8 @@ class LiveFollower:
         beside = [self._unshown.popleft() for _ in range(len(danced.joints))]
         if not beside:
             return danced
+        if self._beginning is not None:
+            danced = self._beginning.led(danced, self._shown)
         self._shown += len(beside)
         return self._guard.check(danced, torch.stack(beside))
 
@@ -233,18 +267,19 @@ class LiveFollower:
 
 def road_of(follower: Follower, config: LiveConfig) -> Road:
     """Return the road for the codec of a follower."""
-    codec = follower.codec
+    codec = follower.holding(config.hold).codec
     assert isinstance(codec, DuetCodec)
     if codec.config.frame.causal:
         return CausalRoad(codec)
     return WindowRoad(codec, config.delay, config.window)
 
 
-def require_live(follower: Follower) -> None:
-    """Make sure that a follower can dance beside a leader who still dances.
+def require_live(follower: Follower, config: LiveConfig) -> None:
+    """Make sure that a follower can dance so beside a leader who still dances.
 
     Raises:
-        InputError: what it sees, hears or is made of does not come live.
+        InputError: what it sees, hears or is made of does not come live, or hands are to be held
+            otherwise where arms cannot be bent.
     """
     model, codec = follower.model, follower.codec
     if not isinstance(model, MultiStreamGPT):
@@ -263,3 +298,4 @@ def require_live(follower: Follower) -> None:
         raise InputError("the follower sees no leader; train one on the conditions leader, music")
     if hearing_of(model.config) != "duolando":
         raise InputError("the follower hears whole songs; live needs the features of Duolando")
+    follower.holding(config.hold)

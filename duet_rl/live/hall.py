@@ -14,6 +14,7 @@ from torch import Tensor
 
 from duet_rl.errors import InputError
 from duet_rl.generate.follower import Follower
+from duet_rl.generate.start import ChosenStart
 from duet_rl.live.couple import Couple
 from duet_rl.live.intake import LeaderFrame
 from duet_rl.live.protocol import (
@@ -104,10 +105,17 @@ class Hall:
         follower: from `load_follower`.
         config: how they dance, unless a client wants it otherwise.
         limits: how many, how much, how long.
+        start: the pose that their dances begin with, if somebody has chosen one.
     """
 
-    def __init__(self, follower: Follower, config: LiveConfig, limits: ServerConfig) -> None:
-        self.follower, self.config, self.limits = follower, config, limits
+    def __init__(
+        self,
+        follower: Follower,
+        config: LiveConfig,
+        limits: ServerConfig,
+        start: ChosenStart | None = None,
+    ) -> None:
+        self.follower, self.config, self.limits, self.start = follower, config, limits, start
         self.couples: dict[int, Couple] = {}
         self.extra: Callable[[], dict[str, Any]] = dict  # more facts for the reports
         self._threads = [
@@ -132,7 +140,9 @@ class Hall:
             self._show_watchers(number, frame)
 
         thread = self._threads[number % len(self._threads)]
-        couple = Couple(number, self.follower, self.config, hello, thread, shown, fail, song)
+        couple = Couple(
+            number, self.follower, self.config, hello, thread, shown, fail, song, self.start
+        )
         self.couples[number] = couple
         return couple
 
@@ -226,7 +236,7 @@ class Hall:
                 raise InputError("a watcher may turn dials, and nothing else")
             couple = self._watched(watcher)
             if couple is not None:
-                couple.set_dials(message.look_ahead, message.temperature)
+                couple.set_dials(message)
 
         def report() -> dict[str, Any]:
             couple = self._watched(watcher)
@@ -306,7 +316,7 @@ def _take(couple: Couple, message: Message, outbox: Outbox) -> None:
     elif isinstance(message, Sound):
         couple.hear(message)
     elif isinstance(message, Dials):
-        couple.set_dials(message.look_ahead, message.temperature)
+        couple.set_dials(message)
     else:
         raise InputError("hello was said already")
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from duet_rl.live.follower import FollowerFrames, LiveFollower
+from duet_rl.live.settings import DialConfig
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
 
@@ -119,16 +120,17 @@ class Paced:
         self._ready.clear()
         return left
 
-    def set_dials(self, look_ahead: int | None = None, temperature: float | None = None) -> None:
-        """Dance with another look-ahead or temperature, as soon as the work allows.
+    def set_dials(self, dials: DialConfig) -> None:
+        """Dance with other dials, as soon as the work allows.
 
         Raises:
-            InputError: a value out of its range.
+            InputError: a dial that this follower has not.
         """
+        self.live.require_dials(dials)
         if self._thread is None:
-            self.live.set_dials(look_ahead, temperature)
+            self.live.set_dials(**dials.turned)
         else:  # between two pieces of work
-            self._thread.submit(self.live.set_dials, look_ahead, temperature)
+            self._thread.submit(self.live.set_dials, **dials.turned)
 
     def _submit(self, leader: Tensor, music: Tensor | None) -> "Future[FollowerFrames]":
         if self._thread is not None:

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from duet_rl.body.kinematics import forward_kinematics
 from duet_rl.body.skeleton import JOINT_NAMES, NUM_JOINTS, default_skeleton
-from duet_rl.config import Config, validate
+from duet_rl.config import validate
 from duet_rl.errors import InputError
 from duet_rl.live.ear import RATES
 from duet_rl.live.intake import LeaderFrame
+from duet_rl.live.settings import DialConfig
 from duet_rl.live.skeleton import (
     HEAD,
     PLACED,
@@ -36,8 +37,8 @@ _SOUND = struct.Struct("<B3x")  # kind; then int16 samples, mono
 _SHOWN = struct.Struct("<B3xId")  # kind, number of the frame, time in s; then float32, metres
 
 
-class Hello(Config):
-    """The first message of a client."""
+class Hello(DialConfig):
+    """The first message of a client; a dial that it leaves out is the server's."""
 
     type: Literal["hello"]
     version: Literal[1] = 1
@@ -46,18 +47,14 @@ class Hello(Config):
     skeleton: SkeletonHello | None = None  # None: our 55 joints come, in metres
     sound: float | None = Field(None, ge=RATES[0], le=RATES[1])  # Hz; None: no sound comes
     answer: Literal["binary", "json"] = "binary"
-    look_ahead: int | None = Field(None, ge=0, le=29)  # tokens; None: the server's
-    temperature: float | None = Field(None, ge=0, le=10)
     seed: int = Field(0, ge=0, lt=2**31)
     couple: int | None = None  # a watcher's; None: the newest
 
 
-class Dials(Config):
-    """What may be changed in the midst of a dance."""
+class Dials(DialConfig):
+    """What is changed in the midst of a dance."""
 
     type: Literal["dials"]
-    look_ahead: int | None = Field(None, ge=0, le=29)
-    temperature: float | None = Field(None, ge=0, le=10)
 
 
 class Bye(NamedTuple):

@@ -21,6 +21,8 @@ from ray import serve
 from duet_rl.errors import InputError
 from duet_rl.generate.follower import load_follower
 from duet_rl.generate.scene_data import figure_data
+from duet_rl.generate.start import ChosenStart
+from duet_rl.live.beginning import start_of
 from duet_rl.live.follower import require_live
 from duet_rl.live.hall import POLICY, Gone, Hall
 from duet_rl.live.page import FIGURE, PAGE_FILES, page_file
@@ -71,10 +73,12 @@ class ServeSocket:
 class Dancers:
     """A process with a hall of its own."""
 
-    def __init__(self, wish: LiveWish, config: LiveConfig, limits: ServerConfig) -> None:
+    def __init__(
+        self, wish: LiveWish, config: LiveConfig, limits: ServerConfig, start: ChosenStart | None
+    ) -> None:
         torch.set_num_threads(1)
         self.wish = wish
-        self.hall = Hall(load_follower(wish.checkpoint, wish.device), config, limits)
+        self.hall = Hall(load_follower(wish.checkpoint, wish.device), config, limits, start)
 
     @app.websocket(SOCKET)
     async def live(self, socket: WebSocket) -> None:
@@ -109,9 +113,11 @@ def start_replicas(wish: LiveWish, config: LiveConfig, limits: ServerConfig) -> 
     """Start the processes on this Ray, and wait until they listen.
 
     Raises:
-        InputError: the follower cannot dance live.
+        InputError: the follower cannot dance live, or there is no such start.
     """
-    require_live(load_follower(wish.checkpoint, "cpu"))
+    follower = load_follower(wish.checkpoint, "cpu")
+    require_live(follower, config)
+    start = start_of(wish, follower.part)
     options: dict[str, Any] = {"host": wish.host, "port": wish.port}
     serve.start(http_options=options)
     dancers = Dancers.options(  # type: ignore[attr-defined]
@@ -119,7 +125,7 @@ def start_replicas(wish: LiveWish, config: LiveConfig, limits: ServerConfig) -> 
         max_ongoing_requests=limits.max_clients + 8,  # the hall itself says who is one too many
         ray_actor_options={"num_cpus": 1, "num_gpus": 0 if wish.device == "cpu" else 0.1},
     )
-    serve.run(dancers.bind(wish, config, limits), name=APPLICATION, route_prefix="/")
+    serve.run(dancers.bind(wish, config, limits, start), name=APPLICATION, route_prefix="/")
 
 
 def serve_replicas(

@@ -12,6 +12,7 @@ from duet_rl.body.rotations import slerp
 from duet_rl.tokenizers.conv import StreamCache
 from duet_rl.tokenizers.duet import DuetCodec
 from duet_rl.tokenizers.frames import MotionBatch
+from duet_rl.tokenizers.holding import begin_unbent
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
 
 _FORGET = 0.85  # share of the seam between two windows that is left a frame later
@@ -39,6 +40,15 @@ class Road(ABC):
     """A leader in, token by token; the follower of its tokens out, `delay` tokens later."""
 
     delay: int
+    codec: DuetCodec
+
+    def hold(self, firmness: float) -> None:
+        """Hold hands so firmly from the next token on; see `DuetCodec.holding`.
+
+        Raises:
+            InputError: a codec that bends no arms.
+        """
+        self.codec = self.codec.holding(firmness)
 
     @abstractmethod
     def features(self, leader: Float[Tensor, "4 55 3"]) -> Float[Tensor, "1 4 C"]:
@@ -69,6 +79,10 @@ class CausalRoad(Road):
     def decode(self, tokens: Int[Tensor, "1 1 S"], leader: Float[Tensor, "4 55 3"]) -> Decoded:
         danced = self.codec.decode(tokens, leader_batch(leader), None, self._danced)
         return Decoded(danced.joints[0], danced.rotations[0])
+
+    def hold(self, firmness: float) -> None:
+        super().hold(firmness)
+        begin_unbent(self._danced, self.codec.offsets)
 
     def finish(self) -> Decoded:
         return nothing(self.codec.offsets)

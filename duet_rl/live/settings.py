@@ -8,6 +8,8 @@ from typing import Any
 from pydantic import Field
 
 from duet_rl.config import Config
+from duet_rl.generate.partner import FOUND
+from duet_rl.tokenizers.holding import AS_LEARNED, FIRMEST
 
 
 class IntakeConfig(Config):
@@ -20,11 +22,26 @@ class IntakeConfig(Config):
     farthest: float = Field(1000.0, gt=0)  # m from the origin; likewise
 
 
+class DialConfig(Config):
+    """What may be changed in the midst of a dance; None leaves it as it is."""
+
+    look_ahead: int | None = Field(None, ge=0, le=29)  # tokens of future that it waits for
+    temperature: float | None = Field(None, ge=0, le=10)  # of the sampling
+    hold: float | None = Field(None, ge=0, le=FIRMEST)  # how firmly hands are held
+
+    @property
+    def turned(self) -> dict[str, Any]:
+        """The dials that somebody turned, by name."""
+        values = {name: getattr(self, name) for name in DialConfig.model_fields}
+        return {name: value for name, value in values.items() if value is not None}
+
+
 class LiveConfig(Config):
     """How a follower dances live."""
 
     look_ahead: int = Field(0, ge=0, le=29)  # tokens of future that it waits for, 133 ms each
     temperature: float = Field(0.8, ge=0)  # of the sampling
+    hold: float = Field(AS_LEARNED, ge=0, le=FIRMEST)  # how firmly hands are held
     # tokens by which decoding waits, of a codec that looks ahead; a causal one needs none
     delay: int = Field(1, ge=0, le=8)
     window: int = Field(16, ge=4, le=64)  # tokens that such a codec decodes again each time
@@ -58,6 +75,8 @@ class LiveWish:
         music: its song.
         reading: how the take is read, see `mocap.motion_file.read_motion`.
         seed: of the take's first dance.
+        start: `found`, or `FILE[:SECONDS]`: the pose that each dance begins with.
+        start_at: `METRES[,DEGREES]`: where that is, seen from the leader's first pose.
         device: where the follower dances.
         replicas: processes of Ray Serve; None: this process serves.
     """
@@ -70,5 +89,7 @@ class LiveWish:
     music: Path | None = None
     reading: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
+    start: str = FOUND
+    start_at: str | None = None
     device: str = "cpu"
     replicas: int | None = None

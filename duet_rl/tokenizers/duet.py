@@ -16,7 +16,7 @@ from duet_rl.files import require_folder
 from duet_rl.tokenizers.body_tokenizer import BodyTokenizer
 from duet_rl.tokenizers.conv import StreamCache
 from duet_rl.tokenizers.frames import MotionBatch, smoothed
-from duet_rl.tokenizers.holding import AS_LEARNED, FIRMEST, HoldingConfig, hold_hands
+from duet_rl.tokenizers.holding import AS_LEARNED, FIRMEST, HOLDING, hold_hands
 from duet_rl.tokenizers.leader import (
     LEADER,
     LEADER_CHANNELS,
@@ -79,7 +79,7 @@ class DuetCodec(nn.Module):
             raise InputError(
                 f"hands held {firmness:g} times; give 0 (free) to {FIRMEST:g}, 1 is as it learned"
             )
-        if self.config.decoding.joints == "positions":
+        if not self.bends_arms:
             raise InputError(
                 "this codec decodes positions of joints, and no arm can be bent to hold more or "
                 "less; leave hold at 1, or convert the checkpoint with joints from rotations"
@@ -87,6 +87,11 @@ class DuetCodec(nn.Module):
         held = copy.copy(self)  # the same networks
         held.firmness = firmness
         return held
+
+    @property
+    def bends_arms(self) -> bool:
+        """Whether hands can be held more or less firmly: bones of a decoded body turn."""
+        return self.config.decoding.joints == "rotations"
 
     @property
     def offsets(self) -> Float[Tensor, "55 3"]:
@@ -163,8 +168,11 @@ class DuetCodec(nn.Module):
         posed = Posed(rotations, *forward_kinematics(rotations, root, offsets))
         posed = self._planted(posed, velocity, offsets, cache)
         holding, causal = self.config.decoding.holding, self.config.frame.causal
-        if holding is not None or self.firmness != AS_LEARNED:
-            how = (holding or HoldingConfig(), causal, cache, self.firmness)
+        bent = (
+            cache is not None and HOLDING in cache
+        )  # arms that are let go leap no more than others
+        if holding is not None or self.firmness != AS_LEARNED or bent:
+            how = (holding, causal, cache, self.firmness)
             posed = hold_hands(posed, leader.joints, offsets, *how)
         return DecodedFollower(posed.joints, posed.rotations, velocity)
 

@@ -5,6 +5,7 @@ lost by less than their sum. A palm that comes near a palm of the leader is draw
 gives way; one that stays away is left alone. How firmly, may be chosen when a dance is made.
 """
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from pydantic import Field, model_validator
@@ -16,6 +17,7 @@ from duet_rl.config import Config
 from duet_rl.tokenizers.conv import StreamCache
 from duet_rl.tokenizers.frames import smoothed
 
+HOLDING = "holding"  # key of a cache: how far palms were drawn last
 AS_LEARNED = 1.0  # firmness of a dance that nobody asked to hold otherwise
 FIRMEST = 2.0  # farther off, palms take the wrong ones
 _ARMS = ("left_arm", "right_arm")
@@ -44,7 +46,7 @@ def hold_hands(
     posed: Posed,
     leader: Float[Tensor, "B T 55 3"],
     offsets: Float[Tensor, "*#batch 55 3"],
-    config: HoldingConfig,
+    config: HoldingConfig | None,
     causal: bool = False,
     cache: StreamCache | None = None,
     firmness: float = AS_LEARNED,
@@ -58,19 +60,27 @@ def hold_hands(
         posed: decoded followers, `(B, T, ...)`, metres.
         leader: joints of the leaders.
         offsets: the followers' bones.
-        config: how near is near.
+        config: how near is near; None: as learned, nobody is held.
         causal: look at no later frame.
         cache: continues the clip it was used for before (causal ones only).
         firmness: how firmly hands are held; 0 frees them.
     """
-    shift = _pull(posed, leader, config, max(firmness, AS_LEARNED))
+    near = config or HoldingConfig()
+    shift = _pull(posed, leader, near, max(firmness, AS_LEARNED))
+    if config is None and firmness == AS_LEARNED:
+        shift = torch.zeros_like(shift)
     if firmness < AS_LEARNED:
         shift = firmness * shift + (AS_LEARNED - firmness) * _release(posed, leader)
-    shift = smoothed(shift.flatten(2), config.sigma, causal, cache, "holding").unflatten(2, (2, 3))
+    shift = smoothed(shift.flatten(2), near.sigma, causal, cache, HOLDING).unflatten(2, (2, 3))
     for side, limb in enumerate(_ARMS):
         wrist = posed.joints[:, :, LIMBS[limb].end] + shift[:, :, side]
         posed = bend_limb(posed, offsets, limb, wrist)
     return posed
+
+
+def begin_unbent(cache: StreamCache, like: Tensor) -> None:
+    """Have the arms of a clip that goes on bent from where they are, where they never were."""
+    cache.setdefault(HOLDING, like.new_zeros(1, len(_ARMS) * 3))
 
 
 def _pull(

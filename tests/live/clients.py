@@ -9,6 +9,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 
 from duet_rl.generate.follower import Follower
+from duet_rl.generate.start import ChosenStart
 from duet_rl.live.hall import Hall
 from duet_rl.live.server import serving
 from duet_rl.live.settings import LiveConfig, ServerConfig
@@ -22,15 +23,18 @@ def with_server(
     talk: Talk,
     token: str | None = None,
     pending: int = 1000,
+    start: ChosenStart | None = None,
     **limits: Any,
 ) -> None:
     """Run a talk with a server of its own: with its hall and its address.
 
-    Test clients send faster than anybody dances, so much work may be `pending`.
+    Test clients send faster than anybody dances, so much work may be `pending`. Dances begin as
+    they have learned to, or with a `start`.
     """
 
     async def run() -> None:
-        hall = Hall(follower, LiveConfig(slack=0, pending=pending), ServerConfig(**limits))
+        config = LiveConfig(slack=0, pending=pending)
+        hall = Hall(follower, config, ServerConfig(**limits), start)
         async with serving(hall, "127.0.0.1", 0, token) as server:
             port = next(iter(server.sockets)).getsockname()[1]
             await asyncio.wait_for(talk(hall, f"127.0.0.1:{port}"), PATIENCE)

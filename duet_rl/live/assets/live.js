@@ -11,6 +11,12 @@ const APART_SECONDS = 0.15; // how far the sound may be from the dance before it
 const find = (id) => document.getElementById(id);
 const query = location.search; // holds the token, if there is one
 
+/** Say how firmly hands are held. */
+function firmness(value) {
+  const words = { "-1": "looser", 0: "as learned", 1: "firmer" };
+  return Number(value) === 0 ? "free" : `${Number(value).toFixed(1)}, ${words[Math.sign(value - 1)]}`;
+}
+
 class LivePage {
   constructor(figure) {
     this.latest = null;
@@ -26,6 +32,7 @@ class LivePage {
     }
     this.addDial("ahead", "look_ahead", (value) => `${value} tokens, ${Math.round(1000 * value * TOKEN_SECONDS)} ms`);
     this.addDial("temperature", "temperature", (value) => Number(value).toFixed(2));
+    this.addDial("hold", "hold", firmness);
     find("couple").addEventListener("change", () => this.connect());
     find("centre").addEventListener("click", () => this.stage?.frame());
     find("sound").addEventListener("click", () => this.toggleSound());
@@ -97,6 +104,7 @@ class LivePage {
     find("rate").textContent = (this.came.length / 2).toFixed(0);
     find("ahead").take(message.look_ahead);
     find("temperature").take(message.temperature);
+    find("hold").take(message.hold);
     if (message.lag_frames) {
       const faults = Object.entries(message.counts).filter(([name, count]) => name !== "received" && count);
       const told = faults.map(([name, count]) => `${name}: ${count}`).join(", ");
