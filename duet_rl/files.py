@@ -1,10 +1,12 @@
 """Files that are either whole or not there: atomic writes, hashes, existence checks."""
 
+import errno
 import glob
 import hashlib
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 from duet_rl.errors import InputError
 
 _CHUNK = 1 << 20  # bytes read at a time
+_FULL = {errno.ENOSPC, errno.EDQUOT}  # no fault of the place
 _RETIRED = ".old"  # suffix of a folder that makes room for a newer one
 
 
@@ -108,6 +111,31 @@ def require_folder(path: Path | str, what: str) -> Path:
         raise InputError(f"{path} is a file; {what} must be a folder")
     if not path.is_dir():
         raise InputError(f"{path} does not exist; give the folder of {what}")
+    return path
+
+
+def require_place(path: Path | str) -> Path:
+    """Return `path` if a file can be written there; ask before a long computation.
+
+    Raises:
+        InputError: it is a folder, or its folder is a file or takes no files.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the name of a file in it")
+    nearest = next(folder for folder in path.absolute().parents if folder.exists())
+    if not nearest.is_dir():
+        raise InputError(f"{path} cannot be written: {nearest} is a file; give another folder")
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        if error.errno in _FULL:
+            return path  # there may be room by the time that it is written
+        why = (error.strerror or str(error)).lower()
+        raise InputError(
+            f"{path} cannot be written: {why} in {nearest}; give another folder"
+        ) from None
     return path
 
 

@@ -20,6 +20,7 @@ from duet_rl.datasets.roles import swap_tasks
 from duet_rl.datasets.solo import SoloConfig, solo_tasks
 from duet_rl.datasets.split import Split
 from duet_rl.datasets.store import SWAPPED, DuetStore
+from duet_rl.datasets.store_files import INDEX
 from duet_rl.datasets.synthetic import SyntheticConfig
 from duet_rl.datasets.synthetic_takes import synthetic_tasks
 from duet_rl.errors import InputError
@@ -230,6 +231,7 @@ def pretrain(
             program works in `out`.
     """
     store = DuetStore.open(data)  # a wrong folder is told here and not by a worker
+    _require_no_store(out)
     before = out / FOLLOWER
     with_follower = stage in {FOLLOWER, *_WHOLE}
     if with_follower:  # now, and not after the days that the codec takes
@@ -250,9 +252,16 @@ def refine(config: RunConfig, follower: Path, data: Path, out: Path, progress: b
     Raises:
         InputError: folders or settings do not fit, or another program works in `out`.
     """
+    _require_no_store(out)
     places = (follower.resolve(), data.resolve(), out.resolve())
     with claimed(out):
         return run_rl(config.rl, *places, progress, config.log)
+
+
+def _require_no_store(out: Path) -> None:
+    """Raise `InputError` if the folder of a run is one of clips."""
+    if (out / INDEX).is_file():
+        raise InputError(f"{out} is a store of clips; give the run a folder of its own as --out")
 
 
 def compare_losses(

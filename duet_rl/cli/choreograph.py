@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from duet_rl.cli.options import DEFAULT_PRESET, Out, Preset, TrueFps, TrueScale, TrueUp
+from duet_rl.cli.options import DEFAULT_PRESET, Out, Preset, Seed, TrueFps, TrueScale, TrueUp
 
 CHOREOGRAPH_OUT = Path("runs/choreography")
 SOME_FAILED = 1  # exit code: some songs have no dance
@@ -34,7 +34,7 @@ def choreograph(
     fps: TrueFps = None,
     scale: TrueScale = None,
     up: TrueUp = None,
-    seed: Annotated[int, typer.Option(help="Another seed, another dance.")] = 0,
+    seed: Seed = 0,
     temperature: Annotated[
         float | None, typer.Option(min=0, help="Of the sampling; 0 is the likeliest dance.")
     ] = None,

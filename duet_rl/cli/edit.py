@@ -62,12 +62,16 @@ def edit(
     from duet_rl.errors import InputError
     from duet_rl.files import require_file
     from duet_rl.generate import export
+    from duet_rl.generate.samples import places_of
     from duet_rl.mocap.read import read_motion
     from duet_rl.tokenizers.codec import load_codec
 
     outs = [out, *(more or [])]
+    written = [report] if report is not None else []
     for path in outs:
         export.writer(path)
+        written += places_of(path, 1, None if leader is None else "leader")
+    export.require_apart(written, (take, leader, music, plan))
     if not say and plan is None:
         raise InputError("nothing to change; give --say 'raise the left arm' or --plan FILE")
     planned = None if plan is None else read_plan(plan)

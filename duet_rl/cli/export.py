@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from duet_rl.cli.options import DEFAULT_PRESET, Device, Preset, Settings
+from duet_rl.cli.options import DEFAULT_PRESET, Device, Preset, Seed, Settings
 
 app = typer.Typer(no_args_is_help=True, help="Write dances as other programs read them.")
 
@@ -29,7 +29,7 @@ def dd100(
     smplx: Annotated[
         Path | None, typer.Option(help="Folder of the SMPL-X models, for SMPL-X parameters.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Another seed, other dances.")] = 0,
+    seed: Seed = 0,
     device: Device = "cpu",
     preset: Preset = DEFAULT_PRESET,
 ) -> None:

@@ -30,10 +30,16 @@ def status(
 
     import click
 
+    from duet_rl.errors import InputError
+    from duet_rl.files import require_place
     from duet_rl.status.curves import knows_blocks
     from duet_rl.status.read import read_run
     from duet_rl.status.text import as_text
 
+    if png is not None:
+        if png.suffix.lower() != ".png":
+            raise InputError(f"--png {png} ends in {png.suffix!r}; name a .png")
+        require_place(png)
     while True:
         found = read_run(run)
         text = as_text(found, shutil.get_terminal_size().columns, knows_blocks())

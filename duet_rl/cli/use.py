@@ -10,6 +10,7 @@ from duet_rl.cli.options import (
     Device,
     Hold,
     Preset,
+    Seed,
     Settings,
     StartAt,
     StartPose,
@@ -24,7 +25,7 @@ DEMO_OUT = Path("runs/demo")
 def generate(
     checkpoint: Annotated[
         Path,
-        typer.Option(help="Folder of a follower (.../rl, .../follower), or from convert pgr2m."),
+        typer.Option(help="Folder of a run, of its .../rl or .../follower, or of convert pgr2m."),
     ],
     out: Annotated[
         Path, typer.Option(help="What to write: .html, .mp4, .glb, .usdc, .bvh or .npz.")
@@ -99,7 +100,7 @@ def generate(
     fps: TrueFps = None,
     scale: TrueScale = None,
     up: TrueUp = None,
-    seed: Annotated[int, typer.Option(help="Another seed, another dance.")] = 0,
+    seed: Seed = 0,
     temperature: Annotated[
         float | None,
         typer.Option(
@@ -124,11 +125,12 @@ def generate(
     With a leader and music the dance is as long as the leader. A text alone, or with either, needs
     a checkpoint that hears words (`duet-rl pretrain text2motion`). See docs/generate.md.
     """
+    from duet_rl.evaluate.followers import follower_in
     from duet_rl.generate.command import generate_dances
     from duet_rl.generate.wish import Wish
 
     wish = Wish(
-        checkpoint=checkpoint,
+        checkpoint=follower_in(checkpoint) or checkpoint,
         outs=(out, *(more or [])),
         leader=leader,
         lead=lead,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from duet_rl.cli.exits import INTERRUPTED
-from duet_rl.cli.options import TrueFps, TrueScale, TrueUp, local
+from duet_rl.cli.options import Seed, TrueFps, TrueScale, TrueUp, local
 
 
 def view(
@@ -35,7 +35,7 @@ def view(
     fps: TrueFps = None,
     scale: TrueScale = None,
     up: TrueUp = None,
-    seed: Annotated[int, typer.Option(help="Of the dances of runs.")] = 0,
+    seed: Seed = 0,
     port: Annotated[int, typer.Option(help="Port here; if it is taken, the next one.")] = 8080,
     open_browser: Annotated[bool, typer.Option("--browser", help="Open the page, too.")] = False,
 ) -> None:

@@ -58,9 +58,14 @@ def find_pairs(folder: Path | str, config: PairsConfig) -> list[Pair]:
     """Return the takes in `folder`, by name.
 
     Raises:
-        InputError: a pattern without one `*`, no takes, or a file without its partner.
+        InputError: a pattern without one `*`, one for both dancers, no takes, or a file without
+            its partner.
     """
     folder = require_folder(folder, "captured couples")
+    if config.leader == config.follower:
+        raise InputError(
+            f"leader and follower are both {config.leader!r}; give each a pattern of its own"
+        )
     leaders, followers = (_takes(folder, p) for p in (config.leader, config.follower))
     lonely = [
         f"{path.name} (no {pattern.replace('*', take)})"

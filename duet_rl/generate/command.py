@@ -19,9 +19,9 @@ from duet_rl.files import require_file
 from duet_rl.generate import export
 from duet_rl.generate.follower import Follower, generate, load_follower
 from duet_rl.generate.media import VideoConfig
-from duet_rl.generate.partner import Partner, read_partner, read_start
+from duet_rl.generate.partner import Partner, read_partner, read_start, start_file
 from duet_rl.generate.ranking import holds_agreed, ranked, rewards_of, table_of
-from duet_rl.generate.samples import Shown, write_samples
+from duet_rl.generate.samples import Shown, places_of, write_samples
 from duet_rl.generate.start import Start
 from duet_rl.generate.wish import Wish
 from duet_rl.generate.words import (
@@ -42,8 +42,7 @@ def generate_dances(wish: Wish) -> Iterator[str]:
     Raises:
         InputError: what was given does not fit the checkpoint, or each other.
     """
-    for path in wish.outs:
-        export.writer(path)
+    _require_outs(wish)
     video = wish.video
     if checkpoint.read_meta(wish.checkpoint)["kind"] == PGR2M:
         yield from _by_pgr2m(wish, video)
@@ -96,6 +95,15 @@ def lines_shown(dances: Sequence[WordDance]) -> Iterator[str]:
         not_shown = "; ".join(said(fact) for fact, true in dance.shown.items() if not true)
         missing = f"; does not: {not_shown}" if not_shown else ""
         yield f"{which} shows: {shown or 'nothing of it'}{missing}"
+
+
+def _require_outs(wish: Wish) -> None:
+    """Raise `InputError` if a file cannot be written, or would be written over another one."""
+    for path in wish.outs:
+        export.writer(path)
+    beside = None if wish.partner is None else wish.partner_part
+    outs = [place for path in wish.outs for place in places_of(path, wish.samples, beside)]
+    export.require_apart(outs, (wish.partner, wish.music, start_file(wish.start), wish.keywords))
 
 
 def _require_music_and_partner(wish: Wish) -> None:

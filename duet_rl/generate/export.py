@@ -1,14 +1,13 @@
 """Writing a dance: the suffix of the file says how."""
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from duet_rl.body.motion import Duet, Motion
 from duet_rl.datasets.roles import Part
 from duet_rl.errors import InputError
-from duet_rl.files import atomic_path
+from duet_rl.files import atomic_path, require_place
 from duet_rl.generate import usd
 from duet_rl.generate.media import VideoConfig, sound_of, write_video
 from duet_rl.generate.render import pictures_of
@@ -54,8 +53,29 @@ def writer(path: Path | str) -> Writer:
         )
     if suffix in usd.SUFFIXES:
         usd.require_usd(path)
-    _require_place(path)
+    require_place(path)
     return _WRITERS[suffix]
+
+
+def require_apart(outs: Sequence[Path], read: Iterable[Path | None]) -> None:
+    """Refuse files that would write over each other, or over one that is read.
+
+    Args:
+        outs: all files that are to be written.
+        read: files that are read; None is none.
+
+    Raises:
+        InputError: two of `outs` are one file, or one of them is read.
+    """
+    sources = {path.resolve() for path in read if path is not None}
+    seen: set[Path] = set()
+    for path in outs:
+        place = path.resolve()
+        if place in sources:
+            raise InputError(f"{path} is read, and would be written over; give another --out")
+        if place in seen:
+            raise InputError(f"{path} would be written twice; give each --out a name of its own")
+        seen.add(place)
 
 
 def partner_path(path: Path, part: Part = "leader") -> Path:
@@ -108,16 +128,6 @@ def write_html(dance: Dance, path: Path, audio: Path | None = None) -> None:
     else:
         scene = DanceScene(path.stem, dance, audio=audio, leader_name="dancer")
     write_page(path, [scene], title=path.stem)
-
-
-def _require_place(path: Path) -> None:
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; give the name of a file in it")
-    nearest = next(folder for folder in path.absolute().parents if folder.exists())
-    if not nearest.is_dir():
-        raise InputError(f"{path} cannot be written: {nearest} is a file; give another folder")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise InputError(f"{path} cannot be written: no rights in {nearest}; give another folder")
 
 
 def _body(dance: Dance) -> Motion:

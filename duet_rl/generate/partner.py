@@ -134,6 +134,11 @@ def place_of(text: str) -> tuple[float, float]:
     return place
 
 
+def start_file(text: str) -> Path | None:
+    """Return the file that an option for the start names, if it names one."""
+    return None if text == FOUND else _named(text)[0]
+
+
 def _named(text: str) -> tuple[Path, float]:
     """Return file and time of `FILE` or `FILE:SECONDS`."""
     name, _, tail = text.rpartition(":")

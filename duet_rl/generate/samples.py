@@ -62,7 +62,7 @@ def write_samples(
     if suffix == PAGE:
         write_page(path, _scenes(dances, path.stem, partner, shown), title=path.stem)
         return [path]
-    paths = _numbered(path, len(dances))
+    paths = places_of(path, len(dances))
     if suffix == BVH and partner is not None:
         theirs = export.partner_path(path, partner_of(shown.part))
         export.write_bodies({**dict(zip(paths, dances, strict=True)), theirs: partner})
@@ -75,6 +75,23 @@ def write_samples(
             export.write_mp4(dance, place, shown.audio, shown.video)
         else:
             write(dance, place, shown.audio)
+    return paths
+
+
+def places_of(path: Path, count: int, partner: Part | None = None) -> list[Path]:
+    """Return the files that `write_samples` makes of one path.
+
+    Args:
+        path: as given.
+        count: how many dances.
+        partner: what the partner dances, if there is one: the last file is then his, if he gets
+            one of his own.
+    """
+    suffix, paths = path.suffix.lower(), [path]
+    if count > 1 and suffix != PAGE:
+        paths = [path.with_name(f"{path.stem}-{i + 1}{path.suffix}") for i in range(count)]
+    if partner is not None and suffix == BVH:
+        paths.append(export.partner_path(path, partner))
     return paths
 
 
@@ -100,9 +117,3 @@ def _scenes(
     if len(dances) > 1:
         named = {f"{name} {number}": one for number, one in enumerate(dances, start=1)}
     return [DanceScene(each, one, {}, audio, beats, note, "dancer") for each, one in named.items()]
-
-
-def _numbered(path: Path, count: int) -> list[Path]:
-    if count == 1:
-        return [path]
-    return [path.with_name(f"{path.stem}-{i + 1}{path.suffix}") for i in range(count)]
