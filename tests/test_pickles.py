@@ -18,6 +18,7 @@ import torch
 
 from duet_rl.errors import InputError
 from duet_rl.pickles import load_object_npy, load_torch_checkpoint, save_object_npy
+from tests.planted import Planted
 
 TAKE = {
     "poses": np.arange(330, dtype=np.float64).reshape(2, 165),
@@ -27,16 +28,6 @@ TAKE = {
 }
 ZIP = {"_use_new_zipfile_serialization": True}
 LEGACY = {"_use_new_zipfile_serialization": False}
-
-
-class Planted:
-    """A pickle that calls a function as soon as it is read."""
-
-    def __init__(self, function: Any, *args: Any) -> None:
-        self.call = (function, args)
-
-    def __reduce__(self) -> Any:
-        return self.call
 
 
 def planted(kind: str, written: Path) -> Planted:

@@ -1,8 +1,6 @@
 """`duet-rl convert bailando`: three original checkpoints become a soloist who dances."""
 
-import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -30,6 +28,7 @@ from tests.compat.bailando_originals import (
     write_all,
 )
 from tests.compat.originals import write
+from tests.planted import writes
 
 GREEDY = SamplingConfig(temperature=0)
 PARTS = Files._fields
@@ -119,19 +118,9 @@ def test_missing_extra_and_misshapen_keys_are_listed(files: Files, part: str, tm
     assert not (tmp_path / "out").exists()
 
 
-class Planted:
-    """A pickle that writes a file as soon as it is read."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> Any:
-        return os.system, (f"touch {self.path}",)
-
-
 @pytest.mark.parametrize("part", PARTS)
 def test_planted_code_is_refused_and_not_run(files: Files, part: str, tmp_path: Path):
-    torch.save({"model": {}, "config": Planted(tmp_path / "run"), "epoch": 1}, tmp_path / "bad.pt")
+    torch.save({"model": {}, "config": writes(tmp_path / "run"), "epoch": 1}, tmp_path / "bad.pt")
     bad = files._replace(**{part: tmp_path / "bad.pt"})
     said = refusal("convert", "bailando", *bad.options, "--out", tmp_path / "out")
     assert "system" in said and "bad.pt" in said

@@ -1,8 +1,6 @@
 """`duet-rl convert pgr2m`: original checkpoints become one folder, or are refused by name."""
 
-import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -28,6 +26,7 @@ from tests.compat.pgr2m_originals import (
     tokenizer_state,
     write_all,
 )
+from tests.planted import writes
 
 GREEDY = SamplingConfig(temperature=0)
 PARTS = ("tokenizer", "base", "refine")
@@ -128,19 +127,9 @@ def test_a_swapped_mean_and_std_are_refused(files: Files, tmp_path: Path):
     assert "look whether mean and std are swapped" in refused(swapped, tmp_path / "out")
 
 
-class Planted:
-    """A pickle that writes a file as soon as it is read."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> Any:
-        return os.system, (f"touch {self.path}",)
-
-
 @pytest.mark.parametrize("part", [*PARTS, "mean"])
 def test_planted_code_is_refused_and_not_run(files: Files, part: str, tmp_path: Path):
-    planted = Planted(tmp_path / "run")
+    planted = writes(tmp_path / "run")
     if part == "mean":
         np.save(files[part], np.array([planted] * FEATURES, object), allow_pickle=True)
     else:

@@ -1,6 +1,5 @@
 """DD100's SMPL-X parameters: through the body model into clips, and back out."""
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from duet_rl.datasets.store import DuetStore
 from duet_rl.errors import InputError
 from duet_rl.pickles import load_object_npy
 from tests.datasets.dd100_tree import FRAMES, TEST, TRAIN, Z_UP, parameters, save, write_raw
+from tests.planted import writes
 
 HERE = PrepareConfig(parallel=False)
 TAKE = TRAIN[0]
@@ -108,18 +108,10 @@ def test_wrong_parameters_are_refused_by_name(
     assert not (tmp_path / "store").exists()
 
 
-class _Planted:
-    def __init__(self, written: Path) -> None:
-        self.written = written
-
-    def __reduce__(self) -> Any:
-        return (os.system, (f"touch {self.written}",))
-
-
 def test_a_foreign_pickle_class_is_named_and_not_run(
     models: Path, root: Path, tmp_path: Path
 ) -> None:
-    spoil(root, meta=_Planted(tmp_path / "written"))
+    spoil(root, meta=writes(tmp_path / "written"))
     with pytest.raises(InputError, match=rf"take {TAKE}: .*{TAKE}_00\.npy.*system.*not run"):
         prepared(root, models, tmp_path / "store")
     assert not (tmp_path / "written").exists()

@@ -14,6 +14,7 @@ from duet_rl.body.skeleton import FEET, PARENTS, SOLE_DEPTH, UP
 from duet_rl.datasets.synthetic import SyntheticConfig, SyntheticDuet, synthesize
 from duet_rl.errors import InputError
 from duet_rl.metrics.beat import match_beats
+from tests.datasets.steps import beat_flags, flat_feet
 
 CONFIG = SyntheticConfig()
 COUNT = 9  # three of each style
@@ -22,7 +23,6 @@ BODY = slice(0, 22)  # fingers keep no beat
 
 PALMS_MEET = 0.02  # m
 SHOULDER_HELD = 0.04  # m from palm to the shoulder's surface
-RESTING = 1e-4  # m; a foot whose ankle and toes are so near their height at rest is flat
 STILL = 1e-3  # m
 
 
@@ -33,19 +33,6 @@ def dance(request: pytest.FixtureRequest) -> SyntheticDuet:
 
 def dancers(dance: SyntheticDuet) -> tuple[Motion, Motion]:
     return dance.duet.leader, dance.duet.follower
-
-
-def flat_feet(motion: Motion) -> torch.Tensor:
-    """Return whether the left and the right foot stand flat on the floor, `(T, 2)`."""
-    rest = motion.skeleton.rest_joints()[list(FEET), UP]
-    resting = (motion.joints[:, FEET, UP] - rest).abs() < RESTING
-    return resting[:, :2] & resting[:, 2:]
-
-
-def beat_flags(dance: SyntheticDuet) -> torch.Tensor:
-    flags = torch.zeros(1, dance.duet.frames, dtype=torch.bool)
-    flags[0, (dance.beats * FPS).round().long().clamp_max(dance.duet.frames - 1)] = True
-    return flags
 
 
 def test_planted_feet_do_not_slide(dance):

@@ -17,12 +17,12 @@ from duet_rl.datasets.prepare import PrepareConfig, prepare
 from duet_rl.datasets.synthetic import SyntheticConfig, SyntheticDuet, synthesize
 from duet_rl.datasets.synthetic_takes import synthetic_tasks
 from duet_rl.metrics.beat import match_beats
+from tests.datasets.steps import beat_flags, flat_feet
 
 CONFIG = SyntheticConfig(solo=True)
 COUNT = 6  # two of each style
 FPS = 30.0
 BODY = slice(0, 22)  # fingers keep no beat
-RESTING = 1e-4  # m; a foot whose joints are so near their height at rest is flat
 
 
 @pytest.fixture(scope="module", params=range(COUNT), ids=lambda i: f"{CONFIG.styles[i % 3]}{i}")
@@ -32,18 +32,6 @@ def dance(request: pytest.FixtureRequest) -> SyntheticDuet:
 
 def dancer(dance: SyntheticDuet) -> Motion:
     return dance.duet.follower
-
-
-def flat_feet(motion: Motion) -> torch.Tensor:
-    rest = motion.skeleton.rest_joints()[list(FEET), UP]
-    resting = (motion.joints[:, FEET, UP] - rest).abs() < RESTING
-    return resting[:, :2] & resting[:, 2:]
-
-
-def beat_flags(dance: SyntheticDuet) -> torch.Tensor:
-    flags = torch.zeros(1, dance.duet.frames, dtype=torch.bool)
-    flags[0, (dance.beats * FPS).round().long().clamp_max(dance.duet.frames - 1)] = True
-    return flags
 
 
 def test_the_dancer_is_alone_and_begins_on_the_stage(dance: SyntheticDuet) -> None:

@@ -1,6 +1,5 @@
 """SMPL's joints: where the package puts them, from a file that is read and never run."""
 
-import os
 import pickle
 import sys
 import types
@@ -18,6 +17,7 @@ from duet_rl.errors import InputError
 from duet_rl.files import sha256_of
 from duet_rl.meshes.smpl import BODY_JOINTS, HANDS, SMPL_PARENTS, SmplBody
 from duet_rl.meshes.stand_in_smpl import smpl_stand_in_arrays, write_smpl_stand_in
+from tests.planted import writes
 
 OURS = [*range(BODY_JOINTS), *HANDS]
 
@@ -101,16 +101,8 @@ def test_it_is_found_in_its_folder(tmp_path: Path, name: str) -> None:
     assert SmplBody.load(tmp_path).rest.shape == (24, 3)
 
 
-class Planted:
-    def __init__(self, written: Path) -> None:
-        self.written = written
-
-    def __reduce__(self) -> Any:
-        return (os.system, (f"touch {self.written}",))
-
-
 def test_a_program_in_the_pickle_is_named_and_not_run(tmp_path: Path) -> None:
-    file = as_pickle(tmp_path / "SMPL_MALE.pkl", f=Planted(tmp_path / "written"))
+    file = as_pickle(tmp_path / "SMPL_MALE.pkl", f=writes(tmp_path / "written"))
     with pytest.raises(InputError, match=r"SMPL_MALE\.pkl.*system.*not run"):
         SmplBody.load(file)
     assert not (tmp_path / "written").exists()

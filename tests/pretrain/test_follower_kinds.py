@@ -15,6 +15,7 @@ from duet_rl.pretrain.stage import StageConfig
 from duet_rl.pretrain.tokenizer import PosePlan, TranslationPlan
 from duet_rl.tokenizers.duet import DuetCodec
 from duet_rl.tokenizers.tokenizer import DuetCodecConfig
+from tests.pretrain.overfit import losses_of
 
 STREAM = {"width": 32, "layers": 1, "dropout": 0.0}
 DUOLANDO = {
@@ -68,15 +69,8 @@ def test_it_overfits_a_few_dances_and_dances_from_its_folder(
     kind: str, data: Path, codec: Path, tmp_path: Path
 ) -> None:
     stage = opened(kind, data, codec)
-    optimiser = torch.optim.Adam([p for p in stage.module.parameters() if p.requires_grad], lr=1e-2)
-    losses = []
-    for step in range(40):
-        loss, _ = stage.module(*stage.batch(step, 0, 1))
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
-    assert losses[-1] < 0.6 * losses[0]
+    found = losses_of(stage)
+    assert found[-1] < 0.6 * found[0]
     stage.module.eval()
     held_out = stage.held_out()
     assert held_out is not None

@@ -29,6 +29,7 @@ from duet_rl.run import RunConfig, stage_plans
 from duet_rl.tokenizers.codec import load_codec
 from duet_rl.tokenizers.readable import ReadableCodec
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN, POSE_CODE, Stream, TokenSpec
+from tests.pretrain.overfit import losses
 from tests.tokenizers.test_readable import readable_config
 
 WORDS = TextConfig(buckets=256, width=16, layers=1, heads=2)
@@ -73,18 +74,6 @@ def follower(couples: Path, run: Path, **changes: object) -> MultiStreamStage:
     stage = FollowerPlan(validate(FollowerConfig, {**ALONE, **changes}), couples, run).open()
     assert isinstance(stage, MultiStreamStage)
     return stage
-
-
-def losses(module: torch.nn.Module, batches: list, lr: float = 1e-2) -> list[float]:
-    optimiser = torch.optim.Adam([p for p in module.parameters() if p.requires_grad], lr=lr)
-    found = []
-    for batch in batches:
-        loss, _ = module(*batch)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        found.append(loss.item())
-    return found
 
 
 def test_a_caption_is_true_of_its_window(couples: Path) -> None:
