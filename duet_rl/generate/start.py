@@ -25,7 +25,7 @@ FASTEST_WAY = 0.5  # m/s at which what lies between the two is made up for, on a
 FASTEST_TURN = math.radians(90)  # a second, likewise
 LEAST_DISTANCE = 0.2  # m between the roots of two who stand beside each other
 MOST_DISTANCE = 10.0
-_FAR = 0.3  # m between the start and what its tokens say; more is told
+FAR = 0.3  # m between the start and what its tokens say; more is told
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +111,13 @@ class Start:
 
     def led_into_all(self, dances: Sequence[Motion], codec: AnyCodec) -> list[Motion]:
         """Return several dances that begin with this pose, and warn if theirs are far from it."""
-        self.warn_if_far(dances[0].root[0])
+        apart = self.apart(dances[0].root[0])
+        if apart > FAR:
+            logger.warning(
+                "the start is %.2f m from where its tokens say: further than they can, or than "
+                "dancers stood in training; feet slide while that is made up for",
+                apart,
+            )
         return [self.led_into(dance, codec) for dance in dances]
 
     def way_into(
@@ -127,15 +133,9 @@ class Start:
             None if codec.config.decoding.joints == "positions" else codec.offsets.to(joints),
         )
 
-    def warn_if_far(self, root: Float[Tensor, "3"]) -> None:
-        """Tell whoever reads the log if a dance begins elsewhere, metres."""
-        apart = float((root.cpu() - self.pose.root[0]).norm())
-        if apart > _FAR:
-            logger.warning(
-                "the start is %.2f m from where its tokens say: further than they can, or than "
-                "dancers stood in training; feet slide while that is made up for",
-                apart,
-            )
+    def apart(self, root: Float[Tensor, "3"]) -> float:
+        """Return how far the pose is from where a dance would begin by itself, metres."""
+        return float((root.cpu() - self.pose.root[0]).norm())
 
     def _on(self, codec: AnyCodec) -> Motion:
         """Return the pose of the dancer that the codec decodes, feet as high as they were."""

@@ -1,5 +1,7 @@
 """The chosen start of a live dance, beside a leader of whom little more than a token has come."""
 
+from collections import Counter
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -10,7 +12,7 @@ from duet_rl.datasets.clip import FPS
 from duet_rl.datasets.roles import Part, partner_of
 from duet_rl.generate.inputs import prolonged
 from duet_rl.generate.partner import Partner, choose_start, place_of
-from duet_rl.generate.start import ChosenStart, Start, Way
+from duet_rl.generate.start import FAR, ChosenStart, Start, Way
 from duet_rl.live.roads import Decoded
 from duet_rl.live.settings import LiveWish
 from duet_rl.tokenizers.duet import DuetCodec
@@ -25,10 +27,11 @@ class Beginning:
     Args:
         chosen: the pose, and where beside the leader's first pose it is to be.
         codec: of the dancer.
+        counts: told if the pose is farther from the dance than its tokens can say.
     """
 
-    def __init__(self, chosen: ChosenStart, codec: DuetCodec) -> None:
-        self._chosen, self._codec = chosen, codec
+    def __init__(self, chosen: ChosenStart, codec: DuetCodec, counts: Counter[str]) -> None:
+        self._chosen, self._codec, self._counts = chosen, codec, counts
         self._start: Start | None = None  # beside this leader
         self._way: Way | None = None  # from there into the dance
 
@@ -55,7 +58,7 @@ class Beginning:
         if self._start is None or not len(danced.joints):
             return danced
         if self._way is None:
-            self._start.warn_if_far(danced.joints[0, 0])
+            self._counts["start far off"] += self._start.apart(danced.joints[0, 0]) > FAR
             self._way = self._start.way_into(danced.joints[0], danced.rotations[0], self._codec)
         return Decoded(*self._way.led(danced.joints, danced.rotations, first))
 

@@ -75,8 +75,7 @@ class Couple:
         self.skeleton = None if hello.skeleton is None else hello.skeleton.checked()
         self._stream = None if self.skeleton is None else SkeletonStream(self.skeleton)
         self._ear = None if hello.sound is None else Ear(round(hello.sound))
-        live = LiveFollower(follower, config, song, hello.seed, start)
-        live.counts = self.counts
+        live = LiveFollower(follower, config, song, hello.seed, start, self.counts)
         loop = asyncio.get_running_loop()
 
         def told(_: object) -> None:

@@ -53,6 +53,7 @@ class LiveFollower:
         start: the pose of the first frame; None: it begins as it has learned to. Its place beside
             the leader's first pose, and what its tokens know of his way, are of the frames that
             are waited for anyway.
+        counts: told what was wrong with the frames; None: `counts` of its own.
 
     Raises:
         InputError: a follower that cannot dance live, hands that it cannot hold so, or a song of
@@ -66,12 +67,13 @@ class LiveFollower:
         song: Float[Tensor, "T 54"] | None = None,
         seed: int = 0,
         start: ChosenStart | None = None,
+        counts: Counter[str] | None = None,
     ) -> None:
         self.config = config or LiveConfig()
         require_live(follower, self.config)
         assert isinstance(follower.model, MultiStreamGPT)
         self.follower = follower
-        self.counts: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter() if counts is None else counts
         self.hears = MUSIC in follower.model.conditions.names
         self.frames = 0  # of the leader, so far
         self._song = song
@@ -89,7 +91,7 @@ class LiveFollower:
         self._undanced: deque[Float[Tensor, "4 55 3"]] = deque()  # tokens not danced yet
         self._unshown: deque[Float[Tensor, "55 3"]] = deque()  # frames of tokens not shown yet
         self._shown = 0  # frames shown
-        self._beginning = None if start is None else Beginning(start, self._road.codec)
+        self._beginning = None if start is None else Beginning(start, self._road.codec, self.counts)
         self._over = False
 
     @property

@@ -82,20 +82,24 @@ def test_no_frame_comes_later_for_a_start(follower: Follower, leader: Tensor, po
 def test_each_leader_of_a_server_finds_the_pose_before_him(
     follower: Follower, leader: Tensor, pose: Start
 ) -> None:
-    async def first(place: str, joints: Tensor) -> Tensor:
+    async def first(hall: Hall, place: str, joints: Tensor) -> Tensor:
         async with client(place) as socket:
             await word(socket, "welcome")
             for number, pose in enumerate(joints[:8]):
                 await socket.send(pose_message(number / 30, pose))
             async for message in socket:
                 if isinstance(message, bytes):
+                    (couple,) = hall.couples.values()
+                    assert couple.stats()["counts"]["start far off"] == 1
                     return shown_of(message).follower
         raise AssertionError("nothing came")
 
     async def talk(hall: Hall, place: str) -> None:
         for away in (0.0, 20.0):
             there = leader + torch.tensor([away, 0.0, 0.0])
-            begun = await asyncio.wait_for(first(place, there), 20)
+            begun = await asyncio.wait_for(first(hall, place, there), 20)
+            while hall.couples:
+                await asyncio.sleep(0.01)
             apart = (begun[0] - there[0, 0])[FLOOR]
             torch.testing.assert_close(apart, torch.tensor([0.0, 0.9]), atol=1e-3, rtol=0)
 

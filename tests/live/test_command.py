@@ -22,6 +22,14 @@ from tests.ports import free_port
 from tests.tiny_run import save_follower
 
 START_SECONDS, END_SECONDS = 120.0, 120.0  # of a busy machine
+TURN = (  # a dial, and to what
+    "(() => { const dial = document.getElementById('%s'); dial.value = %s;"
+    "dial.dispatchEvent(new Event('input')); dial.dispatchEvent(new Event('change')); })()"
+)
+REMEMBER = (  # what the server said last
+    "live.hear = (message) => { if (message.type === 'stats') live.last = message;"
+    "LivePage.prototype.hear.call(live, message); }"
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +38,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_cannot_be_served_is_said_in_a_line(run: Path, tmp_path: Path) -> None:
+    write_bvh(tmp_path / "pose.bvh", stepping_couple(0.1).follower)
     for options, told in (
         (["--host", "0.0.0.0"], "--token"),
         (["--host", "0.0.0.0", "--token", "short"], "letters"),
         (["--music", "song.ogg"], "--leader"),
         (["--leader", str(tmp_path / "none.bvh")], "none.bvh"),
         (["--serve", "--leader", "take.bvh"], "--serve"),
+        (["--start", str(tmp_path / "none.npz")], "none.npz"),
+        (["--start-at", "0.8"], "--start FILE"),
+        (["--start", str(tmp_path / "pose.bvh"), "--start-at", "80"], "80 m from the partner"),
     ):
         result = CliRunner().invoke(app, ["live", "--checkpoint", str(run), *options])
         assert result.exit_code == BAD_INPUT
@@ -43,6 +55,14 @@ def test_what_cannot_be_served_is_said_in_a_line(run: Path, tmp_path: Path) -> N
         assert len(result.output.splitlines()) == 1
     result = CliRunner().invoke(app, ["live", "--checkpoint", str(tmp_path)])
     assert (result.exit_code, "holds no follower" in result.output) == (BAD_INPUT, True)
+
+
+def hands_are_firm(browser: Browser) -> bool:
+    """Turn the dial up, again with each dance, and return whether the server says so."""
+    if browser.value("live.last.hold === 0.5 && live.turning.size === 0"):
+        browser.value(TURN % ("hold", 2))
+        assert browser.value("document.getElementById('hold-value').textContent") == "2.0, firmer"
+    return bool(browser.value("live.last.hold === 2"))
 
 
 def address_in(log: Path) -> str:
@@ -58,6 +78,7 @@ def test_a_recorded_leader_and_his_follower_are_seen_in_a_browser(
     write_bvh(tmp_path / "take.bvh", stepping_couple(20.0).leader)
     log = tmp_path / "log"
     command = [sys.executable, "-m", "duet_rl", "live", "--checkpoint", str(run), "--port", "0"]
+    command += ["--hold", "0.5", "--start", str(tmp_path / "take.bvh"), "--start-at", "0.9"]
 
     def look(place: str, width: int, height: int) -> None:
         with Browser(tmp_path / f"browser{width}", width, height) as browser:
@@ -67,13 +88,12 @@ def test_a_recorded_leader_and_his_follower_are_seen_in_a_browser(
             browser.wait("live.stage.dancers.every((dancer) => dancer.limbs.length > 0)")
             assert browser.value("document.getElementById('sorry').hidden")
             assert not browser.value("document.documentElement.scrollWidth > window.innerWidth")
-            browser.value(
-                "(() => { const dial = document.getElementById('ahead'); dial.value = 1;"
-                "dial.dispatchEvent(new Event('input'));"
-                "dial.dispatchEvent(new Event('change')); })()"
-            )
+            browser.value(TURN % ("ahead", 1))
             faults = "document.getElementById('faults').textContent"
             browser.wait(f"{faults}.startsWith('400 ms')")  # 12 frames
+            browser.value(REMEMBER)
+            browser.wait("[0.5, 2].includes(live.last?.hold)")
+            browser.wait(lambda: hands_are_firm(browser))
             assert not browser.errors
 
     with started([*command, "--leader", str(tmp_path / "take.bvh")], log) as server:
