@@ -14,7 +14,7 @@ from duet_rl.generate.scene_data import FARTHEST, figure_data, scene_data
 
 __all__ = ["FARTHEST", "DanceScene", "asset", "fill", "player", "scripts", "sheet", "write_page"]
 
-PLAYER_SCRIPTS = ("three.min.js", "stage.js", "dance.js", "timeline.js", "player.js")
+PLAYER_SCRIPTS = ("three.min.js", "dancer.js", "stage.js", "dance.js", "timeline.js", "player.js")
 
 
 def write_page(path: Path | str, scenes: Sequence[DanceScene], title: str) -> None:

@@ -10,11 +10,12 @@ PAGE_FILES = {
     "/": ("live.html", "text/html; charset=utf-8"),
     "/live.css": ("live.css", "text/css; charset=utf-8"),
     "/live.js": ("live.js", "text/javascript; charset=utf-8"),
+    "/dancer.js": ("dancer.js", "text/javascript; charset=utf-8"),
     "/stage.js": ("stage.js", "text/javascript; charset=utf-8"),
     "/live_stage.js": ("live_stage.js", "text/javascript; charset=utf-8"),
     "/three.min.js": ("three.min.js", "text/javascript; charset=utf-8"),
 }
-_PLAYERS = {"stage.js", "three.min.js"}  # which the player of dances has too
+_PLAYERS = {"dancer.js", "stage.js", "three.min.js"}  # which the player of dances has too
 
 
 @lru_cache(maxsize=len(PAGE_FILES))

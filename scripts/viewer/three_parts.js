@@ -1,4 +1,4 @@
-// The parts of three.js that duet_rl/generate/assets/stage.js uses; esbuild leaves out the rest.
+// The parts of three.js that dancer.js and stage.js use; esbuild leaves out the rest.
 export {
   CircleGeometry,
   Color,

@@ -18,6 +18,7 @@ from duet_rl.errors import InputError
 from duet_rl.generate.follower import Follower
 from duet_rl.live.follower import LiveFollower
 from duet_rl.live.hall import Hall
+from duet_rl.live.page import PAGE_FILES
 from duet_rl.live.protocol import pose_message, shown_of, sound_message
 from duet_rl.live.server import require_safe
 from duet_rl.live.settings import LiveConfig
@@ -279,7 +280,7 @@ def test_pages_of_other_servers_are_kept_out(follower: Follower) -> None:
 def test_the_page_needs_nothing_from_elsewhere(follower: Follower) -> None:
     async def talk(hall: Hall, place: str) -> None:
         page = await asyncio.to_thread(_text, f"http://{place}/")
-        for name in ("live.css", "live.js", "stage.js", "live_stage.js", "three.min.js"):
+        for name in (path[1:] for path in PAGE_FILES if path != "/"):
             assert name in page
             text = await asyncio.to_thread(_text, f"http://{place}/{name}")
             assert len(text) > 500
