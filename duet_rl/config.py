@@ -16,6 +16,21 @@ PRESET_SUFFIX = ".yaml"
 BASED_ON = "based_on"  # key of a preset: another one, whose values it changes
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice, of which YAML would silently take the last."""
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key.value!r} stands twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
+        return node
+
+
 class Config(BaseModel):
     """Base of every configuration: immutable, and an unknown key is an error."""
 
@@ -85,7 +100,7 @@ def read_yaml(path: Path) -> str:
 def parse_yaml(text: str, source: str) -> dict[str, Any]:
     """Return the mapping that `text` holds; `source` names it in errors."""
     try:
-        values = yaml.safe_load(text)
+        values = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         where = " ".join(str(error).split())
         raise InputError(f"{source} is not valid YAML: {where}") from error

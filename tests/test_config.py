@@ -112,6 +112,18 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None
         resolve(Run, file)
 
 
+@pytest.mark.parametrize("text", ["lr: 1\nsteps: 2\nlr: 3", "lr: 1\nnext: {a: 1, a: 2}"])
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "twice.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"twice\.yaml .* stands twice .*line \d"):
+        resolve(Optimiser, tmp_path / "twice.yaml")
+
+
+def test_a_merged_mapping_may_be_written_over(tmp_path: Path) -> None:
+    (tmp_path / "merged.yaml").write_text("<<: {lr: 1, steps: 2}\nlr: 3")
+    assert resolve(Optimiser, tmp_path / "merged.yaml") == Optimiser(lr=3, steps=2)
+
+
 def test_an_unknown_preset_lists_the_known_ones() -> None:
     with pytest.raises(InputError, match="tiny"):
         resolve(Run, "no_such_preset")

@@ -32,6 +32,9 @@ class _Commands(TyperGroup):
             _tell("stopped; the same command again goes on from what is saved, or starts anew")
             raise typer.Exit(INTERRUPTED) from None
         except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                _tell(f"{error.strerror}: {error.filename}; give a shorter one")
+                raise typer.Exit(BAD_INPUT) from None
             if error.errno not in _DISK:
                 raise
             _tell(f"{error.strerror}: {error.filename or 'while writing'}; make room or rights")

@@ -54,6 +54,7 @@ def generate_dances(wish: Wish) -> Iterator[str]:
         )
     follower = load_follower(wish.checkpoint, wish.device)
     if wish.text is None:
+        _require_company(wish, follower)
         _require_music_and_partner(wish)
     elif not follower.hears_words:
         require_told(follower, Beside())
@@ -104,6 +105,16 @@ def _require_outs(wish: Wish) -> None:
     beside = None if wish.partner is None else wish.partner_part
     outs = [place for path in wish.outs for place in places_of(path, wish.samples, beside)]
     export.require_apart(outs, (wish.partner, wish.music, start_file(wish.start), wish.keywords))
+
+
+def _require_company(wish: Wish, follower: Follower) -> None:
+    """Raise `InputError` if who is to dance beside somebody sees nobody."""
+    if follower.needs_leader:
+        return
+    cure = f"let it by `duet-rl choreograph SONG --checkpoint {wish.checkpoint}`"
+    if follower.hears_words:
+        cure = "give --text 'steps back', and no --leader"
+    raise InputError(f"{wish.checkpoint} dances alone; {cure}")
 
 
 def _require_music_and_partner(wish: Wish) -> None:

@@ -186,6 +186,10 @@ def test_soloists_and_followers_of_leaders_are_not_mixed_up(
         choreograph([song], soloist, tmp_path, QUICK, RL, leader=leader, progress=False)
     with pytest.raises(InputError, match="with --leader"):
         choreograph([song], partner, tmp_path, QUICK, RL, progress=False)
+    asked = ["generate", "--checkpoint", str(soloist), "--out", str(tmp_path / "d.npz")]
+    for more in ([], ["--music", str(song)], ["--leader", "led.bvh", "--music", str(song)]):
+        said = CliRunner().invoke(app, [*asked, *more])
+        assert said.exit_code == 2 and f"choreograph SONG --checkpoint {soloist}" in said.output
 
 
 def test_rewards_that_need_a_true_partner_alone_are_refused(

@@ -69,6 +69,11 @@ def test_a_place_that_takes_no_files_is_told_before_any_work(words) -> None:
     assert "cannot be written" in refusal(*words, "--out", NOWHERE / "x.html")
 
 
+def test_a_name_that_no_disk_takes_is_told_in_a_line(words) -> None:
+    assert "name too long" in refusal(*words, "--out", "n" * 300 + ".html")
+    assert "name too long" in refusal("status", "n" * 300)
+
+
 def test_a_whole_run_dances_as_its_follower(
     follower: Path, store: Path, take: Path, tmp_path: Path
 ) -> None:

@@ -59,6 +59,7 @@ def test_what_does_not_go_together_is_refused_in_one_line(
     assert "--leader and --music, or --text" in refusal("generate", "--checkpoint", follower, *out)
     assert "hears no words" in refusal("generate", "--checkpoint", follower, *out, *led, *text)
     assert "leave out --leader" in refusal("generate", "--checkpoint", dancer, *out, *led, *text)
+    assert "alone; give --text" in refusal("generate", "--checkpoint", dancer, *out, *led)
     short = ("--seconds", 2)
     assert "are for dances to words" in refusal(
         "generate", "--checkpoint", follower, *out, *led, *short
