@@ -1,6 +1,5 @@
 """The server: WebSockets for dancers and watchers, and the page that shows a couple."""
 
-import asyncio
 import hmac
 import ipaddress
 import json
@@ -205,8 +204,3 @@ def _response(status: HTTPStatus, kind: str, body: bytes) -> Response:
         }
     )
     return Response(status.value, status.phrase, headers, body)
-
-
-async def wait_forever() -> None:
-    """Wait until the task is cancelled."""
-    await asyncio.Event().wait()

@@ -86,11 +86,10 @@ class Nodes:
     def __init__(self, count: int, transfer_s: float) -> None:
         self.transfer_s = transfer_s
         self._sends = [0.0] * (count + 1)  # busy until; node 0 is the learner's
-        self._version = 0
         self._has: dict[int, float] = {}  # node -> when the newest version is there
 
-    def publish(self, version: int, when: float) -> None:
-        self._version, self._has = version, {0: when}
+    def publish(self, when: float) -> None:
+        self._has = {0: when}
 
     def fetch(self, node: int, now: float) -> float:
         """Return when `node` has the newest version."""
@@ -165,7 +164,7 @@ def simulate(costs: Costs, runners: int, gpus: int = 1, seed: int = 0) -> Outcom
             tally.ages.append(version + place * costs.rollout_steps // costs.update_steps - sampled)
         now += learn_s + costs.publish_s
         version += math.ceil(steps / costs.update_steps)
-        nodes.publish(version, now)
+        nodes.publish(now)
         tally.seconds.update({"learn": learn_s, "publish": costs.publish_s})
         tally.steps += steps
     return _outcome(tally, runners, gpus, now - began)

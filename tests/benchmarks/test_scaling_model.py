@@ -73,7 +73,7 @@ def test_a_bound_on_staleness_drops_what_is_older():
 
 def test_a_node_fetches_weights_once_and_from_any_that_has_them():
     nodes = Nodes(3, transfer_s=1.0)
-    nodes.publish(1, when=0.0)
+    nodes.publish(when=0.0)
     assert nodes.fetch(1, now=0.0) == 1.0
     assert nodes.fetch(1, now=0.5) == 1.0, "a second runner waits for the first one's copy"
     assert nodes.fetch(2, now=1.0) == 2.0

@@ -74,13 +74,6 @@ def groups_of(manifest: dict[str, Any]) -> dict[str, Any]:
     return {group["groupName"]: group for group in spec_of(manifest)["workerGroupSpecs"]}
 
 
-def with_many(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the node types with more nodes at least than one, which is the limit of a test."""
-    types: dict[str, Any] = copy.deepcopy(config["available_node_types"])
-    types["rollout"]["min_workers"] = 2
-    return types
-
-
 @pytest.mark.parametrize("name", RAY_UP)
 def test_ray_up_takes_the_file(name: str) -> None:
     check_ray_up(load(name))

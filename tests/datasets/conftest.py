@@ -1,6 +1,5 @@
 """Small duets for the store and what reads it."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,6 @@ from duet_rl.body.rotations import axis_angle_to_matrix
 from duet_rl.body.skeleton import default_skeleton
 from duet_rl.datasets.clip import DuetClip, align
 from duet_rl.meshes.stand_in import write_stand_in
-
-MakeClip = Callable[..., DuetClip]
 
 
 def sway(frames: int, seed: int, fps: float = 30.0) -> Motion:

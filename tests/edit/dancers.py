@@ -8,7 +8,7 @@ from duet_rl.body.kinematics import reach
 from duet_rl.body.motion import Motion
 from duet_rl.body.skeleton import JOINT, NUM_JOINTS, default_skeleton
 from duet_rl.captions.edit_language import read_edits
-from duet_rl.captions.edits import GROUP_OF, Edit
+from duet_rl.captions.edits import Edit
 from duet_rl.posecodes.catalogue import BODY_CODES
 from duet_rl.tokenizers.codes_pose import CENTRE, CodeBank
 from duet_rl.tokenizers.spec import FRAMES_PER_TOKEN
@@ -72,8 +72,3 @@ class KnownPoses:
 
 def said(text: str, frames: int = FRAMES) -> tuple[Edit, ...]:
     return read_edits(text, frames)
-
-
-def codes_of(motion: Motion, group: str) -> Tensor:
-    """Return the classes of one group in each frame."""
-    return BODY_CODES.codes(motion.joints)[:, GROUP_OF[group]]

@@ -15,7 +15,6 @@ from duet_rl.resources import ADDRESS
 from tests.integration.processes import alive, below, ended, wait_until
 from tests.ports import free_port
 
-HIDDEN = "duet_rl"  # cannot be imported on the head but from a job's own working directory
 _BIN = Path(sys.executable).parent
 _STORE = 150 * 2**20  # bytes of the object store
 _START, _END = 120.0, 60.0  # s, on a busy machine
