@@ -11,6 +11,7 @@ from typing import Any
 import ray
 
 from duet_rl.body.motion import Duet, Motion
+from duet_rl.datasets.bvh_pairs import find_pairs
 from duet_rl.datasets.clip import FPS, DuetClip
 from duet_rl.datasets.store import DuetStore
 from duet_rl.datasets.store_files import INDEX
@@ -73,6 +74,8 @@ def run_demo(
             "one of them, or go step by step: `duet-rl prepare bvh-pairs`, `prepare solo`, "
             "`pretrain all`, `rl`"
         )
+    if couples is not None:
+        find_pairs(couples, config.pairs)  # told before Ray starts
     with claimed(out):
         return _run_demo(config, out, couples, say)
 

@@ -28,9 +28,10 @@ from duet_rl.observe.settings import LogConfig
 from duet_rl.observe.sinks import require_trackers
 from duet_rl.resources import start_ray, usable_cpus
 from duet_rl.rl.checks import check_settings, may_part_couples
+from duet_rl.rl.dances import dances_of, make_dances
 from duet_rl.rl.journal import Journal
 from duet_rl.rl.rollout_group import ARRAYS, NUMBERS, RolloutGroup
-from duet_rl.rl.settings import RLConfig
+from duet_rl.rl.settings import OURS, RLConfig
 from duet_rl.rl.show import DANCES, DanceShow
 from duet_rl.run_log import RL, RL_WORK
 from duet_rl.tokenizers.leader import LEADER, LEADER_TOKENS
@@ -98,6 +99,9 @@ def run_rl(
         return out / FOLDER
     work = _prepare_work(out / WORK, origin)
     env_settings = env_settings_of(config, gpt, follower, data)
+    if config.env != OURS or config.env_settings:  # told before Ray starts
+        dances_of(made := make_dances(config.env, config.rollouts, env_settings))
+        made.close()
     show = None
     if config.show_every is not None:
         show = DanceShow(start, store, work / DANCES, look_ahead=config.look_ahead)

@@ -45,10 +45,13 @@ class HardwareConfig(Config):
     runner_resources: dict[str, float] = Field(default_factory=dict)
 
 
+OURS = "envs:DuetDance-v0"  # the environment that this project brings
+
+
 class RLConfig(Config):
     """Refine a follower by its rewards; the defaults suit a small follower and two cores."""
 
-    env: str = "envs:DuetDance-v0"  # gymnasium id; anything with the interface of rl.dances
+    env: str = OURS  # gymnasium id; anything with the interface of rl.dances
     # What an environment of one's own is told beside data, codec, split, rewards and dance.
     env_settings: dict[str, Any] = Field(default_factory=dict)
     rewards: RewardMixConfig = RewardMixConfig()

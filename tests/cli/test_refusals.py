@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import ray
 
 from duet_rl import checkpoint
 from duet_rl.audio.files import write_wav
@@ -51,6 +52,23 @@ def test_a_follower_without_tokenizers_is_refused(store: Path, tmp_path: Path) -
 
 def test_rl_without_a_follower_is_refused(store: Path, tmp_path: Path) -> None:
     assert "follower" in refusal("rl", "--data", store, "--out", tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("word", "named"),
+    [("rl.env=nope:X-v0", "'nope'"), ("rl.env_settings.enough=1", "'enough'")],
+)
+def test_a_wrong_environment_is_told_before_ray_starts(
+    store: Path, follower: Path, tmp_path: Path, word: str, named: str
+) -> None:
+    asked = ("--data", store, "--out", tmp_path / "run", "--follower", follower)
+    assert named in refusal("rl", *asked, word)
+    assert not ray.is_initialized()
+
+
+def test_a_demo_of_no_couples_leaves_nothing(tmp_path: Path) -> None:
+    said = refusal("demo", "--data", tmp_path, "--leader", "A_*", "--out", tmp_path / "run")
+    assert "A_*" in said and not (tmp_path / "run").exists() and not ray.is_initialized()
 
 
 def test_a_missing_checkpoint_is_refused(take: Path) -> None:
