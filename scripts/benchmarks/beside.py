@@ -1,18 +1,21 @@
 """What do `generate`'s start, hold and best-of do beside leaders of the test split?
 
     python scripts/benchmarks/beside.py --data RUN/data --follower RUN/rl [--clips 12] [--name demo]
+    python scripts/benchmarks/beside.py ... --live
 
-Held-out leaders, each danced with several seeds; numbers are means.
+Held-out leaders, each danced with several seeds; numbers are means. With `--live` the leaders come
+frame by frame, as with `duet-rl live`, and are danced with once.
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from bench import print_table, write_results
+from live_quality import dance as live
 from torch import Tensor
 
 from duet_rl.body.contact import foot_slide
@@ -22,7 +25,8 @@ from duet_rl.datasets.store import DuetStore
 from duet_rl.generate.follower import Follower, generate, load_follower
 from duet_rl.generate.judged import judged, measured
 from duet_rl.generate.ranking import TOTAL, holds_agreed, ranked, rewards_of
-from duet_rl.generate.start import Start
+from duet_rl.generate.start import ChosenStart, Start
+from duet_rl.live.settings import LiveConfig
 from duet_rl.rewards.base import RewardMix, RewardMixConfig
 
 SEED, SEEDS, DANCES = 7, 2, 8
@@ -31,6 +35,8 @@ SHOWN = ("hold_f1", "hold_recall", "hold_share", "foot_slide", "jerk")
 LONGEST = 600  # frames of a clip that count
 BEGINNING = 45  # frames in which a start could leap
 SLIDE = 60  # frames in which a start could slide
+
+Dancer = Callable[[DuetClip, Start | None], Motion]
 
 
 def numbers(joints: Tensor, clips: Sequence[DuetClip], mix: RewardMix) -> dict[str, float]:
@@ -82,7 +88,19 @@ def best_of(follower: Follower, clips: Sequence[DuetClip], mix: RewardMix) -> li
     return [{"what": f"total of {DANCES} dances", **mean(rows)}]
 
 
-def starts(follower: Follower, clips: Sequence[DuetClip]) -> list[dict[str, Any]]:
+def live_holds(
+    follower: Follower, clips: Sequence[DuetClip], mix: RewardMix
+) -> list[dict[str, Any]]:
+    """Return what each firmness gives beside leaders who come frame by frame."""
+    rows = []
+    for hold in HOLDS:
+        config = LiveConfig(hold=hold)
+        joints = torch.stack([live(follower, clip, config).joints for clip in clips])
+        rows.append({"what": f"hold {hold:g}", **mean([numbers(joints, clips, mix)])})
+    return rows
+
+
+def starts(dance: Dancer, clips: Sequence[DuetClip]) -> list[dict[str, Any]]:
     """Return how dances begin that were left to themselves, or given a pose."""
     rows = []
     for what, seconds in (("found", None), ("true first pose", 0.0), ("pose a second later", 1.0)):
@@ -90,11 +108,7 @@ def starts(follower: Follower, clips: Sequence[DuetClip]) -> list[dict[str, Any]
         for clip in clips:
             start = None if seconds is None else Start.of(clip.duet.follower, seconds)
             true = Start.of(clip.duet.follower, seconds or 0.0).pose
-            music, leader = follower.music_of(clip), clip.duet.leader
-            (dance,) = generate(
-                follower, leader, music, SEED, follower.usual_sampling, 1, None, start
-            )
-            told.append(_beginning(dance, true))
+            told.append(_beginning(dance(clip, start), true))
         rows.append({"what": f"start {what}", **mean(told)})
     return rows
 
@@ -118,6 +132,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of a clip store")
     parser.add_argument("--follower", type=Path, required=True, help="folder of a follower")
     parser.add_argument("--clips", type=int, default=12, help="how many leaders, at most")
+    parser.add_argument("--live", action="store_true", help="leaders come frame by frame")
     parser.add_argument("--name", default="", help="of the data, for the results")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -125,11 +140,26 @@ def main() -> None:
     clips = DuetStore.open(options.data).clips("test")
     frames = min(LONGEST, *(clip.frames for clip in clips)) // 4 * 4
     clips = [clip.slice(0, frames) for clip in clips][: options.clips]
-    parts = {
-        "hold": holds(follower, clips, mix),
-        "best_of": best_of(follower, clips, mix),
-        "start": starts(follower, clips),
-    }
+
+    def as_a_whole(clip: DuetClip, start: Start | None) -> Motion:
+        music, sampling = follower.music_of(clip), follower.usual_sampling
+        return generate(follower, clip.duet.leader, music, SEED, sampling, 1, None, start)[0]
+
+    def frame_by_frame(clip: DuetClip, start: Start | None) -> Motion:
+        chosen = None if start is None else ChosenStart(start)
+        return live(follower, clip, LiveConfig(), chosen)
+
+    if options.live:
+        parts = {
+            "live_hold": live_holds(follower, clips, mix),
+            "live_start": starts(frame_by_frame, clips),
+        }
+    else:
+        parts = {
+            "hold": holds(follower, clips, mix),
+            "best_of": best_of(follower, clips, mix),
+            "start": starts(as_a_whole, clips),
+        }
     for rows in parts.values():
         print_table(rows)
     ending = f"_{options.name}" if options.name else ""

@@ -24,6 +24,7 @@ from duet_rl.evaluate.followers import Recorded, follower_in
 from duet_rl.evaluate.run import evaluate
 from duet_rl.evaluate.settings import EvaluateConfig
 from duet_rl.generate.follower import Follower, load_follower
+from duet_rl.generate.start import ChosenStart
 from duet_rl.live.follower import LiveFollower
 from duet_rl.live.settings import LiveConfig
 from duet_rl.mocap.npz import write_npz
@@ -40,9 +41,11 @@ MEASURES = (  # what is kept of the table
 )
 
 
-def dance(follower: Follower, clip: DuetClip, config: LiveConfig) -> Motion:
+def dance(
+    follower: Follower, clip: DuetClip, config: LiveConfig, start: ChosenStart | None = None
+) -> Motion:
     """Return the live follower of a clip."""
-    live = LiveFollower(follower, config, seed=SEED)
+    live = LiveFollower(follower, config, seed=SEED, start=start)
     leader, joints, rotations = clip.duet.leader.joints, [], []
     for frame in range(clip.frames):
         cut = slice(frame, frame + 1)
