@@ -97,7 +97,7 @@ def test_each_leader_of_a_server_finds_the_pose_before_him(
     async def talk(hall: Hall, place: str) -> None:
         for away in (0.0, 20.0):
             there = leader + torch.tensor([away, 0.0, 0.0])
-            begun = await asyncio.wait_for(first(hall, place, there), 20)
+            begun = await first(hall, place, there)
             while hall.couples:
                 await asyncio.sleep(0.01)
             apart = (begun[0] - there[0, 0])[FLOOR]

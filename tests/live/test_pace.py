@@ -1,5 +1,6 @@
 """Frames leave as evenly as they come, and a slow machine changes when they come, not what."""
 
+import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -41,13 +42,16 @@ def test_one_frame_comes_for_one_frame(follower: Follower, leader: Tensor, slack
 
 
 def test_work_that_piles_up_is_told_and_can_be_dropped(follower: Follower, leader: Tensor) -> None:
-    with ThreadPoolExecutor(1) as thread:
-        paced = Paced(Slow(follower), thread, pending=3)
-        for joints in leader[:40]:
+    may_begin = threading.Event()
+    with ThreadPoolExecutor(1, initializer=may_begin.wait) as thread:
+        paced = Paced(LiveFollower(follower), thread, pending=3)
+        told = []
+        for joints in leader[:12]:
             paced.put(joints)
-        assert paced.busy
+            told.append(paced.busy)
         paced.cancel()
-        assert paced.idle
+        may_begin.set()
+        assert told == [False] * 11 + [True] and paced.idle
         assert not paced.take(wait=True)
 
 

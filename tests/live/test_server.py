@@ -183,7 +183,7 @@ def test_who_says_nothing_or_only_nonsense_is_shown_out(follower: Follower) -> N
             await rude.send('{"type": "dials"}')
             assert "hello" in (await word(rude, "error"))["message"]
 
-    with_server(follower, talk, hello_seconds=0.3, idle_seconds=0.6)
+    with_server(follower, talk, hello_seconds=1.5, idle_seconds=2.0)
 
 
 def test_a_flood_of_poses_is_dropped_and_not_kept(follower: Follower, leader: Tensor) -> None:
