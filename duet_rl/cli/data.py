@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from duet_rl.cli.options import DEFAULT_PRESET, Preset, Settings, TrueFps, TrueScale
+from duet_rl.cli.options import (
+    DEFAULT_PRESET,
+    FollowerFiles,
+    LeaderFiles,
+    MusicOfTakes,
+    Preset,
+    Settings,
+    TrueFps,
+    TrueScale,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Make a store of clips from dances, or body models.")
 
@@ -60,13 +69,11 @@ def bvh_pairs(
     folder: Annotated[Path, typer.Argument(help="Folder with two motion files a take.")],
     out: Store,
     settings: Settings = None,
-    leader: Annotated[str, typer.Option(help="Names of the leaders' files, e.g. '60_*'.")] = "",
-    follower: Annotated[str, typer.Option(help="Names of the followers' files.")] = "",
+    leader: LeaderFiles = "",
+    follower: FollowerFiles = "",
     fps: TrueFps = None,
     scale: TrueScale = None,
-    music: Annotated[
-        Path | None, typer.Option(help="One file for all takes, or a folder with one a take.")
-    ] = None,
+    music: MusicOfTakes = None,
     preset: Preset = DEFAULT_PRESET,
 ) -> None:
     """Read captured couples: two BVH or npz files a take, with music or without."""

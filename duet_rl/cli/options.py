@@ -82,4 +82,9 @@ TrueScale = Annotated[float | None, typer.Option(help="Metres per unit of the mo
 TrueUp = Annotated[
     str | None, typer.Option(help="Up axis of the motion files, y or z, if not as found.")
 ]
+LeaderFiles = Annotated[str, typer.Option(help="Names of the leaders' files, e.g. '60_*'.")]
+FollowerFiles = Annotated[str, typer.Option(help="Names of the followers' files.")]
+MusicOfTakes = Annotated[
+    Path | None, typer.Option(help="One file for all takes, or a folder with one a take.")
+]
 DEFAULT_PRESET = "tiny"

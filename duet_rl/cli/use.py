@@ -8,7 +8,10 @@ import typer
 from duet_rl.cli.options import (
     DEFAULT_PRESET,
     Device,
+    FollowerFiles,
     Hold,
+    LeaderFiles,
+    MusicOfTakes,
     Preset,
     Seed,
     Settings,
@@ -163,13 +166,11 @@ def demo(
         Path | None,
         typer.Option(help="Captured couples instead of the synthetic world: a folder of files."),
     ] = None,
-    leader: Annotated[str, typer.Option(help="Names of the leaders' files, e.g. '60_*'.")] = "",
-    follower: Annotated[str, typer.Option(help="Names of the followers' files.")] = "",
+    leader: LeaderFiles = "",
+    follower: FollowerFiles = "",
     fps: TrueFps = None,
     scale: TrueScale = None,
-    music: Annotated[
-        Path | None, typer.Option(help="One file for all takes, or a folder with one a take.")
-    ] = None,
+    music: MusicOfTakes = None,
     out: Annotated[
         Path | None,
         typer.Option(help=f"Folder of the run; {DEMO_OUT} if unset, with --data {DEMO_OUT}-NAME."),
