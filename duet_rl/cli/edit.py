@@ -15,7 +15,9 @@ def edit(
     ],
     out: Annotated[
         Path,
-        typer.Option(help="What to write: .html shows before and after, .npz, .bvh or .mp4 after."),
+        typer.Option(
+            help="What to write: .html shows before and after; .bvh, .npz, .glb, .mp4 ... after."
+        ),
     ],
     more: Annotated[
         list[Path] | None,
