@@ -16,7 +16,10 @@ import yaml
 from typer.testing import CliRunner
 
 from duet_rl.cli.main import app
+from duet_rl.config import resolve
+from duet_rl.errors import InputError
 from duet_rl.mocap.bvh import write_bvh
+from duet_rl.run import RunConfig
 from tests.couple import stepping_couple
 from tests.tiny_run import make_place
 
@@ -27,6 +30,9 @@ HOWTOS = sorted((DOCS / "howto").glob("*.md"))
 SILENT = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
 FENCE = re.compile(r"^```(\w*)[^\S\n]*([^\n]*)\n(.*?)^```", re.M | re.S)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+OURS = re.compile(r"(duet_rl|scripts|tests|envs)/[\w./-]*|[\w.-]+(/[\w.-]+)+\.py")
+SETTING = re.compile(rf"(?<![\w./-])((?:{'|'.join(RunConfig.model_fields)})(?:\.\w+)+)=")
+KINDS = ["tiny"], ["readable"], ["duolando"], ["bailando"], ["tiny", "codec.architecture=own"]
 COMMAND = re.compile(r"^(?:PYTHONPATH=\S+ )?(?:duet-rl|python -m duet_rl) (.*)$", re.M)
 
 
@@ -82,6 +88,30 @@ def test_no_link_is_dead(page: Path) -> None:
         assert there.exists(), f"{name_of(page)} links to {link}, which is not there"
         if anchor and there.suffix == ".md":
             assert anchor in anchors_of(there), f"{name_of(page)}: {link} names no heading"
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=name_of)
+def test_a_file_of_ours_that_is_named_is_there(page: Path) -> None:
+    words = re.findall(r"`([^`\n]+)`", FENCE.sub("", page.read_text()))
+    for word in (part.strip("(),:") for each in words for part in each.split()):
+        if OURS.fullmatch(word):
+            there = any((folder / word).exists() for folder in (ROOT, ROOT / "duet_rl"))
+            assert there, f"{name_of(page)} names {word}, which is not there"
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=name_of)
+def test_a_setting_that_is_written_is_there(page: Path) -> None:
+    for key in sorted(set(SETTING.findall(page.read_text()))):
+        assert any(has(*kind, f"{key}=?") for kind in KINDS), f"{name_of(page)}: no setting {key}"
+
+
+def has(preset: str, *words: str) -> bool:
+    """Whether there are such settings, whatever their values."""
+    try:
+        resolve(RunConfig, preset, words)
+    except InputError as error:
+        return "unknown key" not in str(error)
+    return True
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=name_of)
