@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 CHROMIUM = (
@@ -118,8 +119,11 @@ def _start(
             start_new_session=True,
         )
         try:
-            return process, connect(_page_of(profile), max_size=None, open_timeout=START_SECONDS)
-        except (OSError, TimeoutError) as fault:  # also of urllib and of the socket
+            socket = connect(_page_of(profile), max_size=None, open_timeout=START_SECONDS)
+            socket.send('{"id": 0, "method": "Runtime.evaluate", "params": {"expression": "1"}}')
+            socket.recv(START_SECONDS)  # its page lives
+            return process, socket
+        except (OSError, WebSocketException) as fault:  # also of urllib and of time that is over
             _end(process)
             told = f"{type(fault).__name__}: {fault}"
     raise AssertionError(f"Chromium did not start in {STARTS} tries: {told}")

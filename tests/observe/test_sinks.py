@@ -97,6 +97,7 @@ def test_a_missing_package_is_told_before_any_work(monkeypatch, tmp_path, config
 def test_without_ray_and_trackers_numbers_go_nowhere_else(monkeypatch, tmp_path):
     monkeypatch.delitem(sys.modules, "ray", raising=False)
     open_sinks(LogConfig(), Origin("run", "rl", tmp_path)).write(1, {"loss": 1.0})
+    assert not list(tmp_path.iterdir()) and "ray" not in sys.modules
 
 
 def test_a_stage_that_begins_refuses_a_tracker_that_one_that_goes_on_leaves_out(
