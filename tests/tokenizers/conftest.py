@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from duet_rl.body.motion import Duet
+from duet_rl.body.motion import Duet, Motion
+from duet_rl.body.stage import put_on_stage
 from duet_rl.datasets.synthetic import SyntheticConfig, synthesize
 from duet_rl.tokenizers.duet import DuetCodec
 from duet_rl.tokenizers.frames import FrameConfig, MotionBatch
@@ -25,13 +26,14 @@ FRAMES = 96
 LEVELS = 3  # residual ones, of a readable codec
 
 
+def as_batch(motion: Motion) -> MotionBatch:
+    """A dancer as a batch of one clip."""
+    return MotionBatch(motion.joints[None], motion.rotations[None])
+
+
 def batch_of(duet: Duet) -> tuple[MotionBatch, MotionBatch]:
     """Leader and follower as batches of one clip."""
-    leader, follower = (
-        MotionBatch(motion.joints[None], motion.rotations[None])
-        for motion in (duet.leader, duet.follower)
-    )
-    return leader, follower
+    return as_batch(duet.leader), as_batch(duet.follower)
 
 
 def windows(batch: MotionBatch, frames: int) -> MotionBatch:
@@ -83,6 +85,12 @@ def duet() -> Duet:
     """Three seconds of salsa, with turns of the couple."""
     made = synthesize(2, SyntheticConfig(seconds=4.0)).duet
     return made.turned(1.0).slice(0, FRAMES)
+
+
+@pytest.fixture(scope="session")
+def dancer(duet: Duet) -> Motion:
+    """The follower alone on the stage."""
+    return put_on_stage(duet.follower)
 
 
 @pytest.fixture(scope="session")
