@@ -50,7 +50,9 @@ def live(
     fps: TrueFps = None,
     scale: TrueScale = None,
     up: TrueUp = None,
-    seed: Annotated[int, typer.Option(help="Of the recorded take's first dance.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**30, help="Of the recorded take's first dance.")
+    ] = 0,
     serve: Annotated[
         bool, typer.Option("--serve", help="By Ray Serve, in several processes.")
     ] = False,

@@ -132,7 +132,8 @@ async def serving(
         )
     except OSError as error:
         raise InputError(
-            f"{host}:{port} cannot be listened on ({error.strerror}); choose another --port"
+            f"{host}:{port} cannot be listened on ({error.strerror}); choose another --port, or a "
+            "--host of this machine"
         ) from error
     try:
         yield server

@@ -45,6 +45,7 @@ def test_what_cannot_be_served_is_said_in_a_line(run: Path, tmp_path: Path) -> N
         (["--music", "song.ogg"], "--leader"),
         (["--leader", str(tmp_path / "none.bvh")], "none.bvh"),
         (["--serve", "--leader", "take.bvh"], "--serve"),
+        (["--host", "no.such.host.invalid", "--token", "0123456789abcdef"], "--host of this"),
         (["--start", str(tmp_path / "none.npz")], "none.npz"),
         (["--start-at", "0.8"], "--start FILE"),
         (["--start", str(tmp_path / "pose.bvh"), "--start-at", "80"], "80 m from the partner"),
@@ -53,6 +54,8 @@ def test_what_cannot_be_served_is_said_in_a_line(run: Path, tmp_path: Path) -> N
         assert result.exit_code == BAD_INPUT
         assert told in result.output
         assert len(result.output.splitlines()) == 1
+    result = CliRunner().invoke(app, ["live", "--checkpoint", str(run), "--seed", str(10**20)])
+    assert (result.exit_code, "--seed" in result.output) == (BAD_INPUT, True)
     result = CliRunner().invoke(app, ["live", "--checkpoint", str(tmp_path)])
     assert (result.exit_code, "holds no follower" in result.output) == (BAD_INPUT, True)
 
