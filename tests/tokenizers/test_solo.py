@@ -7,14 +7,7 @@ import torch
 
 from duet_rl.body.contact import feet_above_floor
 from duet_rl.body.motion import Motion
-from duet_rl.body.skeleton import (
-    FEET,
-    NUM_JOINTS,
-    SMPL_JOINTS,
-    SOLE_DEPTH,
-    UP,
-    Skeleton,
-)
+from duet_rl.body.skeleton import FEET, NUM_JOINTS, SMPL_JOINTS, SOLE_DEPTH, UP, Skeleton
 from duet_rl.body.stage import stage
 from duet_rl.errors import InputError
 from duet_rl.tokenizers.codec import build_codec, load_codec
