@@ -36,7 +36,7 @@ def choreograph(
     up: TrueUp = None,
     seed: Seed = 0,
     temperature: Annotated[
-        float | None, typer.Option(min=0, help="Of the sampling; 0 is the likeliest dance.")
+        float | None, typer.Option(min=0, max=10, help="Of the sampling; 0 is the likeliest dance.")
     ] = None,
     preset: Preset = DEFAULT_PRESET,
 ) -> None:

@@ -108,12 +108,14 @@ def generate(
         float | None,
         typer.Option(
             min=0,
+            max=10,
             help="How freely it dances: 0 is the likeliest dance, and what a Duolando GPT was made "
             "for; 0.8 is usual, 1 to words; above 1 it dares more and errs more.",
         ),
     ] = None,
     look_ahead: Annotated[
-        int | None, typer.Option(min=0, help="Tokens of the future it may know, 0 to 29.")
+        int | None,
+        typer.Option(min=0, help="Tokens of the future it may know; most were made for up to 29."),
     ] = None,
     clip: Annotated[
         Path | None, typer.Option(help="PGR2M: CLIP's text tower, if it was not converted along.")

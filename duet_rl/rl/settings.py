@@ -70,7 +70,9 @@ class RLConfig(Config):
     leaders: int = Field(4, ge=1)  # windows that a runner follows at once
     rollouts: int = Field(8, ge=1)  # of each window: the group that is compared
     seconds: float = Field(8.5, gt=0)  # a rollout, 64 tokens
-    temperature: float = Field(1.0, gt=0)  # of sampling; tokens are judged at the same
+    temperature: float = Field(
+        1.0, gt=0, allow_inf_nan=False
+    )  # of sampling; tokens are judged at the same
     # Roll out the likeliest tokens, for the losses `duolando` and `bailando`; judged as above.
     greedy: bool = False
     look_ahead: int | None = Field(None, ge=0)  # tokens; None: the farthest of the follower

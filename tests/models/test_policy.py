@@ -80,3 +80,9 @@ def test_streams_of_unlike_sizes_stand_side_by_side():
 def test_a_sampling_that_makes_no_sense_is_refused(wrong):
     with pytest.raises(ValidationError):
         SamplingConfig(**wrong)
+
+
+@pytest.mark.parametrize("temperature", [-0.1, float("inf"), float("nan")])
+def test_temperatures_at_which_nothing_is_drawn_are_refused(temperature):
+    with pytest.raises(ValueError, match="temperature"):
+        SamplingConfig(temperature=temperature)
