@@ -34,7 +34,9 @@ class _Loader(yaml.SafeLoader):
 class Config(BaseModel):
     """Base of every configuration: immutable, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
+    )
 
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)

@@ -146,3 +146,9 @@ def test_merge_leaves_its_inputs_alone() -> None:
     base = {"a": {"b": 1}}
     assert merge(base, {"a": {"c": 2}}) == {"a": {"b": 1, "c": 2}}
     assert base == {"a": {"b": 1}}
+
+
+@pytest.mark.parametrize("number", [".inf", "-.inf", ".nan"])
+def test_numbers_without_end_are_no_settings(number: str):
+    with pytest.raises(InputError, match=r"optimiser\.lr.*finite number"):
+        validate(Run, parse_overrides([f"optimiser.lr={number}"]))

@@ -20,7 +20,7 @@ IMPOSSIBLE = float("-inf")
 class SamplingConfig(Config):
     """How tokens are drawn from logits; what is cut off is cut off in this order."""
 
-    temperature: float = Field(default=0.8, ge=0, allow_inf_nan=False)  # 0 takes the likeliest token
+    temperature: float = Field(default=0.8, ge=0)  # 0 takes the likeliest token
     top_k: int | None = Field(default=None, ge=1)  # only the k likeliest classes
     top_p: float | None = Field(default=None, gt=0, le=1)  # only the likeliest that sum to p
     # How far words lead away from what is danced without them; 1 is what training showed. Of
