@@ -20,6 +20,7 @@ from duet_rl.cli.main import app
 from duet_rl.errors import InputError
 from duet_rl.generate import export
 from duet_rl.generate.media import VideoConfig
+from duet_rl.mocap.bvh import write_bvh
 from duet_rl.mocap.npz import read_npz
 from tests.tiny_run import DATA, READABLE, RUN, SONG, TAKE, clicks, make_place
 
@@ -197,6 +198,21 @@ def test_a_follower_that_lost_a_file_is_neither_a_codec_nor_an_earlier_one(
     (torn / lost).unlink()
     with pytest.raises(InputError, match=rf"{torn} is no whole checkpoint: it lacks {lost}"):
         duet_rl.load(tmp_path / "run")
+
+
+def test_no_dance_is_written_over_what_it_was_made_of(
+    place: Path, model: Model, tmp_path: Path
+) -> None:
+    mine = tmp_path / "led.leader.bvh"
+    write_bvh(mine, duet_rl.read_motion(place / TAKE))
+    taken = mine.read_bytes()
+    dance = model.follow(mine, place / SONG)
+    for path in (mine, tmp_path / "led.bvh"):  # the latter has its leader beside it
+        with pytest.raises(InputError, match="is read, and would be written over"):
+            dance.save(tmp_path / "first.npz", path)
+    with pytest.raises(InputError, match="written twice"):
+        dance.save(tmp_path / "one.npz", tmp_path / "one.npz")
+    assert [*tmp_path.iterdir()] == [mine] and mine.read_bytes() == taken
 
 
 def test_a_suffix_that_nothing_is_written_as_writes_nothing(

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from duet_rl.api.inputs import MusicLike, sound_file
 from duet_rl.body.motion import Duet, Motion
-from duet_rl.datasets.roles import Part
+from duet_rl.datasets.roles import Part, partner_of
 from duet_rl.generate import export
-from duet_rl.generate.samples import Shown, write_samples
+from duet_rl.generate.samples import Shown, places_of, write_samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +26,7 @@ class Dance:
         part: what the motions dance; the leader dances the other one.
         scores: of each motion the mean rewards, `total` first, where several were danced.
         hold: the holds that those several agree on, which contact asks for.
+        sources: files that it was made of; none is written over.
     """
 
     motions: Sequence[Motion]
@@ -35,6 +36,7 @@ class Dance:
     part: Part = "follower"
     scores: tuple[Mapping[str, float], ...] = ()
     hold: Bool[Tensor, "T 2 4"] | None = None
+    sources: tuple[Path, ...] = ()
 
     @property
     def motion(self) -> Motion:
@@ -93,12 +95,16 @@ class Dance:
             more: other files of the same dance.
 
         Raises:
-            InputError: a suffix that nothing is written as; it names those that there are.
+            InputError: a suffix that nothing is written as; it names those that there are. Or a
+                file that the dance was made of, and two of one name.
             OSError: the disk is full, or the place is nobody's to write in.
         """
         paths = [Path(one) for one in (path, *more)]
         for one in paths:
             export.writer(one)  # before any is written
+        partner = None if self.leader is None else partner_of(self.part)
+        places = [place for one in paths for place in places_of(one, len(self.motions), partner)]
+        export.require_apart(places, self.sources)
         with sound_file(self.music) as sound:
             shown = Shown(sound, "; ".join(self.notes), self.part, hold=self.hold)
             return [

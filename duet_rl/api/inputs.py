@@ -108,6 +108,11 @@ def is_features(given: MusicLike | None) -> bool:
     return isinstance(given, np.ndarray | Tensor)
 
 
+def files_in(*given: Any) -> tuple[Path, ...]:
+    """Return those that are files: what is made of them must not be written over them."""
+    return tuple(Path(one) for one in given if isinstance(one, str | Path))
+
+
 @contextmanager
 def sound_file(given: MusicLike | None) -> Iterator[Path | None]:
     """Yield a file with the sound of music, made for the time being if need be; None: no sound.

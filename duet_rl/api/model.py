@@ -12,7 +12,15 @@ from torch import Tensor
 
 from duet_rl import checkpoint
 from duet_rl.api.dance import Dance
-from duet_rl.api.inputs import MotionLike, MusicLike, features_of, motion_of, number, whole
+from duet_rl.api.inputs import (
+    MotionLike,
+    MusicLike,
+    features_of,
+    files_in,
+    motion_of,
+    number,
+    whole,
+)
 from duet_rl.body.motion import Motion
 from duet_rl.body.skeleton import Skeleton
 from duet_rl.body.stage import stage
@@ -108,22 +116,23 @@ class Model:
         led = motion_of(leader, fps, scale=scale, up=up, person=person)
         heard = features_of(music, follower)
         begin = None if start is None else Start.of(motion_of(start))
+        sources = files_in(leader, music, start)
         if text is not None:
             told = _sampling(WORDS_SAMPLING, temperature=temperature)
             beside = Beside(led, heard, None, begin)
             dance = self._to_words(
                 follower, text, beside, music, told, seed, samples, best_of, ahead
             )
-            return replace(dance, part=follower.part)
+            return replace(dance, part=follower.part, sources=sources)
         sampling = _sampling(follower.usual_sampling, temperature=temperature)
         count = _some(samples, "samples") * _some(best_of, "best_of")
         danced = generate(follower, led, heard, seed, sampling, count, ahead, begin)
         if count == 1:
-            return Dance(danced, led, music, part=follower.part)
+            return Dance(danced, led, music, part=follower.part, sources=sources)
         agreed = holds_agreed(danced, led)
         best = ranked(danced, led, heard, rewards_of(follower.meta), agreed)[:samples]
         motions, scores = [one.motion for one in best], tuple(one.scores for one in best)
-        return Dance(motions, led, music, (), follower.part, scores, agreed)
+        return Dance(motions, led, music, (), follower.part, scores, agreed, sources)
 
     def dance(
         self,
@@ -157,7 +166,8 @@ class Model:
         if text is not None:
             told = _sampling(WORDS_SAMPLING, temperature=temperature, guidance=guidance)
             beside = Beside(None, heard, seconds)
-            return self._to_words(follower, text, beside, music, told, seed, samples, best_of)
+            dance = self._to_words(follower, text, beside, music, told, seed, samples, best_of)
+            return replace(dance, sources=files_in(music))
         if follower.needs_leader:
             raise InputError(f"{self.folder} holds a follower of leaders; call follow()")
         if heard is None:
@@ -169,7 +179,8 @@ class Model:
             raise InputError(f"a dance of {frames} frames; give seconds above 0")
         sampling = _sampling(follower.usual_sampling, temperature=temperature)
         count = _some(samples, "samples")
-        return Dance(generate(follower, stage(frames), heard, seed, sampling, count), None, music)
+        danced = generate(follower, stage(frames), heard, seed, sampling, count)
+        return Dance(danced, None, music, sources=files_in(music))
 
     def tokens(
         self, motion: MotionLike, leader: MotionLike | None = None, **reading: Any
@@ -264,7 +275,8 @@ class Model:
         said = [words] if isinstance(words, str) else list(words)
         edits = [one for text in said for one in read_edits(text, motion.frames)]
         edited = edit(motion, edits, codec, partner, EditConfig().with_unseen(nearest))
-        return Dance([edited.motion], edited.leader, None, tuple(lines_of(edited)))
+        notes, sources = tuple(lines_of(edited)), files_in(take, leader)
+        return Dance([edited.motion], edited.leader, notes=notes, sources=sources)
 
     def _follower(self) -> Follower:
         if self.follower is None:

@@ -72,9 +72,9 @@ def require_apart(outs: Sequence[Path], read: Iterable[Path | None]) -> None:
     for path in outs:
         place = path.resolve()
         if place in sources:
-            raise InputError(f"{path} is read, and would be written over; give another --out")
+            raise InputError(f"{path} is read, and would be written over; give another name")
         if place in seen:
-            raise InputError(f"{path} would be written twice; give each --out a name of its own")
+            raise InputError(f"{path} would be written twice; give each file a name of its own")
         seen.add(place)
 
 
