@@ -21,7 +21,7 @@ from duet_rl.live.beginning import start_of
 from duet_rl.live.follower import require_live
 from duet_rl.live.hall import Hall
 from duet_rl.live.recorded import Recorded
-from duet_rl.live.server import SOCKET, require_safe, serving
+from duet_rl.live.server import SOCKET, address_of, require_safe, serving
 from duet_rl.live.settings import LiveConfig, LiveWish, ServerConfig
 
 
@@ -78,9 +78,8 @@ async def _serve(
     played = None if partner is None else _recorded(wish, hall, partner.motion)
     async with serving(hall, wish.host, wish.port, wish.token, wish.music) as server:
         port = next(iter(server.sockets)).getsockname()[1]
-        host = f"[{wish.host}]" if ":" in wish.host else wish.host
-        key = "" if wish.token is None else "/?token=..."
-        say(f"open http://{host}:{port}{key} in a browser; dancers connect to {SOCKET} there")
+        place = address_of(wish.host, port, wish.token)
+        say(f"open {place} in a browser; dancers connect to {SOCKET} there")
         tasks: list[asyncio.Task[Any]] = [asyncio.create_task(leaving.wait())]
         if played is not None:
             tasks.append(asyncio.create_task(played.play()))

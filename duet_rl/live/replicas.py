@@ -8,8 +8,10 @@ import hmac
 import json
 import logging
 import signal
+import socket
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,7 +28,7 @@ from duet_rl.live.beginning import start_of
 from duet_rl.live.follower import require_live
 from duet_rl.live.hall import POLICY, Gone, Hall
 from duet_rl.live.page import FIGURE, PAGE_FILES, page_file
-from duet_rl.live.server import SOCKET
+from duet_rl.live.server import SOCKET, address_of, cannot_listen
 from duet_rl.live.settings import LiveConfig, LiveWish, ServerConfig
 from duet_rl.resources import start_ray
 
@@ -132,15 +134,32 @@ def serve_replicas(
     wish: LiveWish, config: LiveConfig, limits: ServerConfig, say: Callable[[str], None]
 ) -> None:
     """Serve by Ray until Ctrl-C or SIGTERM."""
+    wish = replace(wish, port=_port_of(wish))
     start_ray()
     start_replicas(wish, config, limits)
     leaving = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: leaving.set())
     say(
-        f"open http://{wish.host}:{wish.port} in a browser; {wish.replicas} processes dance, "
-        f"clients connect to {SOCKET} there"
+        f"open {address_of(wish.host, wish.port, wish.token)} in a browser; {wish.replicas} "
+        f"processes dance, clients connect to {SOCKET} there"
     )
     try:
         leaving.wait()
     finally:
         serve.delete(APPLICATION)
+
+
+def _port_of(wish: LiveWish) -> int:
+    """Return the port to listen on, which is free now.
+
+    Raises:
+        InputError: it is taken, or the host is not here.
+    """
+    family = socket.AF_INET6 if ":" in wish.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
+        try:
+            probe.bind((wish.host, wish.port))
+        except OSError as error:
+            raise cannot_listen(wish.host, wish.port, error) from error
+        return int(probe.getsockname()[1])

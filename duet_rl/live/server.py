@@ -88,6 +88,20 @@ def require_safe(host: str, token: str | None) -> None:
         )
 
 
+def address_of(host: str, port: int, token: str | None = None) -> str:
+    """Return what a browser opens; the token is left for people to fill in."""
+    named = f"[{host}]" if ":" in host else host
+    return f"http://{named}:{port}" + ("" if token is None else "/?token=...")
+
+
+def cannot_listen(host: str, port: int, error: OSError) -> InputError:
+    """Return what is said where a port is taken, or a host is not here."""
+    return InputError(
+        f"{host}:{port} cannot be listened on ({error.strerror}); choose another --port, or a "
+        "--host of this machine"
+    )
+
+
 @asynccontextmanager
 async def serving(
     hall: Hall, host: str, port: int, token: str | None = None, song: Path | None = None
@@ -131,10 +145,7 @@ async def serving(
             logger=_library,
         )
     except OSError as error:
-        raise InputError(
-            f"{host}:{port} cannot be listened on ({error.strerror}); choose another --port, or a "
-            "--host of this machine"
-        ) from error
+        raise cannot_listen(host, port, error) from error
     try:
         yield server
     finally:

@@ -156,7 +156,7 @@ def test_broken_poses_of_another_skeleton_are_left_out(follower: Follower, take:
         ({"parents": [-1, 2, 0]}, "parent of joint 1"),
         ({"names": ["a", "a", "b"]}, "appears twice"),
         ({"ends": {"c": [0, 0, 0], "x": [0, 1, 0]}}, "'x', which is no joint"),
-        ({"offsets": [[0, 0, 0], [0, float("inf"), 0], [0, 1, 0]]}, "NaN or infinity"),
+        ({"offsets": [[0, 0, 0], [0, float("inf"), 0], [0, 1, 0]]}, "finite number"),
         ({"up": "x"}, "skeleton.up"),
         ({"scale": 0}, "skeleton.scale"),
         ({"bones": 3}, "bones"),
