@@ -79,6 +79,7 @@ def test_a_killed_program_leaves_nothing_and_goes_on_as_if_unbroken(
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+@pytest.mark.nightly
 def test_a_full_disk_ends_the_run_in_one_line_and_the_last_state_is_gone_on_from(
     tmp_path: Path,
 ) -> None:

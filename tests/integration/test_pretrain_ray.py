@@ -88,6 +88,7 @@ def test_the_stages_survive_lost_workers_and_lost_jobs_and_are_not_trained_twice
         torch.testing.assert_close(two[name], one[name], atol=2e-4, rtol=1e-3, msg=name)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_two_workers_with_micro_batches_learn_in_passes_what_one_learns(
     data: Path, tmp_path: Path

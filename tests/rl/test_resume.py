@@ -72,7 +72,12 @@ def run_settings(name: str) -> RLConfig:
 
 
 @pytest.mark.parametrize(
-    "name", ["recent", *(pytest.param(n, marks=pytest.mark.slow) for n in ("uniform", "duolando"))]
+    "name",
+    [
+        "recent",
+        pytest.param("duolando", marks=pytest.mark.slow),
+        pytest.param("uniform", marks=pytest.mark.nightly),
+    ],
 )
 def test_a_resumed_run_with_a_runner_is_the_unbroken_one(
     follower: Path, tmp_path: Path, name: str

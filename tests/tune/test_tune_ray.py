@@ -57,6 +57,7 @@ def test_a_failed_trial_is_told_and_the_best_is_what_pretrain_makes_of_its_prese
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+@pytest.mark.nightly
 def test_a_search_whose_trials_all_fail_ends(
     world: World, tmp_path: Path, ray_cluster: None
 ) -> None:
