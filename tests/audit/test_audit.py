@@ -65,6 +65,7 @@ def test_numbers_without_meaning_are_never_given(audit: Audit):
                 assert verdict.loss is not None and verdict.share <= 1, judge
 
 
+@pytest.mark.slow
 def test_the_verdicts_do_not_depend_on_batches(audit, store, monkeypatch):
     monkeypatch.setattr(audit_run, "_BATCH", 3)
     again = run_audit(store, RewardMix(), CONFIG, progress=False)

@@ -34,6 +34,7 @@ def test_an_unknown_setting_in_the_space_is_named(store: Path, tmp_path: Path) -
     assert "rl.value_rl" in told and "did you mean 'value_lr'" in told
 
 
+@pytest.mark.slow
 def test_a_start_that_is_missing_or_not_wanted_is_told(
     store: Path, follower: Path, tmp_path: Path
 ) -> None:

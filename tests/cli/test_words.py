@@ -18,6 +18,7 @@ def dancer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_text_dancer(tmp_path_factory.mktemp("cli") / "dancer")
 
 
+@pytest.mark.slow
 def test_a_text_becomes_every_file_that_is_asked_for(dancer: Path, tmp_path: Path) -> None:
     outs = [tmp_path / f"dance{suffix}" for suffix in (".npz", ".bvh", ".html", ".mp4")]
     words = ("--checkpoint", dancer, "--text", TEXT, "--seconds", 1.5)

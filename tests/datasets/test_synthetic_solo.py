@@ -102,6 +102,7 @@ def test_the_same_choreography_is_the_same_dance_and_no_couples() -> None:
     assert first.tempo == couple.tempo  # they share the song's beat
 
 
+@pytest.mark.slow
 def test_prepared_soloists_are_told_from_couples(tmp_path: Path) -> None:
     config = SyntheticConfig(solo=True, choreographies=2, seconds=4.0)
     here = PrepareConfig(parallel=False)

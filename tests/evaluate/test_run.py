@@ -220,6 +220,7 @@ def test_a_dance_at_another_rate_is_resampled(store: DuetStore, recorded: Write)
     assert row.interval("root_error").mean < 1e-3
 
 
+@pytest.mark.slow
 def test_surfaces_are_held_together_where_it_is_asked_for(store: DuetStore, recorded: Write):
     pytest.importorskip("warp", reason="the extra `mesh` is not installed")
     inside = Recorded("inside", recorded("inside", lambda motion: motion.moved((0.0, 0.0, -0.5))))

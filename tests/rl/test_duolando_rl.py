@@ -76,6 +76,7 @@ def batch_of(pair: Pair) -> tuple[dict[str, Any], list[RolloutGroup]]:
     return connector(rl_module=None, batch={}, episodes=groups)[DEFAULT_MODULE_ID], groups
 
 
+@pytest.mark.slow
 def test_it_begins_as_the_true_follower_and_learns_where_to_dance(folder: Path) -> None:
     pair, rewards = make(folder, DUOLANDO), []
     for _ in range(25):

@@ -159,6 +159,7 @@ def test_the_middle_of_a_take_is_danced_to_its_own_music(show: DanceShow, store:
     np.testing.assert_array_equal(heard, whole_sound[round(12 / FPS * SAMPLE_RATE) :])
 
 
+@pytest.mark.slow
 def test_the_dance_is_that_of_the_present_weights_with_a_held_out_leader(
     show: DanceShow, store: DuetStore
 ):

@@ -169,6 +169,7 @@ def test_causal_leader_features_see_no_later_frame(couple):
     torch.testing.assert_close(codec.leader_features(cut), whole, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_training_brings_the_follower_nearer(couple):
     leader, follower = couple
     torch.manual_seed(0)
