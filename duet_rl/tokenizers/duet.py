@@ -168,9 +168,8 @@ class DuetCodec(nn.Module):
         posed = Posed(rotations, *forward_kinematics(rotations, root, offsets))
         posed = self._planted(posed, velocity, offsets, cache)
         holding, causal = self.config.decoding.holding, self.config.frame.causal
-        bent = (
-            cache is not None and HOLDING in cache
-        )  # arms that are let go leap no more than others
+        # Arms that were bent before and are let go now go back without a leap.
+        bent = cache is not None and HOLDING in cache
         if holding is not None or self.firmness != AS_LEARNED or bent:
             how = (holding, causal, cache, self.firmness)
             posed = hold_hands(posed, leader.joints, offsets, *how)
